@@ -1,0 +1,2 @@
+//! The `tacitus` binary.
+fn main() {}
