@@ -17,8 +17,13 @@ pub const LOG_SPARES_MAX: usize = 2;
 /// Catalog files in one manifest before they are merged. LIMIT: each is opened at start.
 pub const CATALOG_FILES_MAX: usize = 16;
 
-/// Segments in one manifest. LIMIT: each holds an open file and resident indexes.
-pub const SEGMENTS_MAX: usize = 100_000;
-
 /// Rows of the largest slab of one tag in the head. LIMIT: a slab is allocated at once.
 pub const SLAB_ROWS_MAX: usize = 65_536;
+
+/// The smallest log file. LIMIT: a tag's definition and a sample with the longest text must fit a
+/// frame in real settings; tests use this one.
+pub const LOG_FILE_BYTES_MIN: u64 = 4096;
+
+/// How often the free space of the disk is asked for. LIMIT: at 1 GB/s a disk loses less than the
+/// default reserve meanwhile.
+pub const SPACE_ASKED_EVERY_NS: u64 = 200_000_000;

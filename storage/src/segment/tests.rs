@@ -1,0 +1,1 @@
+//! What a segment gives back, and what it refuses.
