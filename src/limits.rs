@@ -16,3 +16,10 @@ pub const HTTP_DRAIN: Duration = Duration::from_secs(4);
 
 /// LIMIT: how long the listener rests when the system has no descriptor for a new connection.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// LIMIT: how long the parts of the server may take to stop, all together. What is acknowledged
+/// is on disk before, so cutting off costs nobody an acknowledged sample.
+pub const STOP_MAX: Duration = Duration::from_secs(8);
+
+/// LIMIT: how long threads may take to end after everything else has.
+pub const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -29,17 +29,52 @@ pub struct Metrics {
     pub http_connections_refused: Counter,
 }
 
-/// A number that something else keeps, read now.
-#[derive(Debug, Clone, Copy)]
-pub enum Reading {
-    /// It goes up and down.
-    Gauge(u64),
-    /// It only grows.
-    Counter(u64),
+/// Numbers that something else keeps, read now.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    name: String,
+    help: String,
+    grows: bool,
+    values: Vec<(Option<(&'static str, String)>, u64)>,
 }
 
-/// Name without `tacitus_`, help, and the number.
-pub type NamedReading = (&'static str, &'static str, Reading);
+impl Reading {
+    /// A number that goes up and down; `name` without `tacitus_`.
+    pub fn gauge(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
+        let values = vec![(None, value)];
+        Self { name: name.into(), help: help.into(), grows: false, values }
+    }
+
+    /// A number that only grows; `name` without `tacitus_` and `_total`.
+    pub fn counter(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
+        Self { grows: true, ..Self::gauge(name, help, value) }
+    }
+
+    /// One number for each value of a label, instead of a single one.
+    #[must_use]
+    pub fn by(self, label: &'static str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
+        let values = values.into_iter().map(|(of, value)| (Some((label, of)), value)).collect();
+        Self { values, ..self }
+    }
+
+    fn enter(&self, registry: &mut Registry) {
+        let gauges = Family::<Vec<(&'static str, String)>, Gauge>::default();
+        let counters = Family::<Vec<(&'static str, String)>, Counter>::default();
+        for (label, value) in &self.values {
+            let labels = label.iter().cloned().collect();
+            if self.grows {
+                counters.get_or_create(&labels).inc_by(*value);
+            } else {
+                gauges.get_or_create(&labels).set(i64::try_from(*value).unwrap_or(i64::MAX));
+            }
+        }
+        if self.grows {
+            registry.register(self.name.as_str(), self.help.as_str(), counters);
+        } else {
+            registry.register(self.name.as_str(), self.help.as_str(), gauges);
+        }
+    }
+}
 
 /// Seconds; from half a millisecond, about one sync of a good disk, to the longest question.
 const SECONDS: [f64; 12] =
@@ -95,20 +130,9 @@ impl Metrics {
     ///
     /// # Errors
     /// None in practice: writing to a `String` does not fail.
-    pub fn text(&self, readings: &[NamedReading]) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, readings: &[Reading]) -> Result<String, std::fmt::Error> {
         let mut now = Registry::with_prefix("tacitus");
-        for (name, help, reading) in readings {
-            match *reading {
-                Reading::Gauge(value) => {
-                    now.register(
-                        *name,
-                        *help,
-                        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)),
-                    );
-                }
-                Reading::Counter(value) => now.register(*name, *help, ConstCounter::new(value)),
-            }
-        }
+        readings.iter().for_each(|reading| reading.enter(&mut now));
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &now)?;
@@ -125,7 +149,7 @@ mod tests {
     fn counts_and_readings_are_one_text_that_ends_once() {
         let metrics = Metrics::default();
         metrics.http_answered("/health".to_owned(), 200, Duration::from_millis(1));
-        let text = metrics.text(&[("tags", "Tags", Reading::Gauge(7))]).unwrap();
+        let text = metrics.text(&[Reading::gauge("tags", "Tags", 7)]).unwrap();
         assert!(text.contains("tacitus_http_requests_total{route=\"/health\",status=\"200\"} 1\n"));
         assert!(text.contains("tacitus_tags 7\n"), "{text}");
         assert_eq!(text.matches("# EOF").count(), 1);
