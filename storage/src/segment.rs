@@ -127,6 +127,3 @@ impl Segment {
 fn page_checksum(store: &StoreId, number: u64, offset: u64, bytes: &[u8]) -> u32 {
     checksum(&[store, &number.to_le_bytes(), &offset.to_le_bytes(), bytes])
 }
-
-#[cfg(test)]
-mod tests;
