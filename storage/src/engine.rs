@@ -118,3 +118,6 @@ impl Engine {
         if self.poisoned.load(Ordering::Acquire) { Err(Error::already_poisoned()) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,9 @@ use tacitus_model::Quality;
 
 use crate::cursor::{Cursor, put_varint};
 
+/// A column that is there only where a row differs from the usual.
+type Column<T> = Option<Vec<T>>;
+
 const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
 
@@ -24,7 +27,7 @@ pub(crate) fn encode_nulls(out: &mut Vec<u8>, nulls: Option<&[bool]>) {
     }
 }
 
-pub(crate) fn decode_nulls(from: &mut Cursor<'_>, rows: usize) -> Option<Option<Vec<bool>>> {
+pub(crate) fn decode_nulls(from: &mut Cursor<'_>, rows: usize) -> Option<Column<bool>> {
     match from.u8()? {
         ABSENT => Some(None),
         PRESENT => {
@@ -48,7 +51,7 @@ pub(crate) fn encode_qualities(out: &mut Vec<u8>, qualities: Option<&[u32]>) {
     }
 }
 
-pub(crate) fn decode_qualities(from: &mut Cursor<'_>, rows: usize) -> Option<Option<Vec<u32>>> {
+pub(crate) fn decode_qualities(from: &mut Cursor<'_>, rows: usize) -> Option<Column<u32>> {
     match from.u8()? {
         ABSENT => Some(None),
         PRESENT => {

@@ -99,6 +99,7 @@ impl SimDisk {
 
     /// The disk after a power cut: `fate` decides for each pending change by its number, names
     /// first, then sectors.
+    #[must_use]
     pub fn crash(&self, mut fate: impl FnMut(usize) -> Survival) -> Self {
         let state = self.lock();
         let mut number = 0..;
@@ -115,6 +116,7 @@ impl SimDisk {
     }
 
     /// A disk with the same content, pending changes included, that goes its own way.
+    #[must_use]
     pub fn fork(&self) -> Self {
         Self { state: Arc::new(Mutex::new(self.lock().clone())) }
     }

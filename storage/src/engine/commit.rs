@@ -19,6 +19,13 @@ enum Item<'a> {
     Samples(&'a Batch),
 }
 
+/// What is written, and synced, at once.
+#[derive(Default)]
+struct Frame<'a> {
+    payload: Vec<u8>,
+    items: Vec<Item<'a>>,
+}
+
 impl Engine {
     /// Makes batches durable as one group, together with the tags defined since the last commit,
     /// and then shows them. Returns the sequence of the last record.
@@ -53,51 +60,50 @@ impl Engine {
     }
 
     fn write_group(&self, writer: &mut Writer, items: Vec<Item<'_>>) -> Result<(), Error> {
+        for frame in self.frames(items)? {
+            let records = u32::try_from(frame.items.len()).unwrap_or(u32::MAX);
+            writer.log.append(writer.next_sequence, records, &frame.payload)?;
+            self.log_bytes.store(writer.log.bytes(), Ordering::Relaxed);
+            let version = self.shared.version.load_full();
+            for item in frame.items {
+                self.apply(&version, item, writer.next_sequence)?;
+                writer.next_sequence += 1;
+            }
+            self.shared.visible.store(writer.next_sequence - 1, Ordering::Release);
+            self.note_age();
+        }
+        Ok(())
+    }
+
+    /// The items as frames, each as full as it can be. Nothing is written before all are known
+    /// to fit.
+    fn frames<'a>(&self, items: Vec<Item<'a>>) -> Result<Vec<Frame<'a>>, Error> {
         let most = Log::payload_bytes_max(self.settings.log_file_bytes);
-        let mut payload = Vec::new();
-        let mut group = Vec::new();
+        let mut frames = Vec::new();
+        let mut frame = Frame::default();
         for item in items {
-            let before = payload.len();
-            item.encode(&mut payload);
-            if payload.len() > most {
-                let record = payload.split_off(before);
+            let before = frame.payload.len();
+            item.encode(&mut frame.payload);
+            if frame.payload.len() > most {
+                let record = frame.payload.split_off(before);
                 if record.len() > most {
                     return Err(log::too_large(record.len(), most));
                 }
-                self.write_frame(writer, &payload, &mut group)?;
-                payload = record;
+                frames
+                    .push(std::mem::replace(&mut frame, Frame { payload: record, items: vec![] }));
             }
-            group.push(item);
+            frame.items.push(item);
         }
-        self.write_frame(writer, &payload, &mut group)
+        frames.push(frame);
+        frames.retain(|frame| !frame.items.is_empty());
+        Ok(frames)
     }
 
-    /// Writes one frame and applies what is in it.
-    fn write_frame(
-        &self,
-        writer: &mut Writer,
-        payload: &[u8],
-        group: &mut Vec<Item<'_>>,
-    ) -> Result<(), Error> {
-        if group.is_empty() {
-            return Ok(());
+    /// The first record of a head sets its age.
+    fn note_age(&self) {
+        if self.head_since_ns.load(Ordering::Relaxed) == 0 {
+            self.head_since_ns.store(self.parts.clock.monotonic_ns().max(1), Ordering::Relaxed);
         }
-        let records = u32::try_from(group.len()).unwrap_or(u32::MAX);
-        writer.log.append(writer.next_sequence, records, payload)?;
-        self.log_bytes.store(writer.log.bytes(), Ordering::Relaxed);
-        let version = self.shared.version.load_full();
-        for item in group.drain(..) {
-            self.apply(&version, item, writer.next_sequence)?;
-            writer.next_sequence += 1;
-        }
-        self.shared.visible.store(writer.next_sequence - 1, Ordering::Release);
-        let now = self.parts.clock.monotonic_ns().max(1);
-        // Only the first record of a head sets its age.
-        let since = &self.head_since_ns;
-        since
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ns| (ns == 0).then_some(now))
-            .ok();
-        Ok(())
     }
 
     fn apply(&self, version: &Version, item: Item<'_>, sequence: u64) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub(crate) fn blank(
     number: u64,
     file_bytes: u64,
 ) -> Result<(String, Box<dyn DiskFile>), Error> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let name = Naming::temporary(&Naming::log(number));
     let fill = || {
         if disk.list()?.contains(&name) {
@@ -75,9 +75,9 @@ pub(crate) fn retire(disk: &dyn Disk, number: u64, spares: usize) -> Result<Opti
     let keep = keep_spare(spares);
     let retire = || {
         if keep {
-            disk.rename(&name, &spare)?
+            disk.rename(&name, &spare)?;
         } else {
-            disk.remove(&name)?
+            disk.remove(&name)?;
         }
         disk.sync_dir()
     };

@@ -1,1 +1,0 @@
-//! What a segment gives back, and what it refuses.
