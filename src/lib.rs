@@ -1,1 +1,2 @@
 //! Server library.
+pub mod broker;
