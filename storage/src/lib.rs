@@ -15,13 +15,22 @@
 mod block;
 mod catalog;
 mod chance;
+mod checksum;
 mod clock;
+mod codec;
+#[cfg(test)]
+mod crash_tests;
 mod cursor;
 mod disk;
 mod engine;
 mod error;
 mod head;
 mod limits;
+mod log;
+mod manifest;
+mod naming;
+mod planted;
+mod publish;
 mod scan;
 mod segment;
 mod snapshot;
