@@ -20,7 +20,7 @@ mod raw;
 mod value;
 
 pub use book::{BOOK, Fallback, Key, find};
-pub use checked::{Data, Http, Ingest, Log, LogFormat, Settings};
+pub use checked::{Data, Http, Log, LogFormat, Settings};
 pub use page::{explain, page, print};
 pub use problem::Problem;
 pub use raw::{Origin, Sources, Written};

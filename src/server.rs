@@ -108,10 +108,10 @@ async fn open(settings: &Settings) -> Result<Arc<Engine>, StartError> {
 fn store_settings(data: &crate::config::Data) -> tacitus_storage::Settings {
     tacitus_storage::Settings {
         log_file_bytes: data.log_file_bytes,
+        log_bytes_max: data.log_bytes_max,
         head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
         seal_after_s: data.seal_after.as_secs(),
         reserve_bytes: data.reserve_bytes,
-        ..tacitus_storage::Settings::default()
     }
 }
 

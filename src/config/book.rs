@@ -14,8 +14,8 @@ use super::{Effective, Origin, Problem, Shape, Value, Written};
 pub enum Fallback {
     /// This value, as a person would write it.
     Text(&'static str),
-    /// An empty list.
-    NoTexts,
+    /// This list.
+    Texts(&'static [&'static str]),
     /// Nothing: the key may be left out.
     Absent,
     /// The entry of the list is wrong without it.
@@ -82,9 +82,16 @@ pub const BOOK: &[Key] = &[
     key(
         "data.log_file",
         Shape::Size { min: MIB, max: GIB },
-        Fallback::Text("64 MiB"),
-        "The size of one file of the write-ahead log.",
-        "Larger: fewer files, coarser recycling. Smaller: more often a new file.",
+        Fallback::Text("16 MiB"),
+        "The size of one file of the write-ahead log. It bounds what one write can hold.",
+        "Larger: fewer files, more disk held. Smaller: more often a new file.",
+    ),
+    key(
+        "data.log",
+        Shape::Size { min: MIB, max: 64 * GIB },
+        Fallback::Text("256 MiB"),
+        "How much log may be written before the newest samples are sealed into a segment.",
+        "Larger: longer recovery, larger segments. Smaller: more and smaller segments.",
     ),
     key(
         "data.memory",
@@ -140,6 +147,200 @@ pub const BOOK: &[Key] = &[
         "Larger: slow clients hold memory longer. Smaller: slow links are cut.",
     ),
     key(
+        "mqtt.include",
+        Shape::Texts,
+        Fallback::Texts(&["#"]),
+        "MQTT filters of the topics to store. Everything published is also passed on to \
+         subscribers, stored or not.",
+        "",
+    ),
+    key(
+        "mqtt.exclude",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters of topics that are not stored although `include` names them.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].topic",
+        Shape::Text,
+        Fallback::Absent,
+        "An MQTT filter; each + and # in it is a group for `path`, in order. Either this or \
+         `pattern`. The first rule that matches a topic counts.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].pattern",
+        Shape::Text,
+        Fallback::Absent,
+        "A regular expression that is searched in the topic.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].path",
+        Shape::Text,
+        Fallback::Absent,
+        "The tag path instead of the topic: $1 or ${name} stand for groups, $$ for a dollar sign.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].kind",
+        Shape::Choice(&["float", "int", "bool", "state", "text"]),
+        Fallback::Absent,
+        "The kind of every tag made from these topics; where left out, the first value decides.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].states",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The state names of a `state` tag, by index from 0.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].unit",
+        Shape::Text,
+        Fallback::Absent,
+        "The engineering unit of every tag made from these topics.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].step",
+        Shape::Switch,
+        Fallback::Absent,
+        "Whether values hold until the next one (true) or move in a straight line (false).",
+        "",
+    ),
+    key(
+        "collect.opcua[].name",
+        Shape::Text,
+        Fallback::Required,
+        "The name of the collector: `opcua:NAME` is the source of its tags.",
+        "",
+    ),
+    key(
+        "collect.opcua[].endpoint",
+        Shape::Text,
+        Fallback::Required,
+        "The address of the OPC UA server, `opc.tcp://HOST:PORT/PATH`, used as it is.",
+        "",
+    ),
+    key(
+        "collect.opcua[].security",
+        Shape::Choice(&["none"]),
+        Fallback::Text("none"),
+        "The security policy. This version has no other.",
+        "",
+    ),
+    key(
+        "collect.opcua[].user",
+        Shape::Text,
+        Fallback::Absent,
+        "Who logs in; anonymous where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].password_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The file that holds the password of `user`; a line end after it is ignored.",
+        "",
+    ),
+    key(
+        "collect.opcua[].publishing_interval",
+        Shape::Span { min_ms: 10, max_ms: HOUR_MS },
+        Fallback::Text("1 s"),
+        "How often the server sends what changed.",
+        "Larger: later values. Smaller: more messages.",
+    ),
+    key(
+        "collect.opcua[].sampling_interval",
+        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Fallback::Text("500 ms"),
+        "How often the server looks at an item.",
+        "Larger: changes between two looks are missed. Smaller: more load on the server.",
+    ),
+    key(
+        "collect.opcua[].queue_size",
+        Shape::Count { min: 1, max: 10_000 },
+        Fallback::Text("10"),
+        "How many values the server keeps for an item between two messages: at least the \
+         publishing interval divided by the sampling interval.",
+        "Larger: longer cuts are bridged, more memory on the server. Smaller: values are lost \
+         there.",
+    ),
+    key(
+        "collect.opcua[].quantum",
+        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Fallback::Text("1 ms"),
+        "Source times are cut down to multiples of this.",
+        "Larger: times compress better. Smaller: closer moments stay apart.",
+    ),
+    key(
+        "collect.opcua[].prefix",
+        Shape::Text,
+        Fallback::Absent,
+        "What comes before every tag path of this collector, with a / between.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].node",
+        Shape::Text,
+        Fallback::Required,
+        "The node, as in `ns=2;s=Oven.Temperature` or `nsu=http://example.com/plant;i=5`.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].tag",
+        Shape::Text,
+        Fallback::Absent,
+        "The tag path it fills, below the prefix; the identifier of the node where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].unit",
+        Shape::Text,
+        Fallback::Absent,
+        "The engineering unit of the tag.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].description",
+        Shape::Text,
+        Fallback::Absent,
+        "What the tag measures.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.root",
+        Shape::Text,
+        Fallback::Absent,
+        "The node below which all variables are collected.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.depth",
+        Shape::Count { min: 1, max: 64 },
+        Fallback::Absent,
+        "How many levels deep; 10 where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.count",
+        Shape::Count { min: 1, max: 100_000 },
+        Fallback::Absent,
+        "How many variables at most; 10000 where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.template",
+        Shape::Text,
+        Fallback::Absent,
+        "How a tag is named: {path} is the names from below the root joined with /, {node} the \
+         identifier of the node. {path} where left out.",
+        "",
+    ),
+    key(
         "log.level",
         Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
         Fallback::Text("info"),
@@ -169,7 +370,9 @@ impl Key {
     pub fn default_value(&self) -> Option<Value> {
         match self.fallback {
             Fallback::Text(text) => self.shape.read(&Written::Text(text.to_owned())).ok(),
-            Fallback::NoTexts => Some(Value::Texts(Vec::new())),
+            Fallback::Texts(texts) => {
+                Some(Value::Texts(texts.iter().map(|text| (*text).to_owned()).collect()))
+            }
             Fallback::Absent | Fallback::Required => None,
         }
     }
@@ -307,7 +510,10 @@ mod tests {
                 toml::Value::String(text) => Written::Text(text.clone()),
                 toml::Value::Integer(number) => Written::Integer(*number),
                 toml::Value::Boolean(fact) => Written::Switch(*fact),
-                _ => Written::List(Vec::new()),
+                toml::Value::Array(items) => Written::List(
+                    items.iter().map(|item| Written::Text(item.as_str().unwrap().into())).collect(),
+                ),
+                other => panic!("{other}"),
             };
             assert_eq!(key.shape.read(&written).ok(), Some(value), "{}", key.name);
         }

@@ -32,6 +32,8 @@ pub struct Data {
     pub reserve_bytes: u64,
     /// The size of one log file.
     pub log_file_bytes: u64,
+    /// The most log between two seals.
+    pub log_bytes_max: u64,
     /// The most memory of unsealed samples.
     pub memory_bytes_max: u64,
     /// The longest time before samples are sealed.
@@ -118,6 +120,7 @@ fn data(keys: &Keys<'_>) -> Option<Data> {
         dir: keys.path("data.dir")?,
         reserve_bytes: keys.size("data.reserve")?,
         log_file_bytes: keys.size("data.log_file")?,
+        log_bytes_max: keys.size("data.log")?,
         memory_bytes_max: keys.size("data.memory")?,
         seal_after: keys.span("data.seal_after")?,
     })

@@ -3,43 +3,51 @@
 //! *Invariant.* All three are made from the book and from the effective values; no text about a
 //! key stands anywhere else.
 
-use std::fmt::Write as _;
-
 use super::{BOOK, Effective, Fallback, Key};
 
 /// The effective configuration as TOML, each line with the origin of its value.
 #[must_use]
 pub fn print(effective: &Effective) -> String {
-    let mut lines: Vec<(String, String, String)> = Vec::new();
-    for key in BOOK {
-        for (path, (value, origin)) in effective {
-            if super::book::plain(path) == key.name {
-                let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
-                lines.push((section.to_owned(), format!("{name} = {value}"), origin.to_string()));
-            }
-        }
-    }
-    // The entries of a list stand together, in the order of the file.
-    let mut text = String::new();
-    let mut sections: Vec<&str> = Vec::new();
-    for (section, _, _) in &lines {
-        if !sections.contains(&section.as_str()) {
-            sections.push(section);
-        }
-    }
+    let mut paths: Vec<&String> = effective.keys().collect();
+    paths.sort_by_cached_key(|path| place(path));
+    let lines: Vec<(&str, String, String)> = paths
+        .into_iter()
+        .filter_map(|path| {
+            let (value, origin) = effective.get(path)?;
+            let (section, name) = path.rsplit_once('.')?;
+            Some((section, format!("{name} = {value}"), origin.to_string()))
+        })
+        .collect();
     let width = lines.iter().map(|(_, line, _)| line.chars().count()).max().unwrap_or(0).min(48);
-    for section in sections {
-        let gap = if text.is_empty() { "" } else { "\n" };
-        let title = match section.split_once('[') {
-            Some((list, _)) => format!("[[{list}]]"),
-            None => format!("[{section}]"),
-        };
-        write!(text, "{gap}{title}\n").unwrap_or_default();
-        for (_, line, origin) in lines.iter().filter(|(of, _, _)| of == section) {
-            write!(text, "{line:<width$}  # {origin}\n").unwrap_or_default();
+    let mut text = String::new();
+    let mut current = "";
+    for (section, line, origin) in &lines {
+        if *section != current {
+            current = section;
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text += &format!("{gap}{}\n", title(section));
         }
+        text += &format!("{line:<width$}  # {origin}\n");
     }
     text
+}
+
+/// Where a path stands: in the order of the book, but each entry of a list with all below it
+/// before the next entry, as TOML needs it.
+fn place(path: &str) -> (usize, Vec<usize>, usize) {
+    let plain = super::book::plain(path);
+    let own = BOOK.iter().position(|key| key.name == plain);
+    let list = plain.split_once('[').map(|(list, _)| format!("{list}[]"));
+    let first = list.and_then(|list| BOOK.iter().position(|key| key.name.starts_with(&list)));
+    let numbers = path.split(['[', ']']).filter_map(|part| part.parse().ok()).collect();
+    let own = own.unwrap_or(BOOK.len());
+    (first.unwrap_or(own), numbers, own)
+}
+
+/// The head of a section in TOML.
+fn title(section: &str) -> String {
+    let name = super::book::plain(section).replace("[]", "");
+    if section.ends_with(']') { format!("[[{name}]]") } else { format!("[{name}]") }
 }
 
 /// One key explained.
@@ -64,7 +72,7 @@ fn default_text(key: &Key) -> String {
     match key.fallback {
         Fallback::Required => "none, it must be given".to_owned(),
         Fallback::Absent => "none, it may be left out".to_owned(),
-        Fallback::Text(_) | Fallback::NoTexts => {
+        Fallback::Text(_) | Fallback::Texts(_) => {
             key.default_value().map(|value| value.to_string()).unwrap_or_default()
         }
     }
@@ -79,9 +87,7 @@ pub fn page() -> String {
         let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         if of != section {
             section = of;
-            let title =
-                of.strip_suffix("[]").map_or(format!("[{of}]"), |list| format!("[[{list}]]"));
-            text.push_str(&format!("\n## `{title}`\n"));
+            text.push_str(&format!("\n## `{}`\n", title(of)));
         }
         text.push_str(&format!("\n### `{name}`\n\n{}\n", key.meaning));
         if !key.cost.is_empty() {

@@ -119,3 +119,30 @@ fn the_page_of_keys_is_not_stale() {
         "docs/configuration.md is stale: write the output of `tacitus config explain` to it"
     );
 }
+
+#[test]
+fn lists_of_tables_are_printed_so_that_they_read_back() {
+    let file = "[[mqtt.rules]]\ntopic = \"a/#\"\n[[collect.opcua]]\nname = \"a\"\n\
+        endpoint = \"opc.tcp://h:1\"\nnodes = [{ node = \"i=1\" }, { node = \"i=2\", tag = \"t\" }]\n\
+        [[collect.opcua]]\nname = \"b\"\nendpoint = \"opc.tcp://h:2\"\nbrowse.root = \"i=85\"\n";
+    let load = |text: String| {
+        let sources = Sources { file: Some(("t.toml".into(), text)), ..Sources::default() };
+        Config::load(&sources).unwrap().effective
+    };
+    let values = |effective: &Effective| -> Vec<(String, Value)> {
+        effective.iter().map(|(path, (value, _))| (path.clone(), value.clone())).collect()
+    };
+    let first = load(file.to_owned());
+    assert!(first.contains_key("collect.opcua[0].nodes[1].tag"));
+    assert_eq!(values(&load(print(&first))), values(&first), "{}", print(&first));
+}
+
+#[test]
+fn a_list_entry_misses_what_is_required() {
+    problems(
+        "[[collect.opcua]]\nname = \"oven\"\n",
+        &[],
+        "tacitus.toml:1: \"collect.opcua[0].endpoint\" is missing\n  hint: `tacitus config \
+         explain collect.opcua[].endpoint` says what it is for",
+    );
+}

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -43,13 +42,13 @@ pub(super) async fn health(State(facts): State<Arc<Facts>>) -> Response {
             "free space on the disk of the data directory; writing resumes by itself",
         )
     } else {
-        Json(json!({"status": "ok"})).into_response()
+        document(&json!({"status": "ok"}))
     }
 }
 
-pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Json<Value> {
+pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
     let engine = facts.engine.status();
-    Json(json!({
+    document(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tags": engine.tags,
         "samples": engine.samples,
@@ -63,6 +62,11 @@ pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Json<Value> {
         "segments": engine.segments,
         "listeners": facts.addresses.json(),
     }))
+}
+
+/// A JSON answer.
+fn document(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
