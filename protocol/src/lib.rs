@@ -1,1 +1,3 @@
-//! Crate root.
+//! What travels on wires, as bytes in and actions out.
+
+pub mod mqtt;
