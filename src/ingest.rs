@@ -37,16 +37,15 @@ use queue::Queue;
 use refusals::Refusals;
 use resolve::Resolver;
 
-/// The most bytes of one batch in the queue; a larger one is committed in parts. LIMIT: a batch
-/// must fit a log file, whose smallest size is 8 MiB.
-const BATCH_BYTES_MAX: usize = 4 << 20;
-
 /// What ingestion may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Bytes of batches that may wait for a commit. Larger: more is held in memory when the disk
     /// is slow; smaller: senders wait sooner.
     pub queue_bytes_max: usize,
+    /// The most bytes of one batch in the queue; a larger one is committed in parts, of which each
+    /// must fit a log file.
+    pub batch_bytes_max: usize,
     /// How long a sender waits for room in the queue before it is told that the store is busy.
     pub room_wait: Duration,
     /// How many tags senders may create; beyond, only known tags are written.
@@ -57,6 +56,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             queue_bytes_max: 64 << 20,
+            batch_bytes_max: 4 << 20,
             room_wait: Duration::from_secs(5),
             tags_max: tacitus_storage::TAGS_MAX,
         }
@@ -66,12 +66,15 @@ impl Default for Settings {
 /// Why a batch was not written, said as what its sender can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Nothing more is written until the disk has space again. Send again later.
+    /// The disk is full to its reserve, and not all of the batch was written. Send it again later.
     #[error("the disk is full to its reserve")]
     Full,
     /// There was no room in time, or the store refused for now. Send again soon.
     #[error("the store is busy")]
     Busy,
+    /// The batch names no tag of the store, or values of another kind. Sending it again is no use.
+    #[error("the samples do not belong to tags of this store")]
+    Invalid,
     /// A write to disk failed, so it is not known whether the batch was kept. Send it again after
     /// the restart: the same samples written twice are the same samples.
     #[error("a write to disk failed, it is unknown whether the samples were kept")]
@@ -88,6 +91,7 @@ pub struct Ingest {
     resolver: Arc<Resolver>,
     refusals: Arc<Refusals>,
     clock: Arc<dyn Clock>,
+    batch_bytes_max: usize,
     room_wait: Duration,
 }
 
@@ -110,6 +114,7 @@ impl Ingest {
             resolver: Arc::new(resolver),
             refusals,
             clock,
+            batch_bytes_max: settings.batch_bytes_max,
             room_wait: settings.room_wait,
         };
         Ok((ingest, committer))
@@ -132,11 +137,11 @@ impl Ingest {
     /// which everything is on disk.
     ///
     /// # Errors
-    /// Why not all of the batch is known to be on disk. A batch of more than 4 MiB is written in
-    /// parts, of which the first may have been kept.
+    /// Why not all of the batch is known to be on disk. Of a large batch, which is written in
+    /// parts, the first may have been kept.
     pub async fn write(&self, batch: Batch) -> Result<u64, WriteError> {
         let mut sequence = 0;
-        for part in parts(batch) {
+        for part in parts(batch, self.batch_bytes_max) {
             let done = self.queue.push(part, self.room_wait).await?;
             // The sender is dropped unsent only if the committer thread is gone.
             sequence = done.await.unwrap_or(Err(WriteError::Poisoned))?;
@@ -149,7 +154,7 @@ impl Ingest {
     /// # Errors
     /// Why not all of the batch was accepted.
     pub async fn enqueue(&self, batch: Batch) -> Result<(), WriteError> {
-        for part in parts(batch) {
+        for part in parts(batch, self.batch_bytes_max) {
             drop(self.queue.push(part, self.room_wait).await?);
         }
         Ok(())
@@ -173,11 +178,11 @@ impl Ingest {
 }
 
 /// A batch in parts that each fit the log.
-fn parts(batch: Batch) -> Vec<Batch> {
+fn parts(batch: Batch, bytes_max: usize) -> Vec<Batch> {
     if batch.is_empty() {
         return Vec::new();
     }
-    if batch.size_bytes() <= BATCH_BYTES_MAX {
+    if batch.size_bytes() <= bytes_max {
         return vec![batch];
     }
     let mut parts = vec![Batch::default()];
@@ -185,7 +190,7 @@ fn parts(batch: Batch) -> Vec<Batch> {
     for (tag, ts, value, quality) in batch.iter() {
         let sample = Sample { tag, ts, value: value.clone(), quality };
         let row = Batch::from_iter([sample.clone()]).size_bytes();
-        if bytes + row > BATCH_BYTES_MAX {
+        if bytes + row > bytes_max {
             parts.push(Batch::default());
             bytes = 0;
         }

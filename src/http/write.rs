@@ -6,7 +6,7 @@
 //! | 400 | the named lines or rows were refused; the answer says how many others are on disk |
 //! | 413, 415 | the body is too large, or packed in a way that is not understood |
 //! | 500 | a write to disk failed: the samples may have been kept |
-//! | 503 | the disk is full or the store busy: nothing was kept, send again after `Retry-After` |
+//! | 503 | the disk is full or the store busy: not all was kept, send again after `Retry-After` |
 //!
 //! *Invariant.* No answer of 204 before the sync. Sending a body again after any other answer
 //! is safe: the same samples written twice are the same samples.
@@ -237,6 +237,10 @@ fn unwritten(error: WriteError) -> Problem {
         WriteError::Full => (
             StatusCode::SERVICE_UNAVAILABLE,
             "free space on the disk of the data directory; writing resumes by itself",
+        ),
+        WriteError::Invalid => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "nothing was kept; report this with the server's log",
         ),
         WriteError::Busy => {
             (StatusCode::SERVICE_UNAVAILABLE, "send the same body again in a moment")

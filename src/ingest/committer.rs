@@ -4,8 +4,8 @@
 //! as arrived during the one before. Background work has a thread of its own: sealing a head
 //! takes longer than any sender should wait for an acknowledgement.
 //!
-//! *Invariant.* Only the committing thread calls [`Engine::commit`]. After an outcome that is
-//! unknown, or a panic, it commits nothing more: every waiting and later sender is told so.
+//! *Invariant.* Only the committing thread calls [`Engine::commit`]. After a failed write or sync
+//! of the log, or a panic, it commits nothing more: every waiting and later sender is told so.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -13,11 +13,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tacitus_model::Batch;
-use tacitus_storage::{Engine, Error, ErrorKind, Outcome, Progress};
+use tacitus_storage::{Engine, Error, ErrorKind, Progress};
 use tokio::sync::watch;
 
 use super::WriteError;
-use super::queue::{Entry, Queue};
+use super::queue::Queue;
 
 /// About how many bytes of batches become one commit. LIMIT: the last of a group waits for all of
 /// it, and the group must fit a log file.
@@ -136,41 +136,54 @@ fn commit_all(engine: &Engine, guard: &Guard) {
         let batches: Vec<Batch> =
             group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)).collect();
         match engine.commit(&batches) {
-            Ok(sequence) => {
-                guard.queue.note_commit(batches.iter().map(Batch::len).sum());
-                if refusing.take().is_some() {
-                    tracing::info!("writing again");
+            // One batch that cannot be kept must not stop those that came with it.
+            Err(error) if error.kind() == ErrorKind::Invalid && batches.len() > 1 => {
+                for (entry, batch) in group.into_iter().zip(batches) {
+                    let result = engine.commit(std::slice::from_ref(&batch));
+                    entry.complete(outcome(result, batch.len(), &guard, &mut refusing));
                 }
-                tell(group, Ok(sequence));
             }
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                guard.fail_with(&error);
-                tell(group, Err(WriteError::Poisoned));
-            }
-            Err(error) => {
-                // One line for each change of mind, not for each batch.
-                if refusing.replace(error.kind()) != Some(error.kind()) {
-                    tracing::warn!(%error, hint = error.hint(), "writing is refused");
+            result => {
+                let samples = batches.iter().map(Batch::len).sum();
+                let outcome = outcome(result, samples, &guard, &mut refusing);
+                for entry in group {
+                    entry.complete(outcome);
                 }
-                tell(group, Err(sender_error(&error)));
             }
         }
     }
 }
 
-fn tell(group: Vec<Entry>, outcome: Result<u64, WriteError>) {
-    for entry in group {
-        entry.complete(outcome);
+/// What senders are told of a commit.
+fn outcome(
+    result: Result<u64, Error>,
+    samples: usize,
+    guard: &Guard,
+    refusing: &mut Option<ErrorKind>,
+) -> Result<u64, WriteError> {
+    let error = match result {
+        Ok(sequence) => {
+            guard.queue.note_commit(samples);
+            if refusing.take().is_some() {
+                tracing::info!("writing again");
+            }
+            return Ok(sequence);
+        }
+        Err(error) => error,
+    };
+    if error.kind() == ErrorKind::Poisoned {
+        guard.fail_with(&error);
+        return Err(WriteError::Poisoned);
     }
-}
-
-/// What a sender can do about a refusal that wrote nothing.
-fn sender_error(error: &Error) -> WriteError {
-    match error.kind() {
+    // One line for each change of mind, not for each batch.
+    if refusing.replace(error.kind()) != Some(error.kind()) {
+        tracing::warn!(%error, hint = error.hint(), "writing is refused");
+    }
+    Err(match error.kind() {
         ErrorKind::Full => WriteError::Full,
-        ErrorKind::Poisoned => WriteError::Poisoned,
+        ErrorKind::Invalid => WriteError::Invalid,
         _ => WriteError::Busy,
-    }
+    })
 }
 
 /// Does background work until told to stop; rests while there is none. A full disk is no reason
@@ -188,7 +201,7 @@ fn tend_until(engine: &Engine, guard: &Guard, stop: &mpsc::Receiver<()>) {
                 continue;
             }
             Ok(Progress::Idle) => refused = None,
-            Err(error) if error.outcome() == Outcome::Unknown => return guard.fail_with(&error),
+            Err(error) if error.kind() == ErrorKind::Poisoned => return guard.fail_with(&error),
             Err(error) => {
                 if refused.replace(error.kind()) != Some(error.kind()) {
                     tracing::warn!(%error, hint = error.hint(), "background work is refused");

@@ -151,7 +151,7 @@ impl Intake for Mqtt {
         stored.map_err(|error| match error {
             WriteError::Full => StoreError::Full,
             WriteError::Busy => StoreError::Busy,
-            WriteError::Poisoned | WriteError::Stopped => StoreError::Failed,
+            WriteError::Invalid | WriteError::Poisoned | WriteError::Stopped => StoreError::Failed,
         })
     }
 }
