@@ -1,1 +1,4 @@
 //! Server library.
+pub mod collect;
+pub mod demo;
+pub mod shutdown;

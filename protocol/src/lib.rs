@@ -1,1 +1,4 @@
 //! Crate root.
+pub mod opcua;
+mod point;
+pub use point::Point;
