@@ -14,6 +14,7 @@ pub mod cli;
 mod clock;
 pub mod collect;
 pub mod config;
+pub mod demo;
 mod http;
 pub mod ingest;
 mod limits;
