@@ -199,9 +199,11 @@ impl Connection {
             ));
         }
         if topic.is_empty() {
-            return self.aliases.get(&alias).cloned().ok_or(Refusal::protocol(
-                "topic alias was not defined on this connection",
-            ));
+            return self
+                .aliases
+                .get(&alias)
+                .cloned()
+                .ok_or(Refusal::protocol("topic alias was not defined on this connection"));
         }
         self.aliases.insert(alias, topic.clone());
         Ok(topic)

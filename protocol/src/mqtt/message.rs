@@ -60,8 +60,7 @@ impl Message {
     pub fn new(parts: Parts<'_>) -> Option<Self> {
         let topic_bytes = u16::try_from(parts.topic.len()).ok()?;
         let properties_bytes = u32::try_from(parts.properties.len()).ok()?;
-        let total =
-            HEAD_BYTES + parts.topic.len() + parts.properties.len() + parts.payload.len();
+        let total = HEAD_BYTES + parts.topic.len() + parts.properties.len() + parts.payload.len();
         let mut block = BytesMut::with_capacity(total);
         block.put_u8(parts.qos as u8 | u8::from(parts.retain) << 2);
         block.put_u64(parts.publisher.0);

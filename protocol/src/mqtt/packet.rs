@@ -163,8 +163,8 @@ fn request(version: Version, filter: String, options: u8) -> Result<Request, Ref
     if options & reserved != 0 {
         return Err(Refusal::malformed("reserved subscription options are set"));
     }
-    let qos = rumqttd::protocol::qos(options & 3)
-        .ok_or(Refusal::malformed("quality of service is 3"))?;
+    let qos =
+        rumqttd::protocol::qos(options & 3).ok_or(Refusal::malformed("quality of service is 3"))?;
     let no_local = options & 4 != 0;
     if no_local && filter.starts_with("$share/") {
         return Err(Refusal::protocol("no local on a shared subscription"));

@@ -66,7 +66,11 @@ impl Retained {
     }
 
     /// The messages a filter matches, in the order of their topics.
-    pub fn matching<'a>(&'a self, filter: &'a str, now_ms: u64) -> impl Iterator<Item = &'a Message> {
+    pub fn matching<'a>(
+        &'a self,
+        filter: &'a str,
+        now_ms: u64,
+    ) -> impl Iterator<Item = &'a Message> {
         let prefix = literal_prefix(filter);
         self.messages
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
