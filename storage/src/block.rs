@@ -1,0 +1,140 @@
+//! Samples of one tag in columns, in time order: what a reader is given.
+//!
+//! *Invariant.* `times` is strictly increasing; `bits` has a lane for every row, also where the
+//! value is null; the optional columns are as long as `times`.
+
+use std::sync::Arc;
+
+use tacitus_model::{Kind, Quality, Value};
+
+/// Samples of one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// What the lanes of `bits` mean.
+    pub kind: Kind,
+    /// Nanoseconds since 1970, strictly increasing.
+    pub times: Vec<i64>,
+    /// Float: its bits; int: its bits; bool: 0 or 1; state: its index; text: an index into
+    /// `texts`.
+    pub bits: Vec<u64>,
+    /// The texts of a text tag, in the order of their rows; empty for other kinds.
+    pub texts: Vec<Arc<str>>,
+    /// Which rows have no value; `None` where all have one.
+    pub nulls: Option<Vec<bool>>,
+    /// The qualities; `None` where all are [`Quality::GOOD`].
+    pub qualities: Option<Vec<u32>>,
+}
+
+impl Block {
+    /// A block without rows.
+    pub fn empty(kind: Kind) -> Self {
+        Self {
+            kind,
+            times: Vec::new(),
+            bits: Vec::new(),
+            texts: Vec::new(),
+            nulls: None,
+            qualities: None,
+        }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Whether a row has no value.
+    pub fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().and_then(|nulls| nulls.get(row)).copied().unwrap_or(false)
+    }
+
+    /// The value of a row; `Null` also beyond the end.
+    pub fn value(&self, row: usize) -> Value {
+        match self.bits.get(row) {
+            Some(bits) if !self.is_null(row) => value_of(self.kind, *bits, || self.text(*bits)),
+            _ => Value::Null,
+        }
+    }
+
+    /// The quality of a row; good also beyond the end.
+    pub fn quality(&self, row: usize) -> Quality {
+        let known = self.qualities.as_ref().and_then(|qualities| qualities.get(row));
+        Quality(known.copied().unwrap_or(Quality::GOOD.0))
+    }
+
+    fn text(&self, index: u64) -> Option<Arc<str>> {
+        usize::try_from(index).ok().and_then(|index| self.texts.get(index)).cloned()
+    }
+
+    /// Adds a row at the end.
+    pub(crate) fn push(&mut self, row: Row) {
+        let at = self.times.len();
+        self.times.push(row.ts);
+        if self.kind == Kind::Text {
+            self.bits.push(self.texts.len() as u64);
+            self.texts.push(row.text.unwrap_or_else(|| Arc::from("")));
+        } else {
+            self.bits.push(row.bits);
+        }
+        push_sparse(&mut self.nulls, at, row.null, false);
+        push_sparse(&mut self.qualities, at, row.quality, Quality::GOOD.0);
+    }
+
+    /// One row, ready to be pushed to another block.
+    pub(crate) fn row(&self, row: usize) -> Option<Row> {
+        let bits = *self.bits.get(row)?;
+        let text = if self.kind == Kind::Text { self.text(bits) } else { None };
+        let ts = *self.times.get(row)?;
+        Some(Row { ts, bits, null: self.is_null(row), quality: self.quality(row).0, text })
+    }
+}
+
+/// One row on its way between blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) ts: i64,
+    pub(crate) bits: u64,
+    pub(crate) null: bool,
+    pub(crate) quality: u32,
+    pub(crate) text: Option<Arc<str>>,
+}
+
+/// Adds to a column that exists only once a row differs from the usual.
+fn push_sparse<T: Copy + PartialEq>(column: &mut Option<Vec<T>>, at: usize, item: T, usual: T) {
+    match column {
+        Some(column) => column.push(item),
+        None if item == usual => {}
+        None => {
+            let mut filled = vec![usual; at];
+            filled.push(item);
+            *column = Some(filled);
+        }
+    }
+}
+
+/// The value that a lane of this kind stands for.
+pub(crate) fn value_of(kind: Kind, bits: u64, text: impl FnOnce() -> Option<Arc<str>>) -> Value {
+    match kind {
+        Kind::Float => Value::Float(f64::from_bits(bits)),
+        Kind::Int => Value::Int(bits.cast_signed()),
+        Kind::Bool => Value::Bool(bits != 0),
+        Kind::State => Value::State(u32::try_from(bits).unwrap_or(u32::MAX)),
+        Kind::Text => Value::Text(text().map_or_else(|| "".into(), |text| (&*text).into())),
+    }
+}
+
+/// The lane that stands for a value; text has none of its own.
+pub(crate) fn bits_of(value: &Value) -> u64 {
+    match value {
+        Value::Float(number) => number.to_bits(),
+        Value::Int(number) => number.cast_unsigned(),
+        Value::Bool(fact) => u64::from(*fact),
+        Value::State(index) => u64::from(*index),
+        Value::Null | Value::Text(_) => 0,
+    }
+}

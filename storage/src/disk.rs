@@ -1,0 +1,89 @@
+//! Files, as the store needs them: one flat directory of named files.
+//!
+//! [`OsDisk`] serves in production; [`SimDisk`] in tests, where it loses, keeps or tears whatever
+//! was not synced.
+//!
+//! *Invariant.* A write is volatile until `sync` of its file returned `Ok`; a created, renamed or
+//! removed name is volatile until `sync_dir` did. After a failed `sync` nothing is known of the
+//! file's unsynced bytes, and it must not be written again.
+
+mod os;
+mod sim;
+
+use std::fmt::Debug;
+use std::io;
+
+pub use os::OsDisk;
+pub use sim::{SimDisk, SimFaults, Survival};
+
+/// The directory of a store.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes a new, empty file.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or whatever the operating system says.
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file for reading and writing.
+    ///
+    /// # Errors
+    /// `NotFound`, or whatever the operating system says.
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Gives a file another name, replacing what had it.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a name; files that are open stay readable.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// The names there are, sorted.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Makes all names durable.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn sync_dir(&self) -> io::Result<()>;
+
+    /// Bytes that may still be written.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn free_bytes(&self) -> io::Result<u64>;
+}
+
+/// An open file.
+pub trait DiskFile: Debug + Send + Sync {
+    /// Fills `bytes` from `offset`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where the file ends earlier, or whatever the operating system says.
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Writes `bytes` at `offset`, making the file longer where needed.
+    ///
+    /// # Errors
+    /// Whatever the operating system says; a part may have been written.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes all bytes written so far durable.
+    ///
+    /// # Errors
+    /// Whatever the operating system says; see the module's invariant.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The length in bytes.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn size(&self) -> io::Result<u64>;
+}

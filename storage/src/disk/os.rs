@@ -1,0 +1,164 @@
+//! The directory of a store on a real file system.
+//!
+//! *Invariant.* No name with a path separator is ever opened. One process has the directory: the
+//! lock is held on the file `lock` for the life of this value.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, DiskFile};
+use crate::error::{Error, ErrorKind};
+
+const LOCK: &str = "lock";
+
+/// A directory on a local file system.
+#[derive(Debug)]
+pub struct OsDisk {
+    path: PathBuf,
+    /// Open for `fsync` of the names.
+    directory: File,
+    /// Locked for as long as it is open.
+    _lock: File,
+}
+
+impl OsDisk {
+    /// Opens a directory, making it where it is not there, and locks it against other processes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where another process has it, [`ErrorKind::Io`] or
+    /// [`ErrorKind::Full`] where the operating system refuses.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let shown = path.display().to_string();
+        std::fs::create_dir_all(path)
+            .map_err(|source| Error::io("make the data directory", &shown, source))?;
+        let directory = File::open(path)
+            .map_err(|source| Error::io("open the data directory", &shown, source))?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK))
+            .map_err(|source| Error::io("open the lock file in", &shown, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorKind::Locked,
+                format!("another process has the data directory \"{shown}\" open"),
+                "stop the other Tacitus, or give this one a directory of its own with --data",
+            )),
+            Err(TryLockError::Error(source)) => {
+                Err(Error::io("lock the data directory", &shown, source))
+            }
+        }
+    }
+
+    fn place(&self, name: &str) -> io::Result<PathBuf> {
+        if name.contains(['/', '\\', '\0']) || name.starts_with('.') {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a file name of the store",
+            ));
+        }
+        Ok(self.path.join(name))
+    }
+}
+
+impl Disk for OsDisk {
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let place = self.place(name)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(place)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).open(self.place(name)?)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.place(from)?, self.place(to)?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.place(name)?)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            // A name that is no UTF-8 is none of ours.
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let state = rustix::fs::fstatvfs(&self.directory)?;
+        Ok(state.f_bavail.saturating_mul(state.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct OsFile(File);
+
+impl DiskFile for OsFile {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(bytes, offset)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_opening_is_refused_until_the_first_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = OsDisk::open(dir.path()).unwrap();
+        assert_eq!(OsDisk::open(dir.path()).unwrap_err().kind(), ErrorKind::Locked);
+        drop(first);
+        assert!(OsDisk::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_leaves_the_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = OsDisk::open(dir.path()).unwrap();
+        for name in ["../x", "/etc/passwd", ".", "..", "a/b", "a\0b"] {
+            assert!(disk.create(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_written_are_read_back_under_a_new_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = OsDisk::open(dir.path()).unwrap();
+        disk.create("a").unwrap().write_at(3, b"xyz").unwrap();
+        disk.rename("a", "b").unwrap();
+        let file = disk.open("b").unwrap();
+        let mut bytes = [9; 6];
+        file.read_at(0, &mut bytes).unwrap();
+        assert_eq!(bytes, *b"\0\0\0xyz");
+        assert_eq!(file.size().unwrap(), 6);
+        assert_eq!(disk.list().unwrap(), ["b", "lock"]);
+    }
+}

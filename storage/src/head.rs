@@ -1,0 +1,155 @@
+//! The mutable tier: the samples since the last seal, by tag, in order of arrival.
+//!
+//! One writer appends, any number of readers look on without a lock: a row becomes visible by
+//! the release of its slab's length, and a reader takes only rows up to the sequence its
+//! snapshot was given.
+//!
+//! *Invariant.* Within a tag, rows stand in rising order of sequence; a row that a reader may
+//! see never changes.
+//!
+//! *Not here.* Durability: a row enters the head only after the log has it on disk.
+
+mod last;
+mod slab;
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp, Value};
+
+use crate::block::{Block, Row, bits_of};
+use crate::table::Table;
+use slab::{Slab, SlabRow};
+
+pub(crate) use last::LastValues;
+
+/// The samples of one generation: from one seal to the next.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// The first sequence that may be in here.
+    first_sequence: u64,
+    /// The last sequence that is in here; `first_sequence - 1` while empty.
+    last_sequence: AtomicU64,
+    tags: Table<TagHead>,
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// The rows of one tag.
+#[derive(Debug)]
+struct TagHead {
+    first: OnceLock<Box<Slab>>,
+    first_ns: AtomicI64,
+    last_ns: AtomicI64,
+}
+
+impl Default for TagHead {
+    fn default() -> Self {
+        Self {
+            first: OnceLock::new(),
+            first_ns: AtomicI64::new(i64::MAX),
+            last_ns: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl Head {
+    /// An empty head whose first record will have this sequence.
+    pub(crate) fn new(first_sequence: u64) -> Self {
+        Self {
+            first_sequence,
+            last_sequence: AtomicU64::new(first_sequence.saturating_sub(1)),
+            tags: Table::new(),
+            rows: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn first_sequence(&self) -> u64 {
+        self.first_sequence
+    }
+
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last_sequence.load(Ordering::Acquire)
+    }
+
+    /// Notes that a record without samples belongs to this generation.
+    pub(crate) fn note_sequence(&self, sequence: u64) {
+        self.last_sequence.store(sequence, Ordering::Release);
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// The memory of the rows, text included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Appends a committed batch. Only the one writer calls this.
+    pub(crate) fn append(&self, batch: &Batch, sequence: u64) {
+        let offset = sequence - self.first_sequence;
+        let mut bytes = 0;
+        for (tag, ts, value, quality) in batch.iter() {
+            let Some(entry) = self.tags.reach(tag) else { continue };
+            let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };
+            bytes += size_of::<SlabRow>() + text.as_ref().map_or(0, |text: &Arc<str>| text.len());
+            let row = Row {
+                ts: ts.nanos(),
+                bits: bits_of(value),
+                null: matches!(value, Value::Null),
+                quality: quality.0,
+                text,
+            };
+            entry.first_ns.fetch_min(row.ts, Ordering::Relaxed);
+            entry.last_ns.fetch_max(row.ts, Ordering::Relaxed);
+            slab::append(&entry.first, row, offset);
+        }
+        self.rows.fetch_add(batch.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.note_sequence(sequence);
+    }
+
+    /// The rows of a tag within a range, up to a sequence: in time order, of two rows with one
+    /// time only the later.
+    pub(crate) fn read(&self, tag: TagId, kind: Kind, range: TimeRange, visible: u64) -> Block {
+        let mut block = Block::empty(kind);
+        let Some(entry) = self.tags.get(tag) else { return block };
+        let Some(visible) = visible.checked_sub(self.first_sequence) else { return block };
+        let mut rows: Vec<Row> = slab::rows(&entry.first, visible)
+            .filter(|row| range.contains(Timestamp::from_nanos(row.ts)))
+            .collect();
+        if !rows.is_sorted_by(|a, b| a.ts < b.ts) {
+            rows.sort_by_key(|row| row.ts);
+            keep_last_of_each_time(&mut rows);
+        }
+        rows.into_iter().for_each(|row| block.push(row));
+        block
+    }
+
+    /// The span of a tag's rows; `None` where it has none.
+    pub(crate) fn extent(&self, tag: TagId) -> Option<TimeRange> {
+        let entry = self.tags.get(tag)?;
+        entry.first.get()?;
+        let first = Timestamp::from_nanos(entry.first_ns.load(Ordering::Relaxed));
+        let last = Timestamp::from_nanos(entry.last_ns.load(Ordering::Relaxed));
+        Some(TimeRange { first, last })
+    }
+
+    /// The tags that have rows, by rising id.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = TagId> {
+        self.tags.iter().filter(|(_, entry)| entry.first.get().is_some()).map(|(tag, _)| tag)
+    }
+}
+
+/// Of stably sorted rows, drops all but the last of those that share a time.
+fn keep_last_of_each_time(rows: &mut Vec<Row>) {
+    rows.reverse();
+    rows.dedup_by_key(|row| row.ts);
+    rows.reverse();
+}
+
+#[cfg(test)]
+mod tests;

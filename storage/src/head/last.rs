@@ -1,0 +1,135 @@
+//! The latest sample of every tag, and the earliest time: one line a tag, read without files.
+//!
+//! A line is a sequence lock over atomics: the writer makes the version odd, stores, and makes
+//! it even; a reader that saw an odd or a changed version reads again.
+//!
+//! *Invariant.* The line holds the sample with the greatest time, of equal times the one with the
+//! later sequence. A late sample moves only the earliest time.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tacitus_model::{Batch, Kind, Quality, Sample, TagId, TimeRange, Timestamp, Value};
+
+use crate::block::{Row, bits_of, value_of};
+use crate::table::Table;
+
+/// The latest sample and the extent of every tag.
+#[derive(Debug)]
+pub(crate) struct LastValues {
+    lines: Table<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    version: AtomicU32,
+    quality: AtomicU32,
+    null: AtomicU32,
+    ts: AtomicI64,
+    bits: AtomicU64,
+    first_ns: AtomicI64,
+    /// Only text tags have one; a lock, because a text has no atomic.
+    text: OnceLock<Mutex<Arc<str>>>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            version: AtomicU32::new(0),
+            quality: AtomicU32::new(0),
+            null: AtomicU32::new(0),
+            ts: AtomicI64::new(i64::MIN),
+            bits: AtomicU64::new(0),
+            first_ns: AtomicI64::new(i64::MAX),
+            text: OnceLock::new(),
+        }
+    }
+}
+
+impl LastValues {
+    pub(crate) fn new() -> Self {
+        Self { lines: Table::new() }
+    }
+
+    /// Takes a committed batch into account. Only the one writer calls this.
+    pub(crate) fn note(&self, batch: &Batch) {
+        for (tag, ts, value, quality) in batch.iter() {
+            let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };
+            let row = Row {
+                ts: ts.nanos(),
+                bits: bits_of(value),
+                null: matches!(value, Value::Null),
+                quality: quality.0,
+                text,
+            };
+            self.note_row(tag, row);
+        }
+    }
+
+    /// Takes one row into account; of rows with one time the one noted later wins.
+    pub(crate) fn note_row(&self, tag: TagId, row: Row) {
+        let Some(line) = self.lines.reach(tag) else { return };
+        line.first_ns.fetch_min(row.ts, Ordering::Relaxed);
+        let version = line.version.load(Ordering::Relaxed);
+        if version != 0 && row.ts < line.ts.load(Ordering::Relaxed) {
+            return;
+        }
+        line.version.store(version.wrapping_add(1) | 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        line.ts.store(row.ts, Ordering::Relaxed);
+        line.bits.store(row.bits, Ordering::Relaxed);
+        line.quality.store(row.quality, Ordering::Relaxed);
+        line.null.store(u32::from(row.null), Ordering::Relaxed);
+        if let Some(text) = row.text {
+            let place = line.text.get_or_init(|| Mutex::new(Arc::clone(&text)));
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        }
+        // 0 means "no sample yet", so a wrapped counter skips it.
+        let even = (version | 1).wrapping_add(1);
+        line.version.store(if even == 0 { 2 } else { even }, Ordering::Release);
+    }
+
+    /// Takes an earliest time into account.
+    pub(crate) fn note_first(&self, tag: TagId, first: Timestamp) {
+        if let Some(line) = self.lines.reach(tag) {
+            line.first_ns.fetch_min(first.nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// The latest sample of a tag.
+    pub(crate) fn latest(&self, tag: TagId, kind: Kind) -> Option<Sample> {
+        let line = self.lines.get(tag)?;
+        loop {
+            let before = line.version.load(Ordering::Acquire);
+            if before == 0 {
+                return None;
+            }
+            let ts = line.ts.load(Ordering::Relaxed);
+            let bits = line.bits.load(Ordering::Relaxed);
+            let quality = line.quality.load(Ordering::Relaxed);
+            let null = line.null.load(Ordering::Relaxed) != 0;
+            let text = line
+                .text
+                .get()
+                .map(|text| Arc::clone(&text.lock().unwrap_or_else(PoisonError::into_inner)));
+            fence(Ordering::Acquire);
+            if before & 1 == 0 && line.version.load(Ordering::Relaxed) == before {
+                let value = if null { Value::Null } else { value_of(kind, bits, || text) };
+                let ts = Timestamp::from_nanos(ts);
+                return Some(Sample { tag, ts, value, quality: Quality(quality) });
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// The first and last time of a tag.
+    pub(crate) fn extent(&self, tag: TagId) -> Option<TimeRange> {
+        let line = self.lines.get(tag)?;
+        if line.version.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let first = Timestamp::from_nanos(line.first_ns.load(Ordering::Relaxed));
+        let last = Timestamp::from_nanos(line.ts.load(Ordering::Relaxed));
+        Some(TimeRange { first, last })
+    }
+}

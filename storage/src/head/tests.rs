@@ -1,0 +1,77 @@
+//! What the head shows a reader.
+
+use tacitus_model::{Quality, Sample};
+
+use super::*;
+
+const TAG: TagId = TagId(1);
+
+fn batch(rows: &[(i64, f64)]) -> Batch {
+    let sample = |(ts, value): &(i64, f64)| Sample {
+        tag: TAG,
+        ts: Timestamp::from_nanos(*ts),
+        value: Value::Float(*value),
+        quality: Quality::GOOD,
+    };
+    rows.iter().map(sample).collect()
+}
+
+fn read(head: &Head, visible: u64) -> Vec<(i64, f64)> {
+    let block = head.read(TAG, Kind::Float, TimeRange::ALL, visible);
+    let values = block.bits.iter().map(|bits| f64::from_bits(*bits));
+    block.times.iter().copied().zip(values).collect()
+}
+
+#[test]
+fn late_rows_are_read_in_time_order() {
+    let head = Head::new(10);
+    head.append(&batch(&[(30, 3.0), (10, 1.0)]), 10);
+    head.append(&batch(&[(20, 2.0)]), 11);
+    assert_eq!(read(&head, 11), [(10, 1.0), (20, 2.0), (30, 3.0)]);
+}
+
+#[test]
+fn of_two_rows_with_one_time_the_later_wins() {
+    let head = Head::new(1);
+    head.append(&batch(&[(10, 1.0), (10, 2.0)]), 1);
+    head.append(&batch(&[(5, 0.5), (10, 3.0)]), 2);
+    assert_eq!(read(&head, 1), [(10, 2.0)]);
+    assert_eq!(read(&head, 2), [(5, 0.5), (10, 3.0)]);
+}
+
+#[test]
+fn rows_past_the_snapshot_are_not_seen() {
+    let head = Head::new(1);
+    head.append(&batch(&[(10, 1.0)]), 1);
+    head.append(&batch(&[(20, 2.0)]), 2);
+    assert_eq!(read(&head, 1), [(10, 1.0)]);
+    assert_eq!(read(&head, 0), []);
+}
+
+#[test]
+fn rows_fill_as_many_slabs_as_they_need() {
+    let head = Head::new(1);
+    let rows: Vec<(i64, f64)> = (0_i32..200_000).map(|n| (i64::from(n), f64::from(n))).collect();
+    head.append(&batch(&rows), 1);
+    assert_eq!(read(&head, 1), rows);
+    assert_eq!(head.rows(), rows.len());
+}
+
+#[test]
+fn a_late_sample_moves_the_first_time_and_leaves_the_latest_value() {
+    let last = LastValues::new();
+    last.note(&batch(&[(20, 2.0), (30, 3.0)]));
+    last.note(&batch(&[(10, 1.0)]));
+    let latest = last.latest(TAG, Kind::Float).unwrap();
+    assert_eq!((latest.ts.nanos(), latest.value), (30, Value::Float(3.0)));
+    let extent = last.extent(TAG).unwrap();
+    assert_eq!((extent.first.nanos(), extent.last.nanos()), (10, 30));
+}
+
+#[test]
+fn a_sample_at_the_earliest_moment_is_a_latest_value_too() {
+    let last = LastValues::new();
+    last.note(&batch(&[(i64::MIN, 1.0)]));
+    assert_eq!(last.latest(TAG, Kind::Float).unwrap().ts, Timestamp::MIN);
+    assert!(last.latest(TagId(2), Kind::Float).is_none());
+}

@@ -1,0 +1,25 @@
+//! Which segments and heads make up the store at one moment.
+//!
+//! *Invariant.* Segments stand in the order of their sequences, then the frozen head that is
+//! being sealed, then the head: of two sources the later one is the truth. A version is replaced
+//! whole, never changed.
+
+use std::sync::Arc;
+
+use crate::head::Head;
+use crate::segment::Segment;
+
+/// The parts of the store.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) frozen: Option<Arc<Head>>,
+    pub(crate) head: Arc<Head>,
+}
+
+impl Version {
+    /// The heads, older first.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &Arc<Head>> {
+        self.frozen.iter().chain(std::iter::once(&self.head))
+    }
+}
