@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -35,14 +35,16 @@ pub struct Reading {
     name: String,
     help: String,
     grows: bool,
-    values: Vec<(Option<(&'static str, String)>, u64)>,
+    label: Option<&'static str>,
+    /// The number, or one for each value of the label.
+    values: Vec<(String, u64)>,
 }
 
 impl Reading {
     /// A number that goes up and down; `name` without `tacitus_`.
     pub fn gauge(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
-        let values = vec![(None, value)];
-        Self { name: name.into(), help: help.into(), grows: false, values }
+        let values = vec![(String::new(), value)];
+        Self { name: name.into(), help: help.into(), grows: false, label: None, values }
     }
 
     /// A number that only grows; `name` without `tacitus_` and `_total`.
@@ -53,27 +55,40 @@ impl Reading {
     /// One number for each value of a label, instead of a single one.
     #[must_use]
     pub fn by(self, label: &'static str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
-        let values = values.into_iter().map(|(of, value)| (Some((label, of)), value)).collect();
-        Self { values, ..self }
+        Self { label: Some(label), values: values.into_iter().collect(), ..self }
     }
 
     fn enter(&self, registry: &mut Registry) {
-        let gauges = Family::<Vec<(&'static str, String)>, Gauge>::default();
-        let counters = Family::<Vec<(&'static str, String)>, Counter>::default();
-        for (label, value) in &self.values {
-            let labels = label.iter().cloned().collect();
+        let (name, help) = (self.name.as_str(), self.help.as_str());
+        let Some(label) = self.label else {
+            let value = self.values.first().map_or(0, |(_, value)| *value);
+            if self.grows {
+                registry.register(name, help, ConstCounter::new(value));
+            } else {
+                registry.register(name, help, ConstGauge::new(signed(value)));
+            }
+            return;
+        };
+        let gauges = Family::<[(&'static str, String); 1], Gauge>::default();
+        let counters = Family::<[(&'static str, String); 1], Counter>::default();
+        for (of, value) in &self.values {
+            let labels = [(label, of.clone())];
             if self.grows {
                 counters.get_or_create(&labels).inc_by(*value);
             } else {
-                gauges.get_or_create(&labels).set(i64::try_from(*value).unwrap_or(i64::MAX));
+                gauges.get_or_create(&labels).set(signed(*value));
             }
         }
         if self.grows {
-            registry.register(self.name.as_str(), self.help.as_str(), counters);
+            registry.register(name, help, counters);
         } else {
-            registry.register(self.name.as_str(), self.help.as_str(), gauges);
+            registry.register(name, help, gauges);
         }
     }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Seconds; from half a millisecond, about one sync of a good disk, to the longest question.
