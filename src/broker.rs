@@ -113,6 +113,13 @@ impl Broker {
     }
 }
 
+/// Waits until the server is to stop, which it also is when nobody is left to say so.
+async fn asked_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("nobody is left to stop the broker: it stops");
+    }
+}
+
 struct Listening {
     listener: TcpListener,
     settings: Settings,
@@ -130,7 +137,7 @@ impl Listening {
         let mut away_check = tokio::time::interval(AWAY_CHECK);
         loop {
             tokio::select! {
-                _ = self.shutdown.wait_for(|stop| *stop) => break,
+                () = asked_to_stop(&mut self.shutdown) => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => self.welcome(stream, &mut clients),
                     Err(error) => {

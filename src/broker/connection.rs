@@ -27,6 +27,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::asked_to_stop;
 use super::counters::{many, one};
 use super::intake::StoreError;
 use super::limits::{
@@ -126,7 +127,7 @@ impl Client {
             }
             tokio::select! {
                 () = self.seat.wanted.notified() => traffic.end = Some(End::Cut(TAKEN_OVER)),
-                _ = stop.wait_for(|stop| *stop) => traffic.end = Some(End::Cut(STOPPING)),
+                () = asked_to_stop(&mut stop) => traffic.end = Some(End::Cut(STOPPING)),
                 written = self.writer.write_buf(&mut self.connection.output), if must_write => {
                     match written {
                         Ok(count) => many(&self.room.counters.bytes_out, count),

@@ -18,6 +18,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::asked_to_stop;
 use super::connection::{Client, farewell};
 use super::counters::{many, one};
 use super::limits::{CONNECT_TIME_MAX, READ_BYTES_MIN, TAKEOVER_TIME_MAX};
@@ -110,7 +111,7 @@ impl Greeting {
             frames.buffer().reserve(READ_BYTES_MIN);
             let read = tokio::select! {
                 read = timeout_at(deadline, reader.read_buf(frames.buffer())) => read,
-                _ = stop.wait_for(|stop| *stop) => {
+                () = asked_to_stop(&mut stop) => {
                     return Err(ConnectError::Silent("the server stops"));
                 }
             };

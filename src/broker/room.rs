@@ -39,7 +39,6 @@ pub(super) struct Room {
     pub(super) counters: Arc<Counters>,
     pub(super) intake: Arc<dyn Intake>,
     clock: Arc<dyn Clock>,
-    started: Instant,
     bus: Bus,
     book: Mutex<Book>,
     tree: RwLock<Tree>,
@@ -66,7 +65,6 @@ impl Room {
             counters,
             intake,
             clock,
-            started: Instant::now(),
             bus,
             book: Mutex::new(Book { retained, last_number: 0 }),
             tree: RwLock::default(),
@@ -76,9 +74,9 @@ impl Room {
         }
     }
 
-    /// Milliseconds since the broker started: the clock of message expiry.
+    /// Milliseconds of the clock that message expiry is measured with.
     pub(super) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.clock.monotonic_ns() / 1_000_000
     }
 
     /// A number for a client without an identifier.
