@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use tacitus_model::{Quality, Sample, TagId, Timestamp, Value};
 
-    const PATIENT: Duration = Duration::from_secs(60);
+    const PATIENT: Duration = Duration::from_mins(1);
     const IMPATIENT: Duration = Duration::from_millis(1);
 
     fn one(ts: i64) -> Batch {

@@ -72,6 +72,19 @@ impl Plant {
         resolved.batch
     }
 
+    /// Writes until a sync fails under a write; the first to fail may be one of the background.
+    async fn poison(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let batch = self.batch("poison", 1, 1.0);
+        loop {
+            self.disk.set_faults(SimFaults { sync_fails_at: Some(0), ..SimFaults::default() });
+            match self.ingest.write(batch.clone()).await {
+                Err(error) => return assert_eq!(error, WriteError::Poisoned),
+                Ok(_sequence) => assert!(Instant::now() < deadline, "no sync failed"),
+            }
+        }
+    }
+
     fn mqtt(&self, rules: Rules) -> Mqtt {
         Mqtt::new(self.ingest.clone(), rules, tacitus_protocol::payload::Settings::default())
     }
@@ -174,8 +187,7 @@ async fn a_full_disk_is_told_to_senders_and_writing_resumes_by_itself() {
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     let plant = plant(&small());
-    plant.ingest.write(plant.batch("a/b", 0, 1.0)).await.unwrap();
-    plant.disk.set_faults(SimFaults { sync_fails_at: Some(0), ..SimFaults::default() });
+    plant.poison().await;
     for n in 1..4 {
         let written = plant.ingest.write(plant.batch("a/b", n, 1.0)).await;
         assert_eq!(written, Err(WriteError::Poisoned));
@@ -394,7 +406,7 @@ async fn a_topic_rule_names_the_tag_and_fixes_its_form() {
 async fn a_store_that_failed_fails_the_broker() {
     let plant = plant(&small());
     let mqtt = plant.mqtt(Rules::default());
-    plant.disk.set_faults(SimFaults { sync_fails_at: Some(0), ..SimFaults::default() });
+    plant.poison().await;
     assert_eq!(mqtt.store(&[message("a", "1")]).await, Err(StoreError::Failed));
     assert_eq!(mqtt.store(&[message("a", "{broken")]).await, Ok(()), "there is nothing to keep");
 }
