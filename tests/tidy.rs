@@ -19,7 +19,10 @@ fn files() -> Vec<PathBuf> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            if path.is_dir() && !name.starts_with('.') && !["target", "node_modules"].contains(&name) {
+            if path.is_dir()
+                && !name.starts_with('.')
+                && !["target", "node_modules"].contains(&name)
+            {
                 walk(&path, found);
             } else if path.is_file() {
                 found.push(path);
@@ -88,8 +91,7 @@ fn only_the_os_disk_touches_the_file_system() {
 
 #[test]
 fn protocol_opens_no_socket_and_reads_no_clock() {
-    const BANNED: [&str; 5] =
-        ["std::net", "tokio::", "SystemTime::now", "Instant::now", "std::fs"];
+    const BANNED: [&str; 5] = ["std::net", "tokio::", "SystemTime::now", "Instant::now", "std::fs"];
     for path in with_extension("rs").filter(|path| path.starts_with("protocol/src")) {
         for word in BANNED {
             assert!(!read(&path).contains(word), "{} uses {word}", path.display());

@@ -24,6 +24,8 @@ mod cursor;
 mod disk;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 mod limits;
 mod log;

@@ -30,6 +30,8 @@ use crate::naming::Naming;
 use crate::planted::{self, Bug};
 
 pub(crate) use frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
+#[cfg(fuzzing)]
+pub(crate) use record::decode_records;
 pub(crate) use record::{Record, encode_batch, encode_definition};
 
 /// The identity of a store: every checksum of the log depends on it.

@@ -150,6 +150,12 @@ impl Manifest {
     }
 }
 
+/// Decodes the body of a manifest, past its checksum.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(body: &[u8]) {
+    drop(Manifest::decode_body(Cursor::new(body)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,3 +127,9 @@ impl Segment {
 fn page_checksum(store: &StoreId, number: u64, offset: u64, bytes: &[u8]) -> u32 {
     checksum(&[store, &number.to_le_bytes(), &offset.to_le_bytes(), bytes])
 }
+
+/// Decodes the entries of both tables, past their checksums.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    layout::fuzz(bytes);
+}

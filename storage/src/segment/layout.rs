@@ -361,3 +361,22 @@ fn trailer_checksum(
         sections,
     ])
 }
+
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let at = bytes.first().map_or(0, |byte| usize::from(*byte) * PAGE_ENTRY_BYTES);
+    let (pages, tags) = bytes.split_at(at.min(bytes.len()));
+    let pages = decode_entries(pages, PAGE_ENTRY_BYTES, decode_page_entry);
+    let tags = decode_entries(tags, TAG_ENTRY_BYTES, decode_tag_entry);
+    if let (Some(pages), Some(tags)) = (pages, tags) {
+        let header = Header {
+            number: 1,
+            first_sequence: 1,
+            last_sequence: 1,
+            first_ns: 0,
+            last_ns: 0,
+            samples: 0,
+        };
+        let _sound = check_tables(&Tables { header, pages, tags }, bytes.len() as u64).is_ok();
+    }
+}
