@@ -170,6 +170,7 @@ impl Ingest {
         Counters {
             samples: self.queue.samples(),
             commits: self.queue.commits(),
+            samples_lost: self.queue.lost(),
             queue_bytes: self.queue.bytes_waiting(),
             queue_bytes_max: self.queue.bytes_max(),
             refused: self.refusals.counts(),

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tacitus_model::Batch;
 use tacitus_storage::{Engine, Error, ErrorKind, Progress};
@@ -25,6 +25,12 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 
 /// How long the tending thread rests when there was nothing to do, or the store refused.
 const REST: Duration = Duration::from_millis(250);
+
+/// How long a commit waits for a seal before its senders are told that the store is busy.
+const SEAL_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const SEAL_ASKED_EVERY: Duration = Duration::from_millis(5);
 
 /// Why the store takes nothing more until a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,21 +141,36 @@ fn commit_all(engine: &Engine, guard: &Guard) {
     while let Some(mut group) = guard.queue.take(GROUP_BYTES_MAX) {
         let batches: Vec<Batch> =
             group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)).collect();
-        match engine.commit(&batches) {
+        match commit(engine, &batches) {
             // One batch that cannot be kept must not stop those that came with it.
             Err(error) if error.kind() == ErrorKind::Invalid && batches.len() > 1 => {
                 for (entry, batch) in group.into_iter().zip(batches) {
-                    let result = engine.commit(std::slice::from_ref(&batch));
-                    entry.complete(outcome(result, batch.len(), &guard, &mut refusing));
+                    let result = commit(engine, std::slice::from_ref(&batch));
+                    let outcome = outcome(result, batch.len(), &guard, &mut refusing);
+                    guard.queue.complete(entry, outcome);
                 }
             }
             result => {
                 let samples = batches.iter().map(Batch::len).sum();
                 let outcome = outcome(result, samples, &guard, &mut refusing);
                 for entry in group {
-                    entry.complete(outcome);
+                    guard.queue.complete(entry, outcome);
                 }
             }
+        }
+    }
+}
+
+/// Commits; waits while samples arrive faster than the tending thread can seal them, so that the
+/// queue fills and slows the senders.
+fn commit(engine: &Engine, batches: &[Batch]) -> Result<u64, Error> {
+    let deadline = Instant::now() + SEAL_WAIT;
+    loop {
+        match engine.commit(batches) {
+            Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
+                std::thread::sleep(SEAL_ASKED_EVERY);
+            }
+            result => return result,
         }
     }
 }

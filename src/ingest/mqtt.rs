@@ -56,7 +56,7 @@ impl Mqtt {
     }
 
     /// Adds the samples of one message to the batch.
-    fn take(&self, message: &Incoming, batch: &mut Batch) {
+    pub(super) fn take(&self, message: &Incoming, batch: &mut Batch) {
         // An empty payload with the retain flag only clears what the broker retained.
         if message.payload.is_empty() && message.retain {
             return;

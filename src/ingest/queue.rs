@@ -20,16 +20,16 @@ pub(super) type Outcome = Result<u64, WriteError>;
 /// A batch that waits, and who waits for it.
 pub(super) struct Entry {
     pub(super) batch: Batch,
+    rows: usize,
     done: oneshot::Sender<Outcome>,
     /// Its share of the bound, given back when the entry is dropped.
     _room: OwnedSemaphorePermit,
 }
 
 impl Entry {
-    /// Tells the sender, if it still listens.
-    pub(super) fn complete(self, outcome: Outcome) {
-        // A sender that enqueued, or hung up, does not listen.
-        self.done.send(outcome).ok();
+    /// Tells the sender; false if it does not listen, because it only enqueued or hung up.
+    fn complete(self, outcome: Outcome) -> bool {
+        self.done.send(outcome).is_ok()
     }
 }
 
@@ -43,6 +43,7 @@ pub(super) struct Queue {
     bytes_max: usize,
     samples: AtomicU64,
     commits: AtomicU64,
+    lost: AtomicU64,
 }
 
 #[derive(Default)]
@@ -64,6 +65,7 @@ impl Queue {
             bytes_max,
             samples: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -90,7 +92,7 @@ impl Queue {
         if let Some(why) = waiting.closed {
             return Err(why);
         }
-        waiting.entries.push_back(Entry { batch, done, _room: room });
+        waiting.entries.push_back(Entry { rows: batch.len(), batch, done, _room: room });
         drop(waiting);
         drop(door);
         self.arrived.notify_one();
@@ -136,7 +138,15 @@ impl Queue {
         self.close(why);
         let entries = std::mem::take(&mut self.lock().entries);
         for entry in entries {
-            entry.complete(Err(why));
+            self.complete(entry, Err(why));
+        }
+    }
+
+    /// Tells a sender; counts the samples that were accepted and then not written.
+    pub(super) fn complete(&self, entry: Entry, outcome: Outcome) {
+        let rows = entry.rows;
+        if !entry.complete(outcome) && outcome.is_err() {
+            self.lost.fetch_add(rows as u64, Ordering::Relaxed);
         }
     }
 
@@ -152,6 +162,10 @@ impl Queue {
 
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     pub(super) fn bytes_max(&self) -> usize {
@@ -171,5 +185,103 @@ impl Queue {
 impl std::fmt::Debug for Queue {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Queue").field("bytes_max", &self.bytes_max).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tacitus_model::{Quality, Sample, TagId, Timestamp, Value};
+
+    const PATIENT: Duration = Duration::from_mins(1);
+    const IMPATIENT: Duration = Duration::from_millis(1);
+
+    fn one(ts: i64) -> Batch {
+        Batch::from_iter([Sample {
+            tag: TagId(1),
+            ts: Timestamp::from_nanos(ts),
+            value: Value::Float(1.0),
+            quality: Quality::GOOD,
+        }])
+    }
+
+    fn times(group: &[Entry]) -> Vec<i64> {
+        group.iter().map(|entry| entry.batch.times()[0].nanos()).collect()
+    }
+
+    #[tokio::test]
+    async fn all_that_waits_leaves_as_one_group_in_order() {
+        let queue = Queue::new(1 << 20);
+        for ts in 0..5 {
+            queue.push(one(ts), PATIENT).await.unwrap();
+        }
+        let group = queue.take(1 << 20).unwrap();
+        assert_eq!(times(&group), [0, 1, 2, 3, 4]);
+        assert_eq!(queue.bytes_waiting(), 5 * one(0).size_bytes());
+        drop(group);
+        assert_eq!(queue.bytes_waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_group_ends_at_its_bound_but_holds_at_least_one() {
+        let queue = Queue::new(1 << 20);
+        for ts in 0..3 {
+            queue.push(one(ts), PATIENT).await.unwrap();
+        }
+        assert_eq!(times(&queue.take(1).unwrap()), [0]);
+        assert_eq!(times(&queue.take(2 * one(0).size_bytes()).unwrap()), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_waits_in_order_or_is_told_that_the_store_is_busy() {
+        let queue = Queue::new(one(0).size_bytes());
+        queue.push(one(0), PATIENT).await.unwrap();
+        assert_eq!(queue.push(one(1), IMPATIENT).await.unwrap_err(), WriteError::Busy);
+        let drain = async {
+            let mut seen = Vec::new();
+            while seen.len() < 3 {
+                // Let those who wait come to the door.
+                tokio::task::yield_now().await;
+                seen.extend(times(&queue.take(1).unwrap()));
+            }
+            seen
+        };
+        let (second, third, seen) =
+            tokio::join!(queue.push(one(2), PATIENT), queue.push(one(3), PATIENT), drain);
+        assert!(second.is_ok() && third.is_ok());
+        assert_eq!(seen, [0, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_larger_than_the_queue_fits_it_alone() {
+        let queue = Queue::new(1);
+        assert!(queue.push(one(0), PATIENT).await.is_ok());
+        assert_eq!(queue.push(one(1), IMPATIENT).await.unwrap_err(), WriteError::Busy);
+    }
+
+    #[tokio::test]
+    async fn closing_lets_out_what_is_inside_and_tells_those_who_wait() {
+        let queue = Queue::new(one(0).size_bytes());
+        let inside = queue.push(one(0), PATIENT).await.unwrap();
+        let close = async { queue.close(WriteError::Stopped) };
+        let (outside, ()) = tokio::join!(queue.push(one(1), PATIENT), close);
+        assert_eq!(outside.unwrap_err(), WriteError::Stopped);
+        for entry in queue.take(1).unwrap() {
+            queue.complete(entry, Ok(7));
+        }
+        assert_eq!(inside.await, Ok(Ok(7)));
+        assert!(queue.take(1).is_none());
+    }
+
+    #[tokio::test]
+    async fn abandoning_tells_everyone_and_counts_what_nobody_waits_for() {
+        let queue = Queue::new(1 << 20);
+        let waits = queue.push(one(0), PATIENT).await.unwrap();
+        drop(queue.push(one(1), PATIENT).await.unwrap());
+        queue.abandon(WriteError::Poisoned);
+        queue.close(WriteError::Stopped);
+        assert_eq!(waits.await, Ok(Err(WriteError::Poisoned)));
+        assert_eq!(queue.lost(), 1);
+        assert_eq!(queue.push(one(2), PATIENT).await.unwrap_err(), WriteError::Poisoned);
     }
 }

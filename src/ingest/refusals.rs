@@ -60,6 +60,9 @@ pub struct Counters {
     pub samples: u64,
     /// Commits, each with one sync.
     pub commits: u64,
+    /// Samples that were accepted without a promise (QoS 0, a sender that hung up) and then could
+    /// not be written.
+    pub samples_lost: u64,
     /// Bytes of batches that wait or are being committed.
     pub queue_bytes: usize,
     /// Their bound.
