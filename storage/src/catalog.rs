@@ -6,16 +6,18 @@
 //! *Invariant.* Ids are handed out in order and never reused; a path names one tag. A tag whose
 //! definition is not on disk yet has the sequence [`UNCOMMITTED`], which no snapshot sees.
 
+mod file;
 mod record;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tacitus_model::{Kind, LABELS_MAX, STATES_MAX, Tag, TagDefinition, TagId, TagPath};
+use tacitus_model::{Batch, Kind, LABELS_MAX, STATES_MAX, Tag, TagDefinition, TagId, TagPath};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::TAGS_MAX;
 
+pub(crate) use file::{read_catalog, write_catalog};
 pub(crate) use record::{decode_tag, encode_tag};
 
 /// The sequence of a definition that no commit has written yet.
@@ -105,6 +107,20 @@ impl Catalog {
         inner.pending = tags.iter().map(|tag| tag.id).chain(later).collect();
     }
 
+    /// Refuses a batch with a tag that does not exist or a value that is not of its tag's kind.
+    pub(crate) fn check_batch(&self, batch: &Batch) -> Result<(), Error> {
+        let inner = self.read();
+        for (id, _, value, _) in batch.iter() {
+            let kind = inner.by_id(id).map(|tag| tag.definition.kind);
+            if kind.is_none() || value.kind().is_some_and(|own| kind != Some(own)) {
+                let what = format!("a sample of tag {} does not fit the tag", id.0);
+                let hint = "define the tag first and give its values in its kind";
+                return Err(Error::new(ErrorKind::Invalid, what, hint));
+            }
+        }
+        Ok(())
+    }
+
     /// Enters a definition that is on disk: one of our own, or one found at start.
     ///
     /// # Errors
@@ -142,7 +158,11 @@ impl Catalog {
 
 impl Inner {
     fn get(&self, id: TagId) -> Option<Arc<Tag>> {
-        self.tags.get((id.0 as usize).checked_sub(1)?).cloned()
+        self.by_id(id).cloned()
+    }
+
+    fn by_id(&self, id: TagId) -> Option<&Arc<Tag>> {
+        self.tags.get((id.0 as usize).checked_sub(1)?)
     }
 }
 

@@ -54,6 +54,12 @@ pub trait Disk: Debug + Send + Sync {
     /// Whatever the operating system says.
     fn sync_dir(&self) -> io::Result<()>;
 
+    /// Bytes of all files in the directory.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn used_bytes(&self) -> io::Result<u64>;
+
     /// Bytes that may still be written.
     ///
     /// # Errors

@@ -87,6 +87,18 @@ impl Error {
         }
     }
 
+    /// A refusal because the log failed earlier: nothing of this request was written.
+    pub(crate) fn already_poisoned() -> Self {
+        let error =
+            Self::poisoned("the store is closed: its log failed, or it was shut down", None);
+        error.with_outcome(Outcome::NotWritten)
+    }
+
+    /// The same failure, with another answer to whether something was written.
+    pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+
     /// What the caller must do next.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -14,7 +14,7 @@ mod slab;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp, Value};
 
@@ -37,21 +37,9 @@ pub(crate) struct Head {
 }
 
 /// The rows of one tag.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct TagHead {
     first: OnceLock<Box<Slab>>,
-    first_ns: AtomicI64,
-    last_ns: AtomicI64,
-}
-
-impl Default for TagHead {
-    fn default() -> Self {
-        Self {
-            first: OnceLock::new(),
-            first_ns: AtomicI64::new(i64::MAX),
-            last_ns: AtomicI64::new(i64::MIN),
-        }
-    }
 }
 
 impl Head {
@@ -103,9 +91,7 @@ impl Head {
                 quality: quality.0,
                 text,
             };
-            entry.first_ns.fetch_min(row.ts, Ordering::Relaxed);
-            entry.last_ns.fetch_max(row.ts, Ordering::Relaxed);
-            slab::append(&entry.first, row, offset);
+            slab::append(&entry.first, &row, offset);
         }
         self.rows.fetch_add(batch.len(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -127,15 +113,6 @@ impl Head {
         }
         rows.into_iter().for_each(|row| block.push(row));
         block
-    }
-
-    /// The span of a tag's rows; `None` where it has none.
-    pub(crate) fn extent(&self, tag: TagId) -> Option<TimeRange> {
-        let entry = self.tags.get(tag)?;
-        entry.first.get()?;
-        let first = Timestamp::from_nanos(entry.first_ns.load(Ordering::Relaxed));
-        let last = Timestamp::from_nanos(entry.last_ns.load(Ordering::Relaxed));
-        Some(TimeRange { first, last })
     }
 
     /// The tags that have rows, by rising id.

@@ -15,13 +15,24 @@
 mod block;
 mod catalog;
 mod chance;
+mod checksum;
 mod clock;
+mod codec;
+#[cfg(test)]
+mod crash_tests;
 mod cursor;
 mod disk;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 mod limits;
+mod log;
+mod manifest;
+mod naming;
+mod planted;
+mod publish;
 mod scan;
 mod segment;
 mod snapshot;

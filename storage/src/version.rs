@@ -13,6 +13,8 @@ use crate::segment::Segment;
 #[derive(Debug)]
 pub(crate) struct Version {
     pub(crate) segments: Vec<Arc<Segment>>,
+    /// The last sequence that is in the segments.
+    pub(crate) checkpoint: u64,
     pub(crate) frozen: Option<Arc<Head>>,
     pub(crate) head: Arc<Head>,
 }

@@ -99,6 +99,15 @@ impl Disk for OsDisk {
         self.directory.sync_all()
     }
 
+    fn used_bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(&self.path)? {
+            // A file that went away since it was listed takes no space.
+            bytes += entry?.metadata().map_or(0, |metadata| metadata.len());
+        }
+        Ok(bytes)
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         let state = rustix::fs::fstatvfs(&self.directory)?;
         Ok(state.f_bavail.saturating_mul(state.f_frsize))

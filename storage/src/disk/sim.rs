@@ -44,6 +44,8 @@ pub struct SimFaults {
     /// `sync` of files from this many operations on fails, loses what it should have made
     /// durable, and claims success when tried again.
     pub sync_fails_at: Option<u64>,
+    /// The one operation with this number fails; those after it work again.
+    pub fails_once_at: Option<u64>,
     /// Every operation from this many on fails.
     pub dies_at: Option<u64>,
 }
@@ -97,6 +99,7 @@ impl SimDisk {
 
     /// The disk after a power cut: `fate` decides for each pending change by its number, names
     /// first, then sectors.
+    #[must_use]
     pub fn crash(&self, mut fate: impl FnMut(usize) -> Survival) -> Self {
         let state = self.lock();
         let mut number = 0..;
@@ -113,6 +116,7 @@ impl SimDisk {
     }
 
     /// A disk with the same content, pending changes included, that goes its own way.
+    #[must_use]
     pub fn fork(&self) -> Self {
         Self { state: Arc::new(Mutex::new(self.lock().clone())) }
     }
@@ -136,7 +140,8 @@ impl SimDisk {
     fn changing(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
         state.operations += 1;
-        if state.faults.dies_at.is_some_and(|at| state.operations >= at) {
+        let dead = state.faults.dies_at.is_some_and(|at| state.operations >= at);
+        if dead || state.faults.fails_once_at == Some(state.operations) {
             return Err(io::Error::other("simulated failure of the disk"));
         }
         Ok(state)
@@ -274,6 +279,10 @@ impl Disk for SimDisk {
         state.durable_names = state.names.clone();
         state.pending_names.clear();
         Ok(())
+    }
+
+    fn used_bytes(&self) -> io::Result<u64> {
+        Ok(self.lock().used_bytes())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

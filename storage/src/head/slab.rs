@@ -31,13 +31,13 @@ pub(crate) struct Slab {
 }
 
 impl Slab {
-    fn with_rows(rows: usize) -> Box<Self> {
-        Box::new(Self {
+    fn with_rows(rows: usize) -> Self {
+        Self {
             rows: std::iter::repeat_with(SlabRow::default).take(rows).collect(),
             texts: OnceLock::new(),
             len: AtomicUsize::new(0),
             next: OnceLock::new(),
-        })
+        }
     }
 
     /// Stores a row if there is room.
@@ -63,14 +63,14 @@ impl Slab {
 }
 
 /// Adds a row to the end of a chain. Only the one writer calls this.
-pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: Row, offset: u64) {
-    let mut slab = &**first.get_or_init(|| Slab::with_rows(FIRST_ROWS));
+pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: &Row, offset: u64) {
+    let mut slab = &**first.get_or_init(|| Box::new(Slab::with_rows(FIRST_ROWS)));
     while let Some(next) = slab.next.get() {
         slab = next;
     }
-    if !slab.store(&row, offset) {
+    if !slab.store(row, offset) {
         let rows = (slab.rows.len() * 2).min(SLAB_ROWS_MAX);
-        let stored = slab.next.get_or_init(|| Slab::with_rows(rows)).store(&row, offset);
+        let stored = slab.next.get_or_init(|| Box::new(Slab::with_rows(rows))).store(row, offset);
         debug_assert!(stored, "a new slab has room");
     }
 }
@@ -78,10 +78,12 @@ pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: Row, offset: u64) {
 /// The rows of a chain whose sequence offset is at most `visible`, in order of arrival.
 pub(crate) fn rows(first: &OnceLock<Box<Slab>>, visible: u64) -> impl Iterator<Item = Row> {
     let slabs = std::iter::successors(first.get(), |slab| slab.next.get());
-    slabs.flat_map(rows_of).map_while(move |(row, offset)| (offset <= visible).then_some(row))
+    slabs
+        .flat_map(|slab| rows_of(slab))
+        .map_while(move |(row, offset)| (offset <= visible).then_some(row))
 }
 
-fn rows_of(slab: &Box<Slab>) -> impl Iterator<Item = (Row, u64)> {
+fn rows_of(slab: &Slab) -> impl Iterator<Item = (Row, u64)> {
     let len = slab.len.load(Ordering::Acquire);
     let texts = slab.texts.get().map(|texts| &**texts).unwrap_or_default();
     slab.rows.iter().take(len).enumerate().map(move |(at, row)| {

@@ -1,0 +1,149 @@
+//! Opening a store: manifest, catalog files, segments, then the log on top.
+//!
+//! *Invariant.* Opening changes nothing before everything it needs was read and found sound; it
+//! can be interrupted anywhere and begun again.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use crate::catalog::{Catalog, read_catalog};
+use crate::disk::Disk;
+use crate::engine::{Engine, Keeper, Parts, Settings, Shared, Writer};
+use crate::error::Error;
+use crate::head::{Head, LastValues};
+use crate::log::{self, Log, Record, RecoverFrom, StoreId};
+use crate::manifest::Manifest;
+use crate::naming::Naming;
+use crate::segment::Segment;
+use crate::version::Version;
+
+pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
+    settings.check()?;
+    let disk = Arc::clone(&parts.disk);
+    let manifest = match Manifest::load(&*disk)? {
+        Some(manifest) => manifest,
+        None => create(&parts, &settings)?,
+    };
+    let (shared, segments) = read_sealed(&*disk, &manifest)?;
+    let checkpoint = manifest.checkpoint;
+    let head = Arc::new(Head::new(checkpoint + 1));
+    let (log, last) = read_log(&disk, &manifest, &settings, &shared, &head)?;
+    remove_leftovers(&*disk, &manifest)?;
+    let now = parts.clock.monotonic_ns().max(1);
+    let age = if last > checkpoint { now } else { 0 };
+    let log_bytes = log.bytes();
+    shared.version.store(Arc::new(Version { segments, checkpoint, frozen: None, head }));
+    shared.visible.store(last, Ordering::Release);
+    Ok(Engine {
+        parts,
+        settings,
+        shared: Arc::new(shared),
+        writer: Mutex::new(Writer { log, next_sequence: last + 1 }),
+        keeper: Mutex::new(Keeper { manifest, space_asked_ns: None }),
+        full: AtomicBool::new(false),
+        poisoned: AtomicBool::new(false),
+        free_bytes: AtomicU64::new(u64::MAX),
+        head_since_ns: AtomicU64::new(age),
+        log_bytes: AtomicU64::new(log_bytes),
+    })
+}
+
+/// Makes the files of a new store. The manifest comes last: without one there is no store yet,
+/// and the next start begins again.
+fn create(parts: &Parts, settings: &Settings) -> Result<Manifest, Error> {
+    let disk = &*parts.disk;
+    if log::has_frames(disk)? {
+        let what = "the manifest is missing, yet there is a log with records";
+        return Err(Error::corrupt("manifest", what));
+    }
+    remove(disk, |name| Naming::log_number(name).is_some() || Naming::is_temporary(name))?;
+    let [low, high] = [parts.chance.next_u64(), parts.chance.next_u64()];
+    let mut store: StoreId = [0; 16];
+    let bytes = low.to_le_bytes().into_iter().chain(high.to_le_bytes());
+    store.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+    log::create(&parts.disk, store, settings.log_file_bytes)?;
+    let manifest = Manifest::new(store);
+    manifest.publish(disk)?;
+    Ok(manifest)
+}
+
+/// The catalog and the segments that the manifest names, and the latest values from them.
+fn read_sealed(disk: &dyn Disk, manifest: &Manifest) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
+    let catalog = Catalog::default();
+    for file in &manifest.catalogs {
+        for tag in read_catalog(disk, &manifest.store, file.number)? {
+            catalog.enter(tag)?;
+        }
+    }
+    let last = LastValues::new();
+    let mut segments = Vec::with_capacity(manifest.segments.len());
+    for record in &manifest.segments {
+        let segment = Arc::new(Segment::open(disk, &manifest.store, record)?);
+        for latest in segment.latest() {
+            let (tag, first, row) = latest?;
+            last.note_row(tag, row);
+            last.note_first(tag, first);
+        }
+        segments.push(segment);
+    }
+    let head = Arc::new(Head::new(manifest.checkpoint + 1));
+    let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head };
+    let version = ArcSwap::from_pointee(version);
+    Ok((Shared { catalog, last, version, visible: AtomicU64::new(0) }, segments))
+}
+
+/// The records after the checkpoint, into the head; the open log and the last sequence.
+fn read_log(
+    disk: &Arc<dyn Disk>,
+    manifest: &Manifest,
+    settings: &Settings,
+    shared: &Shared,
+    head: &Head,
+) -> Result<(Log, u64), Error> {
+    let from = RecoverFrom { checkpoint: manifest.checkpoint, first_file: manifest.first_log };
+    let mut last = manifest.checkpoint;
+    let mut apply = |sequence, record| {
+        match record {
+            Record::Definition(tag) => {
+                shared.catalog.enter(tag)?;
+                head.note_sequence(sequence);
+            }
+            Record::Samples(batch) => {
+                head.append(&batch, sequence);
+                shared.last.note(&batch);
+            }
+        }
+        last = sequence;
+        Ok(())
+    };
+    let log = log::recover(disk, manifest.store, settings.log_file_bytes, from, &mut apply)?;
+    Ok((log, last))
+}
+
+/// Removes what an interrupted seal or roll left: temporary files, older manifests, segments and
+/// catalog files that no manifest names. Their content is in the log.
+fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest) -> Result<(), Error> {
+    let unlisted = |number: Option<u64>, list: &[crate::manifest::FileRecord]| {
+        number.is_some_and(|number| list.iter().all(|file| file.number != number))
+    };
+    remove(disk, |name| {
+        Naming::is_temporary(name)
+            || Naming::manifest_number(name).is_some_and(|number| number < manifest.generation)
+            || unlisted(Naming::segment_number(name), &manifest.segments)
+            || unlisted(Naming::catalog_number(name), &manifest.catalogs)
+    })
+}
+
+fn remove(disk: &dyn Disk, leftover: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let remove = || {
+        let mut removed = false;
+        for name in disk.list()?.iter().filter(|name| leftover(name)) {
+            disk.remove(name)?;
+            removed = true;
+        }
+        if removed { disk.sync_dir() } else { Ok(()) }
+    };
+    remove().map_err(|source| Error::io("tidy", "the data directory", source))
+}

@@ -1,0 +1,60 @@
+//! What the engine runs on (components) and what it may use (settings).
+
+use std::sync::Arc;
+
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind};
+use crate::limits::LOG_FILE_BYTES_MIN;
+
+/// What the engine runs on.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The directory of the store.
+    pub disk: Arc<dyn Disk>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for the identity of a new store.
+    pub chance: Arc<dyn Chance>,
+}
+
+/// What the engine may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The length of one log file. Larger: fewer rolls, more disk held. It also bounds a batch.
+    pub log_file_bytes: u64,
+    /// Log written since the last seal, at which the head is sealed. Larger: fewer and larger
+    /// segments, but a longer restart.
+    pub log_bytes_max: u64,
+    /// Memory of the head at which it is sealed; writes wait when it reaches twice as much.
+    pub head_bytes_max: usize,
+    /// Age of the head's first record at which it is sealed.
+    pub seal_after_s: u64,
+    /// Space that must stay free on the disk; below it writes are refused.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            log_file_bytes: 16 << 20,
+            log_bytes_max: 256 << 20,
+            head_bytes_max: 256 << 20,
+            seal_after_s: 600,
+            reserve_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.log_file_bytes < LOG_FILE_BYTES_MIN || !self.log_file_bytes.is_multiple_of(512) {
+            let what = format!("a log file of {} bytes cannot be used", self.log_file_bytes);
+            let hint = "choose a multiple of 512 of at least 4096 bytes";
+            return Err(Error::new(ErrorKind::Invalid, what, hint));
+        }
+        Ok(())
+    }
+}

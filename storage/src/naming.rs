@@ -1,0 +1,90 @@
+//! The names of the store's files: a number and what it is the number of.
+//!
+//! *Invariant.* A name is made of digits and a suffix from this list, never of anything that came
+//! from outside; a name that we would not have written belongs to nobody here and is left alone.
+
+/// Names of the store's files, by number.
+#[derive(Debug)]
+pub(crate) struct Naming;
+
+impl Naming {
+    const TEMPORARY: &'static str = ".tmp";
+    const LOG: &'static str = ".log";
+    const SPARE: &'static str = ".spare";
+    const SEGMENT: &'static str = ".seg";
+    const CATALOG: &'static str = ".cat";
+    const MANIFEST: &'static str = ".manifest";
+
+    pub(crate) fn log(number: u64) -> String {
+        format!("{number:010}{}", Self::LOG)
+    }
+
+    pub(crate) fn spare(number: u64) -> String {
+        format!("{number:010}{}", Self::SPARE)
+    }
+
+    pub(crate) fn segment(number: u64) -> String {
+        format!("{number:010}{}", Self::SEGMENT)
+    }
+
+    pub(crate) fn catalog(number: u64) -> String {
+        format!("{number:010}{}", Self::CATALOG)
+    }
+
+    pub(crate) fn manifest(number: u64) -> String {
+        format!("{number:010}{}", Self::MANIFEST)
+    }
+
+    pub(crate) fn temporary(name: &str) -> String {
+        format!("{name}{}", Self::TEMPORARY)
+    }
+
+    pub(crate) fn is_temporary(name: &str) -> bool {
+        name.strip_suffix(Self::TEMPORARY).is_some_and(|name| {
+            let suffixes = [Self::LOG, Self::SEGMENT, Self::CATALOG, Self::MANIFEST];
+            suffixes.into_iter().any(|suffix| number(name, suffix).is_some())
+        })
+    }
+
+    pub(crate) fn log_number(name: &str) -> Option<u64> {
+        number(name, Self::LOG)
+    }
+
+    pub(crate) fn spare_number(name: &str) -> Option<u64> {
+        number(name, Self::SPARE)
+    }
+
+    pub(crate) fn segment_number(name: &str) -> Option<u64> {
+        number(name, Self::SEGMENT)
+    }
+
+    pub(crate) fn catalog_number(name: &str) -> Option<u64> {
+        number(name, Self::CATALOG)
+    }
+
+    pub(crate) fn manifest_number(name: &str) -> Option<u64> {
+        number(name, Self::MANIFEST)
+    }
+}
+
+fn number(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
+    let plain = digits.len() >= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_have_a_number() {
+        assert_eq!(Naming::log_number(&Naming::log(7)), Some(7));
+        assert_eq!(Naming::log_number("99999999999.log"), Some(99_999_999_999));
+        for name in
+            ["7.log", "000000000x.log", "0000000007.log.tmp", "0000000007.seg", "+000000007.log"]
+        {
+            assert_eq!(Naming::log_number(name), None, "{name}");
+        }
+    }
+}
