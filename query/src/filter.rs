@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::cast::as_boolean_array;
@@ -108,9 +108,10 @@ pub(crate) fn select_tags(
     column: &str,
     session: &dyn Session,
 ) -> Result<Vec<Arc<Tag>>> {
-    let named = conditions.iter().filter_map(|condition| names(condition, column)).reduce(
-        |some: BTreeSet<String>, others| some.intersection(&others).cloned().collect(),
-    );
+    let named = conditions
+        .iter()
+        .filter_map(|condition| names(condition, column))
+        .reduce(|some: BTreeSet<String>, others| some.intersection(&others).cloned().collect());
     let mut tags: Vec<Arc<Tag>> = match named {
         Some(names) => names.iter().filter_map(|name| snapshot.find(name)).collect(),
         None => snapshot.tags(),
@@ -126,9 +127,8 @@ pub(crate) fn select_tags(
             continue;
         }
         let test = session.create_physical_expr(unqualified(condition.clone())?, &dfschema)?;
-        let paths = StringViewArray::from_iter_values(
-            tags.iter().map(|tag| tag.definition.path.as_str()),
-        );
+        let paths =
+            StringViewArray::from_iter_values(tags.iter().map(|tag| tag.definition.path.as_str()));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(paths)])?;
         let passes = evaluate(&test, &batch)?;
         let mut row = 0;
@@ -174,8 +174,7 @@ fn pass_good(test: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Result<bool> {
 
 fn quality_batch(schema: &SchemaRef, qualities: &[u32]) -> Result<RecordBatch> {
     let codes: Int64Array = qualities.iter().map(|code| Some(i64::from(*code))).collect();
-    let good: BooleanArray =
-        qualities.iter().map(|code| Some(Quality(*code).is_good())).collect();
+    let good: BooleanArray = qualities.iter().map(|code| Some(Quality(*code).is_good())).collect();
     let columns: Vec<ArrayRef> = vec![Arc::new(codes), Arc::new(good)];
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }

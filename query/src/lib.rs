@@ -6,7 +6,7 @@
 //!
 //! A [`Session`] is the only handle through which a wire asks: it checks the statement, plans it
 //! over one snapshot of the store, runs it on threads of its own and hands back an [`Answer`],
-//! a stream of record batches that the caller renders with [`json`], [`csv`] or [`arrow_stream`].
+//! a stream of record batches that the caller renders with a [`Renderer`].
 //!
 //! *Invariant.* Nothing here writes: not to the store, not to a file, not to a socket. All
 //! relations of one statement show the same moment of the store.
@@ -26,7 +26,7 @@ mod statement;
 
 pub use answer::Answer;
 pub use error::{QueryError, SqlState};
-pub use format::{FormatError, arrow_stream, csv, json};
+pub use format::{Format, Renderer};
 pub use limits::{Limits, STATEMENT_BYTES_MAX};
 pub use session::Session;
 pub use statement::Parameter;

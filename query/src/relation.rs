@@ -43,15 +43,8 @@ pub(crate) enum SampleColumn {
 
 impl SampleColumn {
     /// Every column, in the order of the relation.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Tag,
-        Self::Ts,
-        Self::Value,
-        Self::ValueInt,
-        Self::Text,
-        Self::Quality,
-        Self::Good,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Tag, Self::Ts, Self::Value, Self::ValueInt, Self::Text, Self::Quality, Self::Good];
 
     /// The column's name in SQL.
     pub(crate) const fn name(self) -> &'static str {
@@ -81,9 +74,8 @@ impl SampleColumn {
 }
 
 /// The columns of `samples`.
-pub(crate) static SAMPLES: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(SampleColumn::ALL.map(SampleColumn::field).to_vec()))
-});
+pub(crate) static SAMPLES: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(SampleColumn::ALL.map(SampleColumn::field).to_vec())));
 
 /// The columns of `latest`: those of `samples`, and the age.
 static LATEST: LazyLock<SchemaRef> = LazyLock::new(|| {
