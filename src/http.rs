@@ -18,9 +18,9 @@ mod sql;
 mod status;
 mod write;
 
-pub use connection::Listener;
-pub use problem::Problem;
-pub use status::Facts;
+pub(crate) use connection::Listener;
+pub(crate) use problem::Problem;
+pub(crate) use status::Facts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +56,17 @@ fn routes() -> Vec<Route> {
     ]
 }
 
+/// Method and path of every route, one a line.
+fn listing() -> String {
+    let lines: Vec<String> = routes()
+        .iter()
+        .map(|route| format!("{:<5} {}\n", route.method.to_uppercase(), route.path))
+        .collect();
+    lines.concat()
+}
+
 /// The whole of HTTP over these facts.
-pub fn router(facts: Arc<Facts>, body_timeout: Duration) -> Router {
+pub(crate) fn router(facts: Arc<Facts>, body_timeout: Duration) -> Router {
     let body_bytes_max = facts.body_bytes_max;
     routes()
         .into_iter()

@@ -21,4 +21,4 @@ mod limits;
 mod logging;
 mod metrics;
 pub mod server;
-mod shutdown;
+pub mod shutdown;

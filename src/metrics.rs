@@ -19,19 +19,19 @@ type Labels = [(&'static str, String); 2];
 
 /// What is counted as it happens.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     http_requests: Family<Labels, Counter>,
     http_seconds: Histogram,
     /// Open HTTP connections.
-    pub http_connections: Gauge,
+    pub(crate) http_connections: Gauge,
     /// HTTP connections refused because too many were open.
-    pub http_connections_refused: Counter,
+    pub(crate) http_connections_refused: Counter,
 }
 
 /// Numbers that something else keeps, read now.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub(crate) struct Reading {
     name: String,
     help: String,
     grows: bool,
@@ -42,19 +42,19 @@ pub struct Reading {
 
 impl Reading {
     /// A number that goes up and down; `name` without `tacitus_`.
-    pub fn gauge(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
+    pub(crate) fn gauge(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
         let values = vec![(String::new(), value)];
         Self { name: name.into(), help: help.into(), grows: false, label: None, values }
     }
 
     /// A number that only grows; `name` without `tacitus_` and `_total`.
-    pub fn counter(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
+    pub(crate) fn counter(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
         Self { grows: true, ..Self::gauge(name, help, value) }
     }
 
     /// One number for each value of a label, instead of a single one.
     #[must_use]
-    pub fn by(self, label: &'static str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
+    pub(crate) fn by(self, label: &'static str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
         Self { label: Some(label), values: values.into_iter().collect(), ..self }
     }
 
@@ -135,7 +135,7 @@ impl Metrics {
     }
 
     /// Counts an answer; `route` is one of ours, never the path a client sent.
-    pub fn http_answered(&self, route: String, status: u16, after: Duration) {
+    pub(crate) fn http_answered(&self, route: String, status: u16, after: Duration) {
         let labels = [("route", route), ("status", status.to_string())];
         self.http_requests.get_or_create(&labels).inc();
         self.http_seconds.observe(after.as_secs_f64());
@@ -145,7 +145,7 @@ impl Metrics {
     ///
     /// # Errors
     /// None in practice: writing to a `String` does not fail.
-    pub fn text(&self, readings: &[Reading]) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self, readings: &[Reading]) -> Result<String, std::fmt::Error> {
         let mut now = Registry::with_prefix("tacitus");
         readings.iter().for_each(|reading| reading.enter(&mut now));
         let mut text = String::new();

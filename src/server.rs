@@ -209,9 +209,10 @@ impl Running {
                 tracing::error!(%error, "the store ended badly");
             }
         };
-        match tokio::time::timeout(STOP_MAX, stopped).await {
-            Ok(()) => tracing::info!("stopped"),
-            Err(_) => tracing::warn!("the stop took too long and was cut off"),
+        if tokio::time::timeout(STOP_MAX, stopped).await.is_ok() {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!("the stop took too long and was cut off");
         }
     }
 }

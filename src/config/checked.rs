@@ -133,10 +133,14 @@ impl Keys<'_> {
 
     /// The paths of the entries of a list of tables: `list[0]`, `list[1]`, …
     pub(super) fn entries(&self, list: &str) -> Vec<String> {
-        (0..)
-            .map(|index| format!("{list}[{index}]"))
-            .take_while(|entry| self.0.keys().any(|path| path.starts_with(entry.as_str())))
-            .collect()
+        let mut entries = Vec::new();
+        loop {
+            let entry = format!("{list}[{}]", entries.len());
+            if !self.0.keys().any(|path| path.starts_with(&entry)) {
+                return entries;
+            }
+            entries.push(entry);
+        }
     }
 
     pub(super) fn size(&self, path: &str) -> Option<u64> {

@@ -23,25 +23,25 @@ use crate::server::Addresses;
 
 /// What the routes know of the server.
 #[derive(Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The store.
-    pub engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     /// The way into it.
-    pub ingest: Ingest,
+    pub(crate) ingest: Ingest,
     /// The way to ask it.
-    pub session: Arc<Session>,
+    pub(crate) session: Arc<Session>,
     /// What the broker counts.
-    pub broker: Arc<broker::Counters>,
+    pub(crate) broker: Arc<broker::Counters>,
     /// What the collectors do.
-    pub collectors: Vec<Arc<Collector>>,
+    pub(crate) collectors: Vec<Arc<Collector>>,
     /// What is counted here.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens.
-    pub addresses: Addresses,
+    pub(crate) addresses: Addresses,
     /// Since when it runs.
-    pub started: Instant,
+    pub(crate) started: Instant,
     /// The largest body of a request, also after unpacking.
-    pub body_bytes_max: usize,
+    pub(crate) body_bytes_max: usize,
 }
 
 impl FromRef<Arc<Facts>> for Writes {
