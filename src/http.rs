@@ -48,6 +48,7 @@ fn routes() -> Vec<Route> {
         route("get", "/metrics", get(status::metrics)),
         route("get", "/api/v1/status", get(status::status)),
         route("get", "/api/v1/refusals", get(status::refusals)),
+        route("get", "/api/v1/sql", sql::answer_link()),
         route("post", "/api/v1/sql", sql::answer()),
         route("post", "/api/v1/samples", write::rows()),
         route("post", "/api/v2/write", write::lines()),

@@ -14,6 +14,7 @@ use tacitus_query::Session;
 use tacitus_storage::{Engine, EngineStatus};
 
 use super::Problem;
+use super::sql::Questions;
 use super::write::Writes;
 use crate::broker;
 use crate::collect::{Phase, State as Collector};
@@ -47,6 +48,12 @@ pub(crate) struct Facts {
 impl FromRef<Arc<Facts>> for Writes {
     fn from_ref(facts: &Arc<Facts>) -> Self {
         Self { ingest: facts.ingest.clone(), body_bytes_max: facts.body_bytes_max }
+    }
+}
+
+impl FromRef<Arc<Facts>> for Questions {
+    fn from_ref(facts: &Arc<Facts>) -> Self {
+        Self { session: Arc::clone(&facts.session) }
     }
 }
 
