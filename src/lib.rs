@@ -1,1 +1,20 @@
-//! Server library.
+//! The Tacitus server: everything with sockets, threads, clocks and a command line.
+//!
+//! ```text
+//! cli ─▶ config ─▶ server ─┬─▶ http
+//!                          └─▶ store (tacitus-storage)
+//! ```
+//!
+//! *Invariant.* This crate is the only place that wires: the crates below it are handed their
+//! disk, clock and limits and know nothing of each other's existence beyond their direction.
+
+mod chance;
+pub mod cli;
+mod clock;
+pub mod config;
+mod http;
+mod limits;
+mod logging;
+mod metrics;
+pub mod server;
+mod shutdown;
