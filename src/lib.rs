@@ -8,11 +8,13 @@
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their
 //! disk, clock and limits and know nothing of each other's existence beyond their direction.
 
+pub mod broker;
 mod chance;
 pub mod cli;
 mod clock;
 pub mod config;
 mod http;
+pub mod ingest;
 mod limits;
 mod logging;
 mod metrics;
