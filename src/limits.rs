@@ -1,0 +1,18 @@
+//! Every bound of the server that nobody needs to configure, each with the reason for the number.
+//!
+//! *Not here.* Bounds a person may want to move: `config::BOOK`.
+
+use std::time::Duration;
+
+/// LIMIT: the head of a request lies in memory before anyone looks at it; ours are short.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// LIMIT: each header costs a slot; browsers behind two proxies send about 30.
+pub const HTTP_HEADERS_MAX: usize = 100;
+
+/// LIMIT: how long open requests may take to finish after the stop was requested. Together with
+/// draining the queue and closing the store a stop stays within ten seconds.
+pub const HTTP_DRAIN: Duration = Duration::from_secs(4);
+
+/// LIMIT: how long the listener rests when the system has no descriptor for a new connection.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
