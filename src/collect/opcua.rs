@@ -30,6 +30,8 @@ pub mod settings;
 mod subscribe;
 mod supervisor;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

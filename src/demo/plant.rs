@@ -187,8 +187,10 @@ impl Source {
                 let wave = machine::wave(moment.second, *period_s, salt);
                 let hiss = machine::unit(salt, moment.second) + machine::unit(!salt, moment.second);
                 let level = if running || idle.is_nan() { *mean } else { *idle };
-                let swing = if running || idle.is_nan() { *swing } else { 0.0 };
-                Value::Float(rounded(level + swing * wave + noise * (hiss - 1.0), *decimals))
+                // What stands still swings and trembles less; what is at zero not at all.
+                let liveliness = level / mean;
+                let moved = (swing * wave + noise * (hiss - 1.0)) * liveliness;
+                Value::Float(rounded(level + moved, *decimals))
             }
             Behaviour::SetPoint(choices) => Value::Float(pick(choices, moment.batch)),
             Behaviour::Counter { per_minute, share } => {
@@ -248,7 +250,7 @@ mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    const START_S: i64 = 1_790_000_400;
+    const START_S: i64 = 1_790_001_000;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_nanos(second * 1_000_000_000)

@@ -54,7 +54,7 @@ pub(super) async fn browse(
             for (parent, reference) in children {
                 let node = reference.node_id.node_id;
                 let local = reference.node_id.server_index == 0;
-                let property = reference.reference_type_id == ReferenceTypeId::HasProperty.into();
+                let property = reference.reference_type_id == ReferenceTypeId::HasProperty;
                 if !local || property || !seen.insert(node.clone()) {
                     continue;
                 }

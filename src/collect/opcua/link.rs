@@ -49,7 +49,6 @@ pub(super) struct Refused {
 }
 
 /// A session and its driver.
-#[derive(Debug)]
 pub(super) struct Link {
     pub(super) session: Arc<Session>,
     pub(super) events: Receiver<Event>,

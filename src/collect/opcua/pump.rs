@@ -198,13 +198,7 @@ fn definition(
 }
 
 fn point(path: &str, reading: &Reading, ts: Timestamp) -> Point {
-    Point {
-        path: path.to_owned(),
-        ts: Some(ts),
-        value: reading.value.clone(),
-        quality: reading.quality,
-        labels: Vec::new(),
-    }
+    Point::new(path, reading.value.clone()).at(Some(ts)).with_quality(reading.quality)
 }
 
 /// The next moment a tag of this quantum can have.

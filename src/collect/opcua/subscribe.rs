@@ -77,7 +77,7 @@ pub(super) struct Subscriptions {
 }
 
 /// What creating items takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) session: &'a Session,
     pub(super) settings: &'a Settings,
@@ -237,7 +237,7 @@ impl OnSubscriptionNotificationCore for Inbox {
     fn on_subscription_notification(
         &mut self,
         notification: NotificationMessage,
-        _: opcua::client::MonitoredItemMap<'_>,
+        _: MonitoredItemMap<'_>,
     ) {
         // An empty notification is the keep-alive of the subscription.
         self.heard.now();
