@@ -18,6 +18,8 @@ mod ledger;
 mod kill;
 // A minimal MQTT client that knows which message was acknowledged.
 mod mqtt;
+// A sync that fails: no acknowledgement after it, exit code 4.
+mod poison;
 // A server as a child process.
 mod server;
 // SIGTERM: a polite stop.
