@@ -17,6 +17,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX, Timestamp, Value};
 
@@ -185,8 +186,7 @@ fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Re
         path.push_str(&series.path);
         path.push('/');
         escape(&name, &mut path)?;
-        let labels = series.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        out.push(Point { labels, ..Point::new(path, value) });
+        out.push(Point { labels: Arc::clone(&series.labels), ..Point::new(path, value) });
         if !scan.take(b',') {
             break;
         }
@@ -202,12 +202,12 @@ fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Re
 }
 
 /// What all fields of a line share.
-struct Series<'a> {
+struct Series {
     path: String,
-    labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    labels: Arc<[(String, String)]>,
 }
 
-fn series<'a>(scan: &mut Scan<'a>) -> Result<Series<'a>, Fault> {
+fn series(scan: &mut Scan<'_>) -> Result<Series, Fault> {
     let measurement = scan.measurement()?;
     let mut labels = Vec::new();
     while scan.take(b',') {
@@ -228,13 +228,14 @@ fn series<'a>(scan: &mut Scan<'a>) -> Result<Series<'a>, Fault> {
         path.push('=');
         escape(value, &mut path)?;
     }
-    Ok(Series { path, labels })
+    let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
+    Ok(Series { path, labels: labels.into_iter().map(owned).collect() })
 }
 
 /// Adds a part to a path so that it ends where it ends.
 fn escape(part: &str, path: &mut String) -> Result<(), Fault> {
     let plain = |c: char| !matches!(c, '%' | '/' | '=') && !c.is_control();
-    if part.chars().all(plain) {
+    if part.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'%' | b'/' | b'=')) {
         path.push_str(part);
     } else {
         for c in part.chars() {

@@ -157,7 +157,7 @@ impl Resolver {
         let fixed = origin.form.and_then(|form| form.kind);
         let kind = fixed.or(point.value.kind()).ok_or(Reason::NullFirst)?;
         let mut definition = TagDefinition {
-            labels: point.labels.clone(),
+            labels: point.labels.to_vec(),
             unit: point.unit.clone(),
             ..TagDefinition::new(path, kind, origin.source)
         };

@@ -22,10 +22,12 @@ fn text(text: &str) -> Value {
 #[test]
 fn a_field_is_a_tag_and_the_labels_are_in_its_path_by_name() {
     let points = one("oven,zone=2,side=left temp=211.5,on=t 1714550400000000000");
-    let labels = vec![("side".into(), "left".into()), ("zone".into(), "2".into())];
+    let labels = [("side".into(), "left".into()), ("zone".into(), "2".into())];
     let ts = Some(Timestamp::from_nanos(1_714_550_400_000_000_000));
-    let point =
-        |path: &str, value| Point { labels: labels.clone(), ..Point::new(path, value).at(ts) };
+    let point = |path: &str, value| Point {
+        labels: labels.clone().into(),
+        ..Point::new(path, value).at(ts)
+    };
     let want = [
         point("oven/side=left/zone=2/temp", Value::Float(211.5)),
         point("oven/side=left/zone=2/on", Value::Bool(true)),
@@ -212,7 +214,7 @@ proptest! {
             written(&text, &['"', '\\']),
         );
         let points = one(&line);
-        prop_assert_eq!(&points[0].labels, &[(key.clone(), value.clone())]);
+        prop_assert_eq!(&*points[0].labels, &[(key.clone(), value.clone())]);
         prop_assert_eq!(&points[0].value, &Value::Text(text.into()));
         let parts: Vec<_> = points[0].path.split('/').collect();
         let plain = |part: &str| part.replace("%2F", "/").replace("%3D", "=").replace("%25", "%");
