@@ -8,7 +8,7 @@ use tacitus_storage::Chance;
 
 /// Numbers that differ from process to process and from call to call.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemChance;
+pub(crate) struct SystemChance;
 
 impl Chance for SystemChance {
     fn next_u64(&self) -> u64 {

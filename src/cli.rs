@@ -56,6 +56,9 @@ struct Flags {
     /// Where HTTP listens; port 0 picks a free one [default: 127.0.0.1:8428]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Where the MQTT broker listens; port 0 picks a free one [default: 127.0.0.1:1883]
+    #[arg(long, value_name = "ADDR")]
+    mqtt: Option<String>,
     /// Not in this version
     #[arg(long, value_name = "ADDR", hide = true)]
     pg: Option<String>,

@@ -12,7 +12,7 @@ use tacitus_storage::Clock;
 
 /// The clock of the operating system, in UTC.
 #[derive(Debug, Clone, Copy)]
-pub struct SystemClock {
+pub(crate) struct SystemClock {
     started: Instant,
 }
 

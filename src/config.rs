@@ -14,9 +14,11 @@
 
 mod book;
 mod checked;
+mod collectors;
 mod page;
 mod problem;
 mod raw;
+mod topics;
 mod value;
 
 pub use book::{BOOK, Fallback, Key, find};

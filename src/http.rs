@@ -14,13 +14,16 @@ mod connection;
 mod guard;
 mod page;
 mod problem;
+mod sql;
 mod status;
+mod write;
 
-pub use connection::Listener;
-pub use problem::Problem;
-pub use status::Facts;
+pub(crate) use connection::Listener;
+pub(crate) use problem::Problem;
+pub(crate) use status::Facts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -28,8 +31,6 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
-
-use crate::config;
 
 /// One route: method, path, and who answers.
 struct Route {
@@ -46,14 +47,28 @@ fn routes() -> Vec<Route> {
         route("get", "/health", get(status::health)),
         route("get", "/metrics", get(status::metrics)),
         route("get", "/api/v1/status", get(status::status)),
+        route("get", "/api/v1/refusals", get(status::refusals)),
+        route("get", "/api/v1/sql", sql::answer_link()),
+        route("post", "/api/v1/sql", sql::answer()),
+        route("post", "/api/v1/samples", write::rows()),
+        route("post", "/api/v2/write", write::lines()),
+        route("post", "/write", write::lines()),
         route("get", "/api/v1/openapi.json", get(openapi)),
     ]
 }
 
+/// Method and path of every route, one a line.
+fn listing() -> String {
+    let lines: Vec<String> = routes()
+        .iter()
+        .map(|route| format!("{:<5} {}\n", route.method.to_uppercase(), route.path))
+        .collect();
+    lines.concat()
+}
+
 /// The whole of HTTP over these facts.
-pub fn router(facts: Arc<Facts>, settings: &config::Http) -> Router {
-    let body_timeout = settings.body_timeout;
-    let body_bytes_max = usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX);
+pub(crate) fn router(facts: Arc<Facts>, body_timeout: Duration) -> Router {
+    let body_bytes_max = facts.body_bytes_max;
     routes()
         .into_iter()
         .fold(Router::new(), |router, route| router.route(route.path, route.answer))

@@ -17,7 +17,7 @@ use tracing_subscriber::{Layer as _, fmt};
 use crate::config::{Log, LogFormat};
 
 /// Starts the log of this process. A second call changes nothing.
-pub fn start(settings: &Log) {
+pub(crate) fn start(settings: &Log) {
     // Of libraries only what needs attention is shown, unless everything is asked for.
     let others = settings.level.min(Level::WARN);
     let others = if settings.level == Level::TRACE { Level::TRACE } else { others };

@@ -19,27 +19,77 @@ type Labels = [(&'static str, String); 2];
 
 /// What is counted as it happens.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     http_requests: Family<Labels, Counter>,
     http_seconds: Histogram,
     /// Open HTTP connections.
-    pub http_connections: Gauge,
+    pub(crate) http_connections: Gauge,
     /// HTTP connections refused because too many were open.
-    pub http_connections_refused: Counter,
+    pub(crate) http_connections_refused: Counter,
 }
 
-/// A number that something else keeps, read now.
-#[derive(Debug, Clone, Copy)]
-pub enum Reading {
-    /// It goes up and down.
-    Gauge(u64),
-    /// It only grows.
-    Counter(u64),
+/// Numbers that something else keeps, read now.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    name: String,
+    help: String,
+    grows: bool,
+    label: Option<&'static str>,
+    /// The number, or one for each value of the label.
+    values: Vec<(String, u64)>,
 }
 
-/// Name without `tacitus_`, help, and the number.
-pub type NamedReading = (&'static str, &'static str, Reading);
+impl Reading {
+    /// A number that goes up and down; `name` without `tacitus_`.
+    pub(crate) fn gauge(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
+        let values = vec![(String::new(), value)];
+        Self { name: name.into(), help: help.into(), grows: false, label: None, values }
+    }
+
+    /// A number that only grows; `name` without `tacitus_` and `_total`.
+    pub(crate) fn counter(name: impl Into<String>, help: impl Into<String>, value: u64) -> Self {
+        Self { grows: true, ..Self::gauge(name, help, value) }
+    }
+
+    /// One number for each value of a label, instead of a single one.
+    #[must_use]
+    pub(crate) fn by(self, label: &'static str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
+        Self { label: Some(label), values: values.into_iter().collect(), ..self }
+    }
+
+    fn enter(&self, registry: &mut Registry) {
+        let (name, help) = (self.name.as_str(), self.help.as_str());
+        let Some(label) = self.label else {
+            let value = self.values.first().map_or(0, |(_, value)| *value);
+            if self.grows {
+                registry.register(name, help, ConstCounter::new(value));
+            } else {
+                registry.register(name, help, ConstGauge::new(signed(value)));
+            }
+            return;
+        };
+        let gauges = Family::<[(&'static str, String); 1], Gauge>::default();
+        let counters = Family::<[(&'static str, String); 1], Counter>::default();
+        for (of, value) in &self.values {
+            let labels = [(label, of.clone())];
+            if self.grows {
+                counters.get_or_create(&labels).inc_by(*value);
+            } else {
+                gauges.get_or_create(&labels).set(signed(*value));
+            }
+        }
+        if self.grows {
+            registry.register(name, help, counters);
+        } else {
+            registry.register(name, help, gauges);
+        }
+    }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
 
 /// Seconds; from half a millisecond, about one sync of a good disk, to the longest question.
 const SECONDS: [f64; 12] =
@@ -85,7 +135,7 @@ impl Metrics {
     }
 
     /// Counts an answer; `route` is one of ours, never the path a client sent.
-    pub fn http_answered(&self, route: String, status: u16, after: Duration) {
+    pub(crate) fn http_answered(&self, route: String, status: u16, after: Duration) {
         let labels = [("route", route), ("status", status.to_string())];
         self.http_requests.get_or_create(&labels).inc();
         self.http_seconds.observe(after.as_secs_f64());
@@ -95,20 +145,9 @@ impl Metrics {
     ///
     /// # Errors
     /// None in practice: writing to a `String` does not fail.
-    pub fn text(&self, readings: &[NamedReading]) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self, readings: &[Reading]) -> Result<String, std::fmt::Error> {
         let mut now = Registry::with_prefix("tacitus");
-        for (name, help, reading) in readings {
-            match *reading {
-                Reading::Gauge(value) => {
-                    now.register(
-                        *name,
-                        *help,
-                        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)),
-                    );
-                }
-                Reading::Counter(value) => now.register(*name, *help, ConstCounter::new(value)),
-            }
-        }
+        readings.iter().for_each(|reading| reading.enter(&mut now));
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &now)?;
@@ -125,7 +164,7 @@ mod tests {
     fn counts_and_readings_are_one_text_that_ends_once() {
         let metrics = Metrics::default();
         metrics.http_answered("/health".to_owned(), 200, Duration::from_millis(1));
-        let text = metrics.text(&[("tags", "Tags", Reading::Gauge(7))]).unwrap();
+        let text = metrics.text(&[Reading::gauge("tags", "Tags", 7)]).unwrap();
         assert!(text.contains("tacitus_http_requests_total{route=\"/health\",status=\"200\"} 1\n"));
         assert!(text.contains("tacitus_tags 7\n"), "{text}");
         assert_eq!(text.matches("# EOF").count(), 1);

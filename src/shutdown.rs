@@ -35,6 +35,12 @@ impl Shutdown {
         drop(receiver.wait_for(|stop| *stop).await);
     }
 
+    /// The same news as a channel, for parts that wait on several.
+    #[must_use]
+    pub fn receiver(&self) -> watch::Receiver<bool> {
+        self.0.clone()
+    }
+
     /// Whether the stop is requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {

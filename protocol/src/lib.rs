@@ -13,6 +13,7 @@
 pub mod limits;
 pub mod line;
 pub mod mqtt;
+pub mod opcua;
 pub mod payload;
 pub mod samples;
 pub mod topic;

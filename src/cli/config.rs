@@ -35,16 +35,16 @@ pub(super) fn run(command: &Command) -> Exit {
             Err(exit) => exit,
         },
         Command::Explain { key: None } => say(&config::page()),
-        Command::Explain { key: Some(name) } => match config::find(name) {
-            Some(key) => say(&config::explain(key)),
-            None => {
-                complain(&format!(
-                    "error: there is no key \"{name}\"\n  hint: `tacitus config print` lists \
-                     every key\n"
-                ));
-                Exit::Configuration
+        Command::Explain { key: Some(name) } => {
+            if let Some(key) = config::find(name) {
+                return say(&config::explain(key));
             }
-        },
+            complain(&format!(
+                "error: there is no key \"{name}\"\n  hint: `tacitus config print` lists every \
+                 key\n"
+            ));
+            Exit::Configuration
+        }
     }
 }
 

@@ -73,14 +73,12 @@ fn refusal(status: u16, text: &str) -> String {
     let problem: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let word = |name: &str| problem.get(name).and_then(serde_json::Value::as_str);
     let what = word("detail").or(word("title")).unwrap_or(text.trim());
-    let mut lines = match word("sqlstate") {
-        Some(code) => format!("error: {what} (SQLSTATE {code})\n"),
-        None => format!("error: {what} (HTTP {status})\n"),
+    let code = match word("sqlstate") {
+        Some(code) => format!("SQLSTATE {code}"),
+        None => format!("HTTP {status}"),
     };
-    if let Some(hint) = word("hint") {
-        lines.push_str(&format!("  hint: {hint}\n"));
-    }
-    lines
+    let hint = word("hint").map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+    format!("error: {what} ({code})\n{hint}")
 }
 
 #[cfg(test)]

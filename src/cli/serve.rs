@@ -5,6 +5,7 @@
 
 use super::output::{complain, say};
 use super::{Exit, Flags};
+use crate::limits::LAST_WAIT;
 use crate::config::{Config, Problem, Sources};
 use crate::server::{Server, StartError};
 
@@ -24,7 +25,10 @@ pub(super) fn run(flags: &Flags) -> Exit {
             return Exit::Configuration;
         }
     };
-    runtime.block_on(serve(config))
+    let exit = runtime.block_on(serve(config));
+    // A thread that hangs in a system call must not hold up the end of the process.
+    runtime.shutdown_timeout(LAST_WAIT);
+    exit
 }
 
 async fn serve(config: Config) -> Exit {
@@ -112,10 +116,14 @@ pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("TACITUS_"))
         .collect();
-    let flags = [("--data", "data.dir", &flags.data), ("--http", "http.addr", &flags.http)]
-        .into_iter()
-        .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))
-        .collect();
+    let flags = [
+        ("--data", "data.dir", &flags.data),
+        ("--http", "http.addr", &flags.http),
+        ("--mqtt", "mqtt.addr", &flags.mqtt),
+    ]
+    .into_iter()
+    .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))
+    .collect();
     Ok(Sources { file, environment, flags })
 }
 

@@ -90,12 +90,10 @@ fn table(answer: &Answer) -> String {
         });
         format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
-    let mut text = line(&names);
-    text.push_str(&line(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>()));
-    rows.iter().for_each(|row| text.push_str(&line(row)));
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
     let noun = if rows.len() == 1 { "row" } else { "rows" };
-    text.push_str(&format!("({} {noun})\n", rows.len()));
-    text
+    let body: Vec<String> = [&names, &rule].into_iter().chain(&rows).map(|row| line(row)).collect();
+    format!("{}({} {noun})\n", body.concat(), rows.len())
 }
 
 fn cell(value: &Value) -> String {

@@ -10,15 +10,29 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Effective, Origin, Problem, Value};
+use tacitus_protocol::topic::Rules;
+use tacitus_query::Limits;
+
+use super::{Effective, Origin, Problem, Value, collectors, topics};
+use crate::{broker, collect, ingest};
 
 /// What the server does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The store.
     pub data: Data,
     /// The HTTP listener.
     pub http: Http,
+    /// The MQTT broker.
+    pub mqtt: broker::Settings,
+    /// Which topics are stored, and as what.
+    pub topics: Rules,
+    /// The way into the store.
+    pub ingest: ingest::Settings,
+    /// What statements may take.
+    pub query: Limits,
+    /// OPC UA servers to collect from.
+    pub opcua: Vec<collect::opcua::Settings>,
     /// The logs.
     pub log: Log,
 }
@@ -73,45 +87,97 @@ pub enum LogFormat {
     Json,
 }
 
-/// Makes settings of typed values; `None` only if a value the book promises is not there.
+/// Makes settings of typed values; `None` where the problems leave none, or where a value is
+/// missing that the book promises.
 pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Option<Settings> {
     let keys = Keys(effective);
-    let settings = Settings { data: data(&keys)?, http: http(&keys)?, log: log(&keys)? };
     refuse_open_doors(effective, problems);
-    Some(settings)
+    let topics = topics::check(&keys, problems);
+    let opcua = collectors::check(&keys, problems);
+    Some(Settings {
+        data: data(&keys)?,
+        http: http(&keys)?,
+        mqtt: mqtt(&keys)?,
+        topics: topics?,
+        ingest: ingest(&keys)?,
+        query: query(&keys)?,
+        opcua,
+        log: log(&keys)?,
+    })
 }
 
 /// Typed access to what the book resolved.
-struct Keys<'a>(&'a Effective);
+pub(super) struct Keys<'a>(&'a Effective);
 
 impl Keys<'_> {
     fn get(&self, path: &str) -> Option<&Value> {
         self.0.get(path).map(|(value, _)| value)
     }
 
-    fn size(&self, path: &str) -> Option<u64> {
+    /// Where the value at this path was said; for a path that was not, the nearest one around it.
+    pub(super) fn origin(&self, path: &str) -> Origin {
+        let mut path = path;
+        loop {
+            let near = self.0.range(path.to_owned()..).next();
+            if let Some((found, (_, origin))) = near
+                && found.starts_with(path)
+            {
+                return origin.clone();
+            }
+            match path.rsplit_once(['.', '[']) {
+                Some((around, _)) => path = around,
+                None => return Origin::Default,
+            }
+        }
+    }
+
+    /// The paths of the entries of a list of tables: `list[0]`, `list[1]`, …
+    pub(super) fn entries(&self, list: &str) -> Vec<String> {
+        let mut entries = Vec::new();
+        loop {
+            let entry = format!("{list}[{}]", entries.len());
+            if !self.0.keys().any(|path| path.starts_with(&entry)) {
+                return entries;
+            }
+            entries.push(entry);
+        }
+    }
+
+    pub(super) fn size(&self, path: &str) -> Option<u64> {
         if let Value::Size(bytes) = self.get(path)? { Some(*bytes) } else { None }
     }
 
-    fn span(&self, path: &str) -> Option<Duration> {
+    pub(super) fn span(&self, path: &str) -> Option<Duration> {
         if let Value::Span(span) = self.get(path)? { Some(*span) } else { None }
     }
 
-    fn count(&self, path: &str) -> Option<usize> {
+    pub(super) fn count(&self, path: &str) -> Option<usize> {
         let Value::Count(count) = self.get(path)? else { return None };
         usize::try_from(*count).ok()
     }
 
-    fn address(&self, path: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&self, path: &str) -> Option<SocketAddr> {
         if let Value::Address(address) = self.get(path)? { Some(*address) } else { None }
     }
 
-    fn path(&self, path: &str) -> Option<PathBuf> {
+    pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
         if let Value::Path(name) = self.get(path)? { Some(name.clone()) } else { None }
     }
 
-    fn choice(&self, path: &str) -> Option<&'static str> {
+    pub(super) fn choice(&self, path: &str) -> Option<&'static str> {
         if let Value::Choice(word) = self.get(path)? { Some(word) } else { None }
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        if let Value::Text(text) = self.get(path)? { Some(text.clone()) } else { None }
+    }
+
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
+        if let Some(Value::Texts(texts)) = self.get(path) { texts.clone() } else { Vec::new() }
+    }
+
+    pub(super) fn switch(&self, path: &str) -> Option<bool> {
+        if let Value::Switch(fact) = self.get(path)? { Some(*fact) } else { None }
     }
 }
 
@@ -133,6 +199,35 @@ fn http(keys: &Keys<'_>) -> Option<Http> {
         connections_max: keys.count("http.connections")?,
         header_timeout: keys.span("http.header_timeout")?,
         body_timeout: keys.span("http.body_timeout")?,
+    })
+}
+
+fn mqtt(keys: &Keys<'_>) -> Option<broker::Settings> {
+    Some(broker::Settings {
+        listen: keys.address("mqtt.addr")?,
+        connections_max: keys.count("mqtt.connections")?,
+        session_expiry_s_max: u32::try_from(keys.span("mqtt.session_expiry")?.as_secs()).ok()?,
+    })
+}
+
+fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
+    // A batch must fit a file of the log with room to spare, and is no larger than is useful.
+    let batch_bytes_max = (keys.size("data.log_file")? / 4).min(4 << 20);
+    Some(ingest::Settings {
+        queue_bytes_max: usize::try_from(keys.size("ingest.queue")?).ok()?,
+        batch_bytes_max: usize::try_from(batch_bytes_max).ok()?,
+        room_wait: keys.span("ingest.wait")?,
+        tags_max: keys.count("ingest.tags")?,
+    })
+}
+
+fn query(keys: &Keys<'_>) -> Option<Limits> {
+    Some(Limits {
+        memory_bytes_max: usize::try_from(keys.size("query.memory")?).ok()?,
+        rows_max: u64::try_from(keys.count("query.rows")?).ok()?,
+        statement_time_max: keys.span("query.time")?,
+        statements_max: keys.count("query.statements")?,
+        ..Limits::default()
     })
 }
 

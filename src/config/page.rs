@@ -19,17 +19,17 @@ pub fn print(effective: &Effective) -> String {
         })
         .collect();
     let width = lines.iter().map(|(_, line, _)| line.chars().count()).max().unwrap_or(0).min(48);
-    let mut text = String::new();
+    let mut shown: Vec<String> = Vec::new();
     let mut current = "";
     for (section, line, origin) in &lines {
         if *section != current {
             current = section;
-            let gap = if text.is_empty() { "" } else { "\n" };
-            text += &format!("{gap}{}\n", title(section));
+            let gap = if shown.is_empty() { "" } else { "\n" };
+            shown.push(format!("{gap}{}\n", title(section)));
         }
-        text += &format!("{line:<width$}  # {origin}\n");
+        shown.push(format!("{line:<width$}  # {origin}\n"));
     }
-    text
+    shown.concat()
 }
 
 /// Where a path stands: in the order of the book, but each entry of a list with all below it
@@ -53,56 +53,53 @@ fn title(section: &str) -> String {
 /// One key explained.
 #[must_use]
 pub fn explain(key: &Key) -> String {
-    let mut text = format!("{}\n\n  {}\n", key.name, key.meaning);
-    if !key.cost.is_empty() {
-        text.push_str(&format!("  {}\n", key.cost));
-    }
-    text.push_str(&format!("\n  takes:    {}\n", key.shape.describe()));
-    text.push_str(&format!("  default:  {}\n", default_text(key)));
-    if let Some(flag) = key.flag {
-        text.push_str(&format!("  flag:     {flag}\n"));
-    }
-    if let Some(variable) = key.variable() {
-        text.push_str(&format!("  variable: {variable}\n"));
-    }
-    text
-}
-
-fn default_text(key: &Key) -> String {
-    match key.fallback {
-        Fallback::Required => "none, it must be given".to_owned(),
-        Fallback::Absent => "none, it may be left out".to_owned(),
-        Fallback::Text(_) | Fallback::Texts(_) => {
-            key.default_value().map(|value| value.to_string()).unwrap_or_default()
-        }
-    }
+    let facts: Vec<String> =
+        facts(key).iter().map(|(name, fact)| format!("  {name:<10}{fact}\n")).collect();
+    format!("{}\n\n  {}\n\n{}", key.name, meaning(key).replace('\n', "\n  "), facts.concat())
 }
 
 /// The page `docs/configuration.md`.
 #[must_use]
 pub fn page() -> String {
-    let mut text = String::from(HEAD);
+    let mut parts: Vec<String> = vec![HEAD.to_owned()];
     let mut section = "";
     for key in BOOK {
         let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         if of != section {
             section = of;
-            text.push_str(&format!("\n## `{}`\n", title(of)));
+            parts.push(format!("\n## `{}`\n", title(of)));
         }
-        text.push_str(&format!("\n### `{name}`\n\n{}\n", key.meaning));
-        if !key.cost.is_empty() {
-            text.push_str(&format!("{}\n", key.cost));
-        }
-        text.push_str(&format!("\n- takes: {}\n", key.shape.describe()));
-        text.push_str(&format!("- default: `{}`\n", default_text(key)));
-        if let Some(flag) = key.flag {
-            text.push_str(&format!("- flag: `{flag}`\n"));
-        }
-        if let Some(variable) = key.variable() {
-            text.push_str(&format!("- variable: `{variable}`\n"));
-        }
+        parts.push(format!("\n### `{name}`\n\n{}\n\n", meaning(key)));
+        parts.extend(facts(key).iter().map(|(name, fact)| format!("- {name} {fact}\n")));
     }
-    text
+    parts.concat()
+}
+
+fn meaning(key: &Key) -> String {
+    if key.cost.is_empty() {
+        key.meaning.to_owned()
+    } else {
+        format!("{}\n{}", key.meaning, key.cost)
+    }
+}
+
+fn facts(key: &Key) -> Vec<(&'static str, String)> {
+    let default = match key.fallback {
+        Fallback::Required => "none, it must be given".to_owned(),
+        Fallback::Absent => "none, it may be left out".to_owned(),
+        Fallback::Text(_) | Fallback::Texts(_) => {
+            key.default_value().map(|value| value.to_string()).unwrap_or_default()
+        }
+    };
+    [
+        Some(("takes:", key.shape.describe())),
+        Some(("default:", default)),
+        key.flag.map(|flag| ("flag:", flag.to_owned())),
+        key.variable().map(|variable| ("variable:", variable)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 const HEAD: &str = "\

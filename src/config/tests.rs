@@ -75,26 +75,16 @@ fn flags_win_over_environment_over_file_over_defaults() {
     };
     let config = Config::load(&sources).unwrap();
     let shown = print(&config.effective);
+    let shown: Vec<String> =
+        shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for line in [
-        "addr = \"127.0.0.1:3\"       # flag --http",
-        "body = \"2 MiB\"             # environment TACITUS_HTTP_BODY",
-        "connections = 7            # t.toml:4",
-        "header_timeout = \"10 s\"    # default",
+        "addr = \"127.0.0.1:3\" # flag --http",
+        "body = \"2 MiB\" # environment TACITUS_HTTP_BODY",
+        "connections = 7 # t.toml:4",
+        "header_timeout = \"10 s\" # default",
     ] {
-        assert!(shown.contains(line), "{line}\n is not in\n{shown}");
+        assert!(shown.iter().any(|other| other == line), "{line} is not in {shown:#?}");
     }
-}
-
-#[test]
-fn what_print_shows_is_a_configuration_with_the_same_settings() {
-    let sources = Sources {
-        flags: vec![("--data", "data.dir", "a \"quoted\" \\ name".to_owned())],
-        ..Sources::default()
-    };
-    let first = Config::load(&sources).unwrap();
-    let shown = print(&first.effective);
-    let again = Sources { file: Some(("shown.toml".into(), shown)), ..Sources::default() };
-    assert_eq!(Config::load(&again).unwrap().settings, first.settings);
 }
 
 #[test]
@@ -121,8 +111,8 @@ fn the_page_of_keys_is_not_stale() {
 }
 
 #[test]
-fn lists_of_tables_are_printed_so_that_they_read_back() {
-    let file = "[[mqtt.rules]]\ntopic = \"a/#\"\n[[collect.opcua]]\nname = \"a\"\n\
+fn what_print_shows_reads_back_as_the_same_configuration() {
+    let file = "[data]\ndir = 'a \"quoted\" \\ name'\n[[mqtt.rules]]\ntopic = \"a/#\"\n[[collect.opcua]]\nname = \"a\"\n\
         endpoint = \"opc.tcp://h:1\"\nnodes = [{ node = \"i=1\" }, { node = \"i=2\", tag = \"t\" }]\n\
         [[collect.opcua]]\nname = \"b\"\nendpoint = \"opc.tcp://h:2\"\nbrowse.root = \"i=85\"\n";
     let load = |text: String| {

@@ -34,7 +34,7 @@ const FULL: &[u8] =
 
 /// A bound HTTP listener.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     socket: TcpListener,
     places: Arc<Semaphore>,
     header_timeout: Duration,
@@ -43,7 +43,7 @@ pub struct Listener {
 
 impl Listener {
     /// Binds the address of the settings.
-    pub async fn bind(settings: &config::Http, metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub(crate) async fn bind(settings: &config::Http, metrics: Arc<Metrics>) -> io::Result<Self> {
         Ok(Self {
             socket: TcpListener::bind(settings.addr).await?,
             places: Arc::new(Semaphore::new(settings.connections_max)),
@@ -53,12 +53,12 @@ impl Listener {
     }
 
     /// Where it listens, with the port the system picked.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
     /// Serves until the stop is requested and the open requests are answered or out of time.
-    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+    pub(crate) async fn serve(self, router: Router, shutdown: Shutdown) {
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {

@@ -18,6 +18,9 @@ pub(super) async fn first(State(facts): State<Arc<Facts>>) -> impl IntoResponse 
     let page = include_str!("first.html")
         .replace("{version}", env!("CARGO_PKG_VERSION"))
         .replace("{http}", &facts.addresses.http.to_string())
+        .replace("{mqtt}", &facts.addresses.mqtt.to_string())
+        .replace("{mqtt_port}", &facts.addresses.mqtt.port().to_string())
+        .replace("{routes}", &super::listing())
         .replace("{tags}", &status.tags.to_string())
         .replace("{samples}", &status.samples.to_string());
     let policy: (HeaderName, &str) = (header::CONTENT_SECURITY_POLICY, POLICY);

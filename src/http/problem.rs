@@ -17,7 +17,7 @@ const PLAIN_BYTES_MAX: usize = 4096;
 
 /// A refusal.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     members: Map<String, Value>,
 }
@@ -26,7 +26,7 @@ impl Problem {
     /// A refusal with this status, saying what is wrong: lower case, no full stop, names of the
     /// caller in double quotes.
     #[must_use]
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let members = Map::from_iter([
             ("type".to_owned(), "about:blank".into()),
             ("title".to_owned(), status.canonical_reason().unwrap_or("problem").into()),
@@ -38,13 +38,13 @@ impl Problem {
 
     /// Adds what the caller can do.
     #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         self.with("hint", hint.into())
     }
 
     /// Adds a member, such as `sqlstate` or the refused lines.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.to_owned(), value.into());
         self
     }

@@ -39,11 +39,11 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
 
 /// What the routes write to.
 #[derive(Debug, Clone)]
-pub struct Writes {
+pub(crate) struct Writes {
     /// The way in.
-    pub ingest: Ingest,
+    pub(crate) ingest: Ingest,
     /// The largest body after unpacking, in bytes.
-    pub body_bytes_max: usize,
+    pub(crate) body_bytes_max: usize,
 }
 
 /// `POST /write` and `POST /api/v2/write`.
