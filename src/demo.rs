@@ -1,0 +1,3 @@
+//! Demo.
+pub mod opcua;
+pub mod plant;
