@@ -121,7 +121,6 @@ impl Client {
                 && traffic.groups_bytes < GROUPS_BYTES_MAX
                 && self.connection.output.len() < OUTPUT_BYTES_MAX;
             let must_write = !self.connection.output.is_empty();
-            let may_deliver = self.connection.has_room();
             if may_read {
                 self.frames.buffer().reserve(traffic.read_bytes);
             }
@@ -143,7 +142,8 @@ impl Client {
                         Ok(count) => self.heard(&mut traffic, count),
                     }
                 }
-                () = self.seat.mailbox.arrived(), if may_deliver => {}
+                // Also while nothing can be delivered: the mailbox may be full.
+                () = self.seat.mailbox.arrived() => {}
                 _ = tick.tick() => self.check_silence(&mut traffic, may_read),
             }
         };
