@@ -151,28 +151,48 @@ pub struct Parsed {
     pub refused_count: usize,
 }
 
-/// Reads a body of lines.
-#[must_use]
-pub fn parse(text: &[u8], precision: Precision) -> Parsed {
-    let mut parsed = Parsed::default();
-    let mut scan = Scan::new(text);
-    while scan.next_line() {
-        let line = scan.line();
-        let before = parsed.points.len();
-        match points(&mut scan, precision, &mut parsed.points) {
-            Ok(()) => parsed.lines.resize(parsed.points.len(), line),
-            Err(reason) => {
-                parsed.points.truncate(before);
-                parsed.refused_count += 1;
-                // LIMIT: a body of broken lines would be answered with a body of errors.
-                if parsed.refused.len() < LINES_NAMED_MAX {
-                    parsed.refused.push(LineError { line, reason });
+/// A body of lines that is read in pieces, so that its points need not be in memory at once.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    scan: Scan<'a>,
+    precision: Precision,
+}
+
+impl<'a> Lines<'a> {
+    /// Stands before the first line.
+    #[must_use]
+    pub fn new(text: &'a [u8], precision: Precision) -> Self {
+        Self { scan: Scan::new(text), precision }
+    }
+
+    /// Reads on until there are at least `points_max` points, or the body ends: `None` when
+    /// nothing is left.
+    pub fn read(&mut self, points_max: usize) -> Option<Parsed> {
+        let mut parsed = Parsed::default();
+        while parsed.points.len() < points_max && self.scan.next_line() {
+            let line = self.scan.line();
+            let before = parsed.points.len();
+            match points(&mut self.scan, self.precision, &mut parsed.points) {
+                Ok(()) => parsed.lines.resize(parsed.points.len(), line),
+                Err(reason) => {
+                    parsed.points.truncate(before);
+                    parsed.refused_count += 1;
+                    // LIMIT: a body of broken lines would be answered with a body of errors.
+                    if parsed.refused.len() < LINES_NAMED_MAX {
+                        parsed.refused.push(LineError { line, reason });
+                    }
+                    self.scan.skip_line();
                 }
-                scan.skip_line();
             }
         }
+        (parsed.refused_count > 0 || !parsed.points.is_empty()).then_some(parsed)
     }
-    parsed
+}
+
+/// Reads a whole body of lines.
+#[must_use]
+pub fn parse(text: &[u8], precision: Precision) -> Parsed {
+    Lines::new(text, precision).read(usize::MAX).unwrap_or_default()
 }
 
 /// Reads one line and adds a point for each of its fields.

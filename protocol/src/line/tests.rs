@@ -149,6 +149,23 @@ fn a_wrong_line_is_named_and_the_others_are_kept() {
 }
 
 #[test]
+fn a_body_may_be_read_in_pieces() {
+    let body = "m f=1 1\nm\nm f=2,g=\"two\nlines\" 2\nm f=3 3\nm\n";
+    let whole = parse(body.as_bytes(), Precision::Nanos);
+    for points_max in 1..6 {
+        let mut lines = Lines::new(body.as_bytes(), Precision::Nanos);
+        let mut joined = Parsed::default();
+        while let Some(piece) = lines.read(points_max) {
+            joined.points.extend(piece.points);
+            joined.lines.extend(piece.lines);
+            joined.refused.extend(piece.refused);
+            joined.refused_count += piece.refused_count;
+        }
+        assert_eq!(joined, whole, "{points_max} at a time");
+    }
+}
+
+#[test]
 fn an_open_quote_ends_with_its_text_line() {
     let parsed = parse(b"m f=\"open 1\nm f=2 2\nm f=3 3", Precision::Nanos);
     assert_eq!(parsed.refused, [LineError { line: 1, reason: Fault::QuoteOpen }]);
