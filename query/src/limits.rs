@@ -1,0 +1,60 @@
+//! How much one statement, and all of them together, may take.
+//!
+//! *Invariant.* Every limit ends a statement with an error that names it; none of them cuts an
+//! answer short in silence.
+
+use std::time::Duration;
+
+/// The longest statement, in bytes. LIMIT: a list of 20,000 tag names fits; parsing and planning
+/// stay within a fraction of a second.
+pub const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most parameters of one statement. LIMIT: what the PostgreSQL protocol can count.
+pub(crate) const PARAMETERS_MAX: usize = 65_535;
+
+/// How deep expressions and sub-queries may nest. LIMIT: the parser recurses; this depth is far
+/// beyond what people and tools write and far below what a thread's stack holds.
+pub(crate) const NESTING_MAX: usize = 50;
+
+/// The most rows of one record batch. LIMIT: a batch stays in the processor's cache.
+pub(crate) const BATCH_ROWS_MAX: usize = 8192;
+
+/// The text one record batch of samples may gather before it is handed on, in bytes. LIMIT: a
+/// text may have 64 KiB, and 8192 of those would be half a gigabyte.
+pub(crate) const BATCH_TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How many blocks and tags a scan looks at before it lets other work run. LIMIT: at most a few
+/// milliseconds pass before a cancelled statement notices.
+pub(crate) const STEPS_PER_POLL_MAX: usize = 64;
+
+/// Batches that wait between a statement and its reader. LIMIT: a slow reader stops the statement
+/// instead of filling memory.
+pub(crate) const ANSWER_BATCHES_MAX: usize = 2;
+
+/// What statements of one [`Session`](crate::Session) may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all running statements together, in bytes: hash tables, sorts, joins.
+    pub memory_bytes_max: usize,
+    /// Rows of one answer.
+    pub rows_max: u64,
+    /// Time of one statement, from its arrival to the last row read.
+    pub statement_time_max: Duration,
+    /// Statements that run at the same time; one more is refused.
+    pub statements_max: usize,
+    /// Threads that execute statements, and partitions of a plan.
+    pub threads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            memory_bytes_max: 512 * 1024 * 1024,
+            rows_max: 20_000_000,
+            statement_time_max: Duration::from_secs(60),
+            statements_max: 64,
+            threads,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The relations a statement can read: `tags`, `samples`, `latest`.
+//!
+//! *Invariant.* All relations of one statement read the same [`Snapshot`], so that a join of two
+//! of them never sees a sample in one and not in the other. None can be written or replaced.
+//!
+//! *Not here.* `information_schema`, which DataFusion derives from this catalog.
+
+mod rows;
+mod samples;
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::error::DataFusionError;
+use tacitus_storage::Snapshot;
+
+use rows::{RowsTable, TagRelation};
+use samples::SamplesTable;
+
+/// The catalog of every statement.
+pub(crate) const CATALOG: &str = "tacitus";
+/// The schema of the relations, named as PostgreSQL names its default.
+pub(crate) const SCHEMA: &str = "public";
+
+/// The type of every moment: nanoseconds, UTC.
+pub(crate) fn moment() -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+}
+
+/// A column of `samples`, by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SampleColumn {
+    Tag,
+    Ts,
+    Value,
+    ValueInt,
+    Text,
+    Quality,
+    Good,
+}
+
+impl SampleColumn {
+    /// Every column, in the order of the relation.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Tag, Self::Ts, Self::Value, Self::ValueInt, Self::Text, Self::Quality, Self::Good];
+
+    /// The column's name in SQL.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+            Self::Ts => "ts",
+            Self::Value => "value",
+            Self::ValueInt => "value_int",
+            Self::Text => "text",
+            Self::Quality => "quality",
+            Self::Good => "good",
+        }
+    }
+
+    /// The column's name, type and nullability.
+    pub(crate) fn field(self) -> Field {
+        let (kind, nullable) = match self {
+            Self::Tag => (DataType::Utf8View, false),
+            Self::Ts => (moment(), false),
+            Self::Value => (DataType::Float64, true),
+            Self::ValueInt | Self::Quality => (DataType::Int64, self == Self::ValueInt),
+            Self::Text => (DataType::Utf8View, true),
+            Self::Good => (DataType::Boolean, false),
+        };
+        Field::new(self.name(), kind, nullable)
+    }
+}
+
+/// The columns of `samples`.
+pub(crate) static SAMPLES: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(SampleColumn::ALL.map(SampleColumn::field).to_vec())));
+
+/// The columns of `latest`: those of `samples`, and the age.
+static LATEST: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields = SampleColumn::ALL.map(SampleColumn::field).to_vec();
+    fields.push(Field::new("age", DataType::Float64, false));
+    Arc::new(Schema::new(fields))
+});
+
+/// The columns of `tags`.
+static TAGS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("name", DataType::Utf8View, false),
+        Field::new("kind", DataType::Utf8View, false),
+        Field::new("unit", DataType::Utf8View, false),
+        Field::new("description", DataType::Utf8View, false),
+        Field::new("step", DataType::Boolean, false),
+        Field::new("labels", DataType::Utf8View, false),
+        Field::new("states", DataType::Utf8View, true),
+        Field::new("range_low", DataType::Float64, true),
+        Field::new("range_high", DataType::Float64, true),
+        Field::new("source", DataType::Utf8View, false),
+        Field::new("first_ts", moment(), true),
+        Field::new("last_ts", moment(), true),
+    ]))
+});
+
+/// The relations over one snapshot: list of catalogs, catalog and schema in one.
+#[derive(Debug, Clone)]
+pub(crate) struct Relations {
+    snapshot: Snapshot,
+}
+
+impl Relations {
+    /// The relations as `snapshot` shows them.
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot }
+    }
+
+    /// The names of the relations, for hints.
+    pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", "tags"];
+
+    /// The names of all columns of all relations, for hints.
+    pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
+        [&*TAGS, &*SAMPLES, &*LATEST].into_iter().flat_map(|schema| {
+            let schema: &'static Schema = schema;
+            schema.fields().iter().map(|field| field.name().as_str())
+        })
+    }
+}
+
+impl CatalogProviderList for Relations {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_owned()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == CATALOG).then(|| Arc::new(self.clone()) as Arc<dyn CatalogProvider>)
+    }
+}
+
+impl CatalogProvider for Relations {
+    fn schema_names(&self) -> Vec<String> {
+        vec![SCHEMA.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        (name == SCHEMA).then(|| Arc::new(self.clone()) as Arc<dyn SchemaProvider>)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Relations {
+    fn table_names(&self) -> Vec<String> {
+        Self::NAMES.map(str::to_owned).to_vec()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let snapshot = self.snapshot.clone();
+        Ok(match name {
+            "samples" => Some(Arc::new(SamplesTable::new(snapshot))),
+            "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),
+            "tags" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
+            _ => None,
+        })
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        Self::NAMES.contains(&name)
+    }
+}

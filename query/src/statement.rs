@@ -1,0 +1,171 @@
+//! Which statements there are: one at a time, and only such that read.
+//!
+//! *Invariant.* A statement passes only if its kind is on the list here; what is not known is
+//! refused. `COPY`, `CREATE EXTERNAL TABLE` and `SET`, which could reach files, are not on it.
+//! After planning the plan is checked once more, sub-queries included.
+
+use datafusion::common::ScalarValue;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+
+use crate::error::{QueryError, SqlState};
+use crate::limits::{NESTING_MAX, PARAMETERS_MAX, STATEMENT_BYTES_MAX};
+
+/// A value for `$1`, `$2`, …
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter {
+    /// No value.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// A text; where a time is wanted it is read as one.
+    Text(String),
+}
+
+impl From<&Parameter> for ScalarValue {
+    fn from(parameter: &Parameter) -> Self {
+        match parameter {
+            Parameter::Null => Self::Null,
+            Parameter::Bool(fact) => Self::Boolean(Some(*fact)),
+            Parameter::Int(number) => Self::Int64(Some(*number)),
+            Parameter::Float(number) => Self::Float64(Some(*number)),
+            Parameter::Text(text) => Self::Utf8View(Some(text.clone())),
+        }
+    }
+}
+
+/// Reads one statement.
+pub(crate) fn parse(text: &str) -> Result<Statement, QueryError> {
+    if text.len() > STATEMENT_BYTES_MAX {
+        return Err(QueryError::new(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            format!("the statement has more than {STATEMENT_BYTES_MAX} bytes"),
+        )
+        .with_hint("select tags by a pattern (tag LIKE 'site/line1/%') instead of a list"));
+    }
+    let statements = DFParserBuilder::new(text)
+        .with_dialect(&PostgreSqlDialect {})
+        .with_recursion_limit(NESTING_MAX)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| QueryError::classify(&error, text))?;
+    let mut statements = statements.into_iter();
+    match (statements.next(), statements.next()) {
+        (None, _) => Err(QueryError::new(SqlState::SYNTAX_ERROR, "the statement is empty")),
+        (Some(_), Some(_)) => {
+            Err(QueryError::new(SqlState::SYNTAX_ERROR, "there is more than one statement")
+                .with_hint("send one statement a request"))
+        }
+        (Some(statement), None) => check_reads(&statement).map(|()| statement),
+    }
+}
+
+/// Refuses a number of parameters that does not fit the statement.
+pub(crate) fn check_parameters(plan: &LogicalPlan, given: usize) -> Result<(), QueryError> {
+    if given > PARAMETERS_MAX {
+        return Err(QueryError::new(
+            SqlState::PROTOCOL_VIOLATION,
+            format!("there are more than {PARAMETERS_MAX} parameters"),
+        ));
+    }
+    let names = plan.get_parameter_names().map_err(|error| QueryError::classify(&error, ""))?;
+    let mut wanted = 0;
+    for name in names {
+        let number = name.strip_prefix('$').and_then(|number| number.parse().ok());
+        match number {
+            Some(number) if number > given => {
+                return Err(QueryError::new(
+                    SqlState::UNDEFINED_PARAMETER,
+                    format!("there is no parameter ${number}"),
+                )
+                .with_hint(format!("{given} were given")));
+            }
+            Some(number) => wanted = wanted.max(number),
+            None => {
+                return Err(QueryError::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("parameter \"{name}\" is not a number"),
+                )
+                .with_hint("write $1, $2, …"));
+            }
+        }
+    }
+    if given > wanted {
+        return Err(QueryError::new(
+            SqlState::PROTOCOL_VIOLATION,
+            format!("{given} parameters were given, the statement has {wanted}"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a plan that would write.
+pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(plan)
+        .map_err(|_| read_only("the statement"))
+}
+
+/// Refuses every statement that is not known to do no more than read.
+fn check_reads(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Statement(statement) => check_standard(statement),
+        Statement::Explain(explain) => check_reads(&explain.statement),
+        Statement::CreateExternalTable(_) => Err(read_only("CREATE EXTERNAL TABLE")),
+        Statement::CopyTo(_) => Err(read_only("COPY")),
+        Statement::Reset(_) => Err(unknown("RESET")),
+    }
+}
+
+fn check_standard(statement: &ast::Statement) -> Result<(), QueryError> {
+    use ast::Statement as S;
+    match statement {
+        S::Query(_)
+        | S::ShowTables { .. }
+        | S::ShowColumns { .. }
+        | S::ShowVariable { .. }
+        | S::ExplainTable { .. } => Ok(()),
+        S::Explain { statement, .. } => check_standard(statement),
+        S::Insert(_)
+        | S::Update(_)
+        | S::Delete(_)
+        | S::Merge(_)
+        | S::Truncate(_)
+        | S::Copy { .. }
+        | S::CreateTable(_)
+        | S::CreateView(_)
+        | S::CreateIndex(_)
+        | S::CreateSchema { .. }
+        | S::CreateDatabase { .. }
+        | S::CreateFunction(_)
+        | S::AlterTable(_)
+        | S::Drop { .. } => Err(read_only(&word(statement))),
+        other => Err(unknown(&word(other))),
+    }
+}
+
+/// The first word of a statement.
+fn word(statement: &ast::Statement) -> String {
+    let text = statement.to_string();
+    text.split_whitespace().next().unwrap_or_default().to_uppercase()
+}
+
+fn read_only(what: &str) -> QueryError {
+    QueryError::new(SqlState::READ_ONLY, format!("{what} would write, and SQL here only reads"))
+        .with_hint("samples come in over MQTT, OPC UA, line protocol or POST /api/v1/samples")
+}
+
+fn unknown(what: &str) -> QueryError {
+    QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not a statement here"))
+        .with_hint("there are SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, SHOW COLUMNS, DESCRIBE")
+}
