@@ -86,7 +86,7 @@ impl Broker {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let local_addr = listener.local_addr()?;
-        let (bus, exit) = Bus::start().map_err(io::Error::other)?;
+        let (bus, exit) = Bus::start()?;
         let counters = Arc::new(Counters::default());
         let room = Arc::new(Room::new(bus, intake, clock, Arc::clone(&counters)));
         let listening = Listening { listener, settings, room, shutdown };

@@ -32,6 +32,8 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 
+use guard::Allowance;
+
 /// One route: method, path, and who answers.
 struct Route {
     method: &'static str,
@@ -68,15 +70,15 @@ fn listing() -> String {
 
 /// The whole of HTTP over these facts.
 pub(crate) fn router(facts: Arc<Facts>, body_timeout: Duration) -> Router {
-    let body_bytes_max = facts.body_bytes_max;
+    let allowance = Allowance { bytes_max: facts.body_bytes_max, time_max: body_timeout };
     routes()
         .into_iter()
         .fold(Router::new(), |router, route| router.route(route.path, route.answer))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
-        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(DefaultBodyLimit::max(allowance.bytes_max))
         .layer(middleware::from_fn(move |request, next| {
-            guard::time_body(request, next, body_timeout)
+            guard::bound_body(request, next, allowance)
         }))
         .layer(middleware::from_fn(guard::same_origin))
         .layer(middleware::from_fn(problem::speak_plainly))

@@ -54,7 +54,11 @@ impl Reading {
 
     /// One number for each value of a label, instead of a single one.
     #[must_use]
-    pub(crate) fn by(self, label: &'static str, values: impl IntoIterator<Item = (String, u64)>) -> Self {
+    pub(crate) fn by(
+        self,
+        label: &'static str,
+        values: impl IntoIterator<Item = (String, u64)>,
+    ) -> Self {
         Self { label: Some(label), values: values.into_iter().collect(), ..self }
     }
 

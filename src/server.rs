@@ -146,16 +146,10 @@ async fn start_broker(
     clock: &Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Broker, StartError> {
-    let intake =
-        Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
-    Broker::start(
-        settings.mqtt.clone(),
-        Arc::new(intake),
-        Arc::clone(clock),
-        shutdown.receiver(),
-    )
-    .await
-    .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
+    let intake = Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
+    Broker::start(settings.mqtt.clone(), Arc::new(intake), Arc::clone(clock), shutdown.receiver())
+        .await
+        .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
 
 fn start_collectors(
@@ -196,7 +190,8 @@ impl Running {
         let Senders { http, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
-            let collectors = futures::future::join_all(collectors.into_iter().map(Collector::stopped));
+            let collectors =
+                futures::future::join_all(collectors.into_iter().map(Collector::stopped));
             let (ended, (), _) = tokio::join!(http, broker.stopped(), collectors);
             if let Err(error) = ended {
                 tracing::error!(%error, "the HTTP listener ended badly");

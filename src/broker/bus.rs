@@ -12,9 +12,10 @@
 //! because each further filter would be a log it never frees, and each further topic an entry
 //! (see `docs/adr/2026-11-22-broker.md`).
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
+use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
 use rumqttd::protocol::{Packet, Publish};
 use rumqttd::{Notification, Router, RouterConfig};
 use tacitus_protocol::mqtt::Message;
@@ -35,7 +36,9 @@ pub(super) struct Bus {
 
 impl std::fmt::Debug for Bus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bus").field("travelling_bytes", &self.travelling_bytes).finish()
+        f.debug_struct("Bus")
+            .field("travelling_bytes", &self.travelling_bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +54,7 @@ pub(super) struct Exit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken;
 
-fn open() -> Result<(LinkTx, Exit), LinkError> {
+fn open() -> io::Result<(LinkTx, Exit)> {
     let router = Router::new(
         0,
         RouterConfig {
@@ -63,16 +66,18 @@ fn open() -> Result<(LinkTx, Exit), LinkError> {
         },
     )
     .spawn();
-    let (mut tx, rx, _) = LinkBuilder::new("dispatcher", router.clone()).build()?;
+    let (mut tx, rx, _) =
+        LinkBuilder::new("dispatcher", router.clone()).build().map_err(io::Error::other)?;
     // The router handles events in order: the filter is there before the first publish.
-    tx.subscribe(TOPIC)?;
-    let (publishers, _, _) = LinkBuilder::new("publishers", router).build()?;
+    tx.subscribe(TOPIC).map_err(io::Error::other)?;
+    let (publishers, _, _) =
+        LinkBuilder::new("publishers", router).build().map_err(io::Error::other)?;
     Ok((publishers, Exit { link: rx, next_offset: None }))
 }
 
 impl Bus {
     /// Starts a router.
-    pub(super) fn start() -> Result<(Self, Exit), LinkError> {
+    pub(super) fn start() -> io::Result<(Self, Exit)> {
         let (line, exit) = open()?;
         let bus = Self {
             line: Mutex::new(line),
@@ -165,7 +170,7 @@ impl Bus {
 
     /// Replaces the router; what was in it is gone for subscribers (it is stored already).
     /// `renumber` is called while nobody can hand over.
-    pub(super) async fn replace(&self, renumber: impl FnOnce()) -> Result<Exit, LinkError> {
+    pub(super) async fn replace(&self, renumber: impl FnOnce()) -> io::Result<Exit> {
         self.travelling_bytes.store(0, Ordering::Release);
         self.taken.notify_one();
         let mut line = self.line.lock().await;

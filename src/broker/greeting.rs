@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tacitus_protocol::mqtt::{
-    Connect, ConnectError, ConnectReturnCode, Connection, Frames, Session, Version, read_connect,
-    reply,
+    Connect, ConnectError, ConnectReturnCode, Connection, Frames, Version, read_connect, reply,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -23,19 +22,12 @@ use super::connection::{Client, farewell};
 use super::counters::{many, one};
 use super::limits::{CONNECT_TIME_MAX, READ_BYTES_MIN, TAKEOVER_TIME_MAX};
 use super::room::Room;
-use super::seats::{Claim, Seat};
+use super::seats::{Claim, Granted};
 
 /// Brings a socket in.
 pub(super) struct Greeting {
     pub(super) room: Arc<Room>,
     pub(super) session_expiry_s_max: u32,
-}
-
-/// A session that was granted.
-struct Granted {
-    seat: Seat,
-    session: Session,
-    is_resumed: bool,
 }
 
 impl Greeting {
@@ -141,9 +133,7 @@ impl Greeting {
                 self.room.publish_will(will).await;
             }
             let mut occupied = match claim {
-                Claim::Granted { seat, session, is_resumed, .. } => {
-                    return Ok(Granted { seat, session, is_resumed });
-                }
+                Claim::Granted(granted) => return Ok(*granted),
                 Claim::Full => return Err("too many sessions"),
                 Claim::Wait(occupied) => occupied,
             };

@@ -108,12 +108,12 @@ impl Room {
         set(&self.counters.sessions_now, seats.len());
         drop(seats);
         let mut will = None;
-        if let Claim::Granted { seat, ended, .. } = &mut claim {
+        if let Claim::Granted(granted) = &mut claim {
             self.boxes
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(seat.key, Arc::clone(&seat.mailbox));
-            will = ended.take().and_then(|ended| self.clear(ended));
+                .insert(granted.seat.key, Arc::clone(&granted.seat.mailbox));
+            will = granted.ended.take().and_then(|ended| self.clear(ended));
         }
         (claim, will)
     }

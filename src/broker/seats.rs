@@ -52,12 +52,22 @@ enum Place {
 /// What a claim found.
 #[derive(Debug)]
 pub(super) enum Claim {
-    /// The seat and its session; `ended` is a session that made way for a new one.
-    Granted { seat: Seat, session: Session, is_resumed: bool, ended: Option<Ended> },
+    /// It is the caller's.
+    Granted(Box<Granted>),
     /// Somebody has it: wait until the receiver fails, then claim again.
     Wait(watch::Receiver<()>),
     /// Too many sessions.
     Full,
+}
+
+/// A seat and its session.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) seat: Seat,
+    pub(super) session: Session,
+    pub(super) is_resumed: bool,
+    /// A session that made way for a new one.
+    pub(super) ended: Option<Ended>,
 }
 
 /// A session that is no more: its subscriptions must go, its will must be published.
@@ -130,7 +140,7 @@ impl Seats {
         self.places.insert(Arc::clone(client), taken);
         mailbox.come();
         let seat = Seat { client: Arc::clone(client), key, mailbox, wanted, _here: here };
-        Claim::Granted { seat, session, is_resumed, ended }
+        Claim::Granted(Box::new(Granted { seat, session, is_resumed, ended }))
     }
 
     /// Gives a seat back. The session that comes back with a will has ended, or its will is due
@@ -143,16 +153,12 @@ impl Seats {
         will: Option<(&Will, Message)>,
         now: Instant,
     ) -> Vacated {
-        self.places.remove(&seat.client);
-        seat.mailbox.leave();
+        let Seat { client, key, mailbox, .. } = seat;
+        self.places.remove(&client);
+        mailbox.leave();
         if expiry_s == 0 {
             let will = will.map(|(_, message)| message);
-            return Vacated::Ended(Ended {
-                client: Arc::clone(&seat.client),
-                key: seat.key,
-                session: Some(session),
-                will,
-            });
+            return Vacated::Ended(Ended { client, key, session: Some(session), will });
         }
         let lives = Duration::from_secs(u64::from(expiry_s));
         let (due, later) = match will {
@@ -165,11 +171,11 @@ impl Seats {
         };
         let away = Away {
             session,
-            mailbox: Arc::clone(&seat.mailbox),
+            mailbox,
             expires: if expiry_s == u32::MAX { None } else { now.checked_add(lives) },
             will: later,
         };
-        self.places.insert(Arc::clone(&seat.client), Place::Away(Box::new(away)));
+        self.places.insert(client, Place::Away(Box::new(away)));
         Vacated::Away(due)
     }
 

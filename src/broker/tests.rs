@@ -1,7 +1,5 @@
 //! The broker over real sockets, with a store in memory that can be held up and can fail.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
-
 mod client;
 mod ending;
 mod fanout;

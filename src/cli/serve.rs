@@ -5,8 +5,8 @@
 
 use super::output::{complain, say};
 use super::{Exit, Flags};
-use crate::limits::LAST_WAIT;
 use crate::config::{Config, Problem, Sources};
+use crate::limits::LAST_WAIT;
 use crate::server::{Server, StartError};
 
 pub(super) fn run(flags: &Flags) -> Exit {

@@ -261,7 +261,8 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 fn unit_text(number: u64, units: &[(&str, u64)]) -> String {
-    let fitting = units.iter().find(|(_, factor)| number >= *factor && number.is_multiple_of(*factor));
+    let fitting =
+        units.iter().find(|(_, factor)| number >= *factor && number.is_multiple_of(*factor));
     let (name, factor) = fitting.or(units.last()).copied().unwrap_or(("", 1));
     format!("{} {name}", number / factor)
 }

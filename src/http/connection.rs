@@ -25,13 +25,6 @@ use crate::limits::{ACCEPT_PAUSE, HTTP_DRAIN, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 
-/// Said to a connection above the limit; small enough to fit any socket buffer.
-const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-    connection: close\r\nretry-after: 1\r\ncontent-length: 111\r\n\r\n\
-    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
-    \"detail\":\"too many connections are already open\"}";
-
 /// A bound HTTP listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -91,7 +84,7 @@ impl Listener {
         self.metrics.http_connections_refused.inc();
         tokio::spawn(async move {
             // Who does not even take the refusal learns from the closed connection.
-            drop(tokio::time::timeout(ACCEPT_PAUSE, stream.write_all(FULL)).await);
+            drop(tokio::time::timeout(ACCEPT_PAUSE, stream.write_all(full().as_bytes())).await);
         });
     }
 
@@ -132,4 +125,16 @@ impl Listener {
             metrics.http_connections.dec();
         }
     }
+}
+
+/// Said to a connection above the limit; small enough to fit any socket buffer.
+fn full() -> String {
+    let body = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
+        \"detail\":\"too many connections are already open\",\
+        \"hint\":\"use fewer, or raise http.connections\"}";
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }

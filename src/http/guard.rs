@@ -52,11 +52,23 @@ fn foreign(headers: &HeaderMap) -> bool {
     authority.is_none() || authority != word(header::HOST)
 }
 
-/// Gives the body of the request this long to arrive.
-pub(super) async fn time_body(request: Request, next: Next, limit: Duration) -> Response {
+/// What the body of a request may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    pub(super) bytes_max: usize,
+    pub(super) time_max: Duration,
+}
+
+/// Refuses a body that says it is too large, and gives others a bounded time to arrive.
+pub(super) async fn bound_body(request: Request, next: Next, allowance: Allowance) -> Response {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > allowance.bytes_max as u64) {
+        return too_large(allowance.bytes_max);
+    }
     let late = Arc::new(AtomicBool::new(false));
     let (parts, body) = request.into_parts();
-    let deadline = tokio::time::Instant::now() + limit;
+    let deadline = tokio::time::Instant::now() + allowance.time_max;
     let flag = Arc::clone(&late);
     let timed = futures::stream::unfold(Some(body.into_data_stream()), move |stream| {
         let flag = Arc::clone(&flag);
@@ -75,14 +87,27 @@ pub(super) async fn time_body(request: Request, next: Next, limit: Duration) -> 
     });
     let response = next.run(Request::from_parts(parts, Body::from_stream(timed))).await;
     if late.load(Ordering::Relaxed) && response.status().is_client_error() {
+        let seconds = allowance.time_max.as_secs_f64();
         return Problem::new(
             StatusCode::REQUEST_TIMEOUT,
-            format!("the body of the request did not arrive within {} s", limit.as_secs()),
+            format!("the body of the request did not arrive within {seconds} s"),
         )
         .hint("send smaller bodies, or raise http.body_timeout")
         .into_response();
     }
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !Problem::is(&response) {
+        return too_large(allowance.bytes_max);
+    }
     response
+}
+
+fn too_large(bytes_max: usize) -> Response {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body of the request has more than {bytes_max} bytes"),
+    )
+    .hint("nothing was kept; send it in smaller parts, or raise http.body")
+    .into_response()
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ impl Problem {
         Self { status, members }
     }
 
+    /// Whether an answer is a problem already.
+    pub(super) fn is(answer: &Response<Body>) -> bool {
+        answer.headers().get(header::CONTENT_TYPE).is_some_and(|media| media == MEDIA_TYPE)
+    }
+
     /// Adds what the caller can do.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {

@@ -104,9 +104,10 @@ pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
 
 fn collector(state: &Collector) -> Value {
     let status = state.status();
-    let failures = status.failures.iter().map(
-        |failure| json!({"node": failure.node, "tag": failure.tag, "reason": failure.reason}),
-    );
+    let failures = status
+        .failures
+        .iter()
+        .map(|failure| json!({"node": failure.node, "tag": failure.tag, "reason": failure.reason}));
     json!({
         "name": status.name,
         "endpoint": status.endpoint,
@@ -226,9 +227,10 @@ fn collectors(states: &[Arc<Collector>]) -> Vec<Reading> {
             status.items_failed as u64
         }),
         each(counter("collector_values", "Values received"), |status| status.values_total),
-        each(counter("collector_values_dropped", "Values dropped, the store was too slow"), |status| {
-            status.values_dropped_total
-        }),
+        each(
+            counter("collector_values_dropped", "Values dropped, the store was too slow"),
+            |status| status.values_dropped_total,
+        ),
         each(counter("collector_gaps", "Interruptions written into histories"), |status| {
             status.gaps_total
         }),

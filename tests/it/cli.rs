@@ -137,7 +137,7 @@ fn sql_and_status_ask_a_running_server() {
          oven/temp  2023-11-14T22:13:20Z   21.5\n(1 row)\n"
     );
     let (_, out, _) = run(&["sql", query, "--url", &url, "--format", "csv"]);
-    assert_eq!(out, "tag,ts,value\noven/temp,2023-11-14T22:13:20Z,21.5\n");
+    assert_eq!(out, "tag,ts,value\r\noven/temp,2023-11-14T22:13:20Z,21.5\r\n");
 
     let (code, out, err) = run(&["sql", "SELECT nothing FROM samples", "--url", &url]);
     assert_eq!((code, out.as_str()), (1, ""));

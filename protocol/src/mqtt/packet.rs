@@ -105,7 +105,8 @@ fn publish(version: Version, frame: &Frame) -> Result<Publish, Refusal> {
         Version::V4 => Properties::default(),
         Version::V5 => Properties::read(&mut reader, Place::Publish)?,
     };
-    if !is_topic(topic) && !(topic.is_empty() && properties.topic_alias.is_some()) {
+    let is_aliased = topic.is_empty() && properties.topic_alias.is_some();
+    if !is_topic(topic) && !is_aliased {
         return Err(if topic.is_empty() {
             Refusal::protocol("topic name is empty")
         } else {

@@ -1,7 +1,5 @@
 //! Conversations at the level of bytes, and the state machine behind them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
-
 mod bytes_in;
 mod delivering;
 mod publishing;

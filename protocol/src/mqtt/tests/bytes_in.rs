@@ -126,8 +126,9 @@ fn a_topic_of_65535_bytes_is_a_topic() {
 
 #[test]
 fn connects_against_the_rules_get_the_answer_of_their_version_or_none() {
+    type Answer = Option<(Version, ConnectReturnCode)>;
     let answer = |version, code| Some((version, code));
-    let cases: &[(&str, &[u8], Option<(Version, ConnectReturnCode)>)] = &[
+    let cases: &[(&str, &[u8], Answer)] = &[
         ("not CONNECT", b"\xC0\x00", None),
         ("not MQTT", b"\x10\x0D\x00\x04HTTP\x04\x02\x00\x00\x00\x01c", None),
         (

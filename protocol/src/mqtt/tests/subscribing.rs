@@ -155,8 +155,7 @@ fn the_last_retained_message_of_a_topic_counts_and_an_empty_one_removes_it() {
     {
         assert_eq!(retained.apply(&retained_message(topic, payload.as_bytes())), Retention::Done);
     }
-    let found =
-        |filter| retained.matching(filter, 0).map(|message| message.payload()).collect::<Vec<_>>();
+    let found = |filter| retained.matching(filter, 0).map(Message::payload).collect::<Vec<_>>();
     assert_eq!(found("a/#"), ["2", "3"]);
     assert_eq!(found("#"), ["2", "3", "4"]);
     assert_eq!(found("a"), ["2"]);
