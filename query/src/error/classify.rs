@@ -76,7 +76,7 @@ fn external(
         };
         return QueryError::new(sqlstate, store.to_string()).with_hint(store.hint());
     }
-    QueryError::new(SqlState::INTERNAL_ERROR, tidy(&error.to_string()))
+    phrase(&error.to_string(), SqlState::INTERNAL_ERROR)
 }
 
 fn syntax(error: &ParserError, statement: &str) -> QueryError {
@@ -157,7 +157,7 @@ fn arrow_error(error: &ArrowError, statement: &str) -> QueryError {
         ArrowError::NotYetImplemented(message) => {
             QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, tidy(message))
         }
-        other => QueryError::new(SqlState::INTERNAL_ERROR, tidy(&other.to_string())),
+        other => phrase(&other.to_string(), SqlState::INTERNAL_ERROR),
     }
 }
 
@@ -174,7 +174,6 @@ const PHRASES: &[(&str, SqlState)] = &[
     ("No field named", SqlState::UNDEFINED_COLUMN),
     ("Invalid function", SqlState::UNDEFINED_FUNCTION),
     ("table function", SqlState::UNDEFINED_FUNCTION),
-    ("No function matches", SqlState::UNDEFINED_FUNCTION),
     ("failed to match any signature", SqlState::UNDEFINED_FUNCTION),
     ("does not support", SqlState::UNDEFINED_FUNCTION),
     ("must appear in the GROUP BY clause", SqlState::GROUPING_ERROR),
@@ -224,11 +223,29 @@ fn phrase(message: &str, otherwise: SqlState) -> QueryError {
             None => error,
         };
     }
+    if let Some((said, functions)) = message.split_once("No function matches") {
+        return wrong_arguments(said, functions);
+    }
     let sqlstate = PHRASES
         .iter()
         .find(|(words, _)| message.contains(words))
         .map_or(otherwise, |(_, sqlstate)| *sqlstate);
     QueryError::new(sqlstate, tidy(message))
+}
+
+/// A function that exists, but not for these arguments.
+fn wrong_arguments(said: &str, functions: &str) -> QueryError {
+    let said = match said.split_once("coercion failed with:") {
+        Some((_, own)) => own,
+        None => said,
+    };
+    let error = QueryError::new(SqlState::UNDEFINED_FUNCTION, tidy(said));
+    match functions.split_once("Candidate functions:") {
+        Some((_, known)) if !known.contains("UserDefined") => {
+            error.with_hint(format!("there are: {}", tidy(known)))
+        }
+        _ => error,
+    }
 }
 
 fn unknown_table(name: &str) -> QueryError {
