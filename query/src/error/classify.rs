@@ -49,6 +49,13 @@ fn known(error: &DataFusionError, statement: &str) -> QueryError {
         DataFusionError::NotImplemented(message) => {
             phrase(message, SqlState::FEATURE_NOT_SUPPORTED)
         }
+        DataFusionError::Internal(message) => match message.split_once(BAD_REGEX) {
+            Some((_, why)) => QueryError::new(
+                SqlState::INVALID_REGULAR_EXPRESSION,
+                format!("the regular expression cannot be used: {}", tidy(why)),
+            ),
+            None => QueryError::new(SqlState::INTERNAL_ERROR, tidy(message)),
+        },
         DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
         other => QueryError::new(SqlState::INTERNAL_ERROR, tidy(&other.message())),
     }
@@ -168,6 +175,9 @@ fn out_of_memory(message: &str) -> QueryError {
     )
     .with_hint("read fewer tags or a shorter span, or aggregate before sorting and joining")
 }
+
+/// How the engine reports, as a fault of its own, a regular expression of the statement.
+const BAD_REGEX: &str = "Regular expression did not compile:";
 
 /// Phrases of the engine that decide the code, the first that occurs.
 const PHRASES: &[(&str, SqlState)] = &[
