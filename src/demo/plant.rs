@@ -56,6 +56,8 @@ pub struct Signal {
     pub description: &'static str,
     /// What its values are.
     pub kind: Kind,
+    /// The names of its states, by index; empty for other kinds.
+    pub states: &'static [&'static str],
     /// How it leaves the plant.
     pub way: Way,
 }
@@ -133,6 +135,7 @@ impl Plant {
                 unit: shape.unit,
                 description: shape.description,
                 kind: shape.behaviour.kind(),
+                states: shape.behaviour.states(),
                 way,
             });
             self.sources.push(Source { shape, line, machine, count: 0.0, reported: None });
@@ -203,7 +206,7 @@ impl Source {
                 let whole = self.count as i64;
                 Value::Int(whole)
             }
-            Behaviour::Condition => Value::Text(moment.condition.name().into()),
+            Behaviour::Condition => Value::State(moment.condition as u32),
             Behaviour::Running => Value::Bool(running),
             Behaviour::FaultCode => Value::Int(moment.fault_code),
             Behaviour::Text(choices) => {
@@ -298,7 +301,7 @@ mod tests {
         let mut stops = 0;
         for speed in speeds {
             let state = held_at(states, speed.ts).unwrap();
-            let running = *state == Value::Text("running".into());
+            let running = *state == Value::State(0);
             assert_eq!(speed.value != Value::Float(0.0), running, "{state:?} {speed:?}");
             stops += i32::from(!running);
         }
@@ -306,7 +309,7 @@ mod tests {
         let counted = counts.windows(2).filter(|pair| pair[0].value != pair[1].value);
         for pair in counted {
             let state = held_at(states, pair[1].ts).unwrap();
-            let moves = [Value::Text("running".into()), Value::Text("changeover".into())];
+            let moves = [Value::State(0), Value::State(1)];
             assert!(moves.contains(state), "{state:?} {pair:?}");
         }
     }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use tacitus_model::{Batch, Tag};
+use tacitus_model::{Batch, PATH_BYTES_MAX, Tag};
 use tacitus_protocol::payload;
 use tacitus_protocol::topic::{Form, Rules, Verdict};
 use tacitus_protocol::{Point, payload::Refusal as Undecoded};
@@ -22,8 +22,9 @@ use super::resolve::{Origin, Reason};
 use super::{Ingest, WriteError};
 use crate::broker::{Incoming, Intake, StoreError};
 
-/// LIMIT: each known topic is held with what became of it; beyond, all are learnt again.
-const TOPICS_KNOWN_MAX: usize = 1 << 20;
+/// LIMIT: each known topic is held with what became of it, a few hundred bytes; beyond, all are
+/// learnt again.
+const TOPICS_KNOWN_MAX: usize = 1 << 18;
 
 /// The source that tags of MQTT topics name.
 const SOURCE: &str = "mqtt";
@@ -63,39 +64,39 @@ impl Mqtt {
         }
         let topic = self.topic(&message.topic);
         let Topic::Take { path, form, tag } = &*topic else { return };
-        let bare = match payload::decode_bare(&message.payload, &self.settings) {
-            Ok(bare) => bare,
+        let resolver = &self.ingest.resolver;
+        let origin = Origin { source: SOURCE, form: form.as_ref(), now: message.received };
+        match payload::decode_bare(&message.payload, &self.settings) {
+            Ok(Some((value, quality))) => {
+                let sample = if let Some(tag) = tag.get() {
+                    resolver.arrived(tag, value, quality, message.received)
+                } else {
+                    let mut point = Point::new(path.as_str(), value).with_quality(quality);
+                    resolver.sample(&mut point, origin).map(|(known, sample)| {
+                        tag.get_or_init(|| known);
+                        sample
+                    })
+                };
+                match sample {
+                    Ok(sample) => batch.push(sample),
+                    Err(reason) => self.unfit(message, path, &reason),
+                }
+            }
+            Ok(None) => self.take_json(message, path, origin, batch),
+            Err(error) => self.undecoded(message, &error),
+        }
+    }
+
+    fn take_json(&self, message: &Incoming, path: &str, origin: Origin<'_>, batch: &mut Batch) {
+        let points = match payload::decode(path, &message.payload, &self.settings) {
+            Ok(points) => points,
             Err(error) => return self.undecoded(message, &error),
         };
-        let resolver = &self.ingest.resolver;
-        if let (Some((value, quality)), Some(tag)) = (&bare, tag.get()) {
-            return match resolver.arrived(tag, value.clone(), *quality, message.received) {
-                Ok(sample) => batch.push(sample),
-                Err(reason) => self.unfit(message, path, &reason),
-            };
-        }
-        let origin = Origin { source: SOURCE, form: form.as_ref(), now: message.received };
-        if let Some((value, quality)) = bare {
-            let mut point = Point::new(path.as_str(), value).with_quality(quality);
-            match resolver.sample(&mut point, origin) {
-                Ok((known, sample)) => {
-                    tag.get_or_init(|| known);
-                    batch.push(sample);
-                }
-                Err(reason) => self.unfit(message, path, &reason),
+        for mut point in points {
+            match self.ingest.resolver.sample(&mut point, origin) {
+                Ok((_tag, sample)) => batch.push(sample),
+                Err(reason) => self.unfit(message, &point.path, &reason),
             }
-            return;
-        }
-        match payload::decode(path, &message.payload, &self.settings) {
-            Ok(points) => {
-                for mut point in points {
-                    match resolver.sample(&mut point, origin) {
-                        Ok((_tag, sample)) => batch.push(sample),
-                        Err(reason) => self.unfit(message, &point.path, &reason),
-                    }
-                }
-            }
-            Err(error) => self.undecoded(message, &error),
         }
     }
 
@@ -109,6 +110,10 @@ impl Mqtt {
                     Topic::Take { path, form: form.cloned(), tag: OnceLock::new() }
                 }
             });
+            // LIMIT: a topic longer than any path is rare, and up to 64 KiB long.
+            if name.len() > PATH_BYTES_MAX {
+                return topic;
+            }
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             if topics.len() >= TOPICS_KNOWN_MAX {
                 topics.clear();

@@ -72,6 +72,19 @@ impl Plant {
         resolved.batch
     }
 
+    /// Writes samples of `a/b` at 0, 1, 2… until the disk is full; returns how many were written.
+    async fn fill(&self) -> i64 {
+        self.disk.set_faults(SimFaults { bytes_max: Some(1), ..SimFaults::default() });
+        // The log file at hand still takes some.
+        for ts in 0..100_000 {
+            if let Err(error) = self.ingest.write(self.batch("a/b", ts, 1.0)).await {
+                assert_eq!(error, WriteError::Full);
+                return ts;
+            }
+        }
+        panic!("the disk did not get full");
+    }
+
     /// Writes until a sync fails under a write; the first to fail may be one of the background.
     async fn poison(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -161,20 +174,9 @@ async fn stopping_writes_what_was_accepted_and_takes_nothing_more() {
 #[tokio::test]
 async fn a_full_disk_is_told_to_senders_and_writing_resumes_by_itself() {
     let plant = plant(&small());
-    plant.ingest.write(plant.batch("a/b", 0, 1.0)).await.unwrap();
-    plant.disk.set_faults(SimFaults { bytes_max: Some(1), ..SimFaults::default() });
+    let ts = plant.fill().await;
     let deadline = Instant::now() + Duration::from_secs(20);
-    let mut ts = 1;
-    let refusal = loop {
-        // The log files at hand may still take some.
-        let written = plant.ingest.write(plant.batch("a/b", ts, 1.0)).await;
-        ts += 1;
-        if written.is_err() || Instant::now() > deadline {
-            break written;
-        }
-    };
-    assert_eq!(refusal, Err(WriteError::Full));
-    assert_eq!(plant.rows("a/b").len(), usize::try_from(ts - 1).unwrap());
+    assert_eq!(plant.rows("a/b").len(), usize::try_from(ts).unwrap());
 
     plant.disk.set_faults(SimFaults::default());
     while plant.ingest.write(plant.batch("a/b", ts, 1.0)).await.is_err() {
@@ -182,6 +184,24 @@ async fn a_full_disk_is_told_to_senders_and_writing_resumes_by_itself() {
         plant.clock.advance_ns(1_000_000_000);
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_accepted_waits_while_the_disk_is_full() {
+    let plant = plant(&small());
+    plant.fill().await;
+    let stored = plant.rows("a/b").len();
+    plant.ingest.enqueue(plant.batch("a/b", -1, 1.0)).await.unwrap();
+    let refused = plant.ingest.write(plant.batch("a/b", -2, 1.0)).await;
+    assert_eq!(refused, Err(WriteError::Full), "who waits is told");
+    plant.disk.set_faults(SimFaults::default());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while plant.rows("a/b").len() <= stored {
+        assert!(Instant::now() < deadline, "writing did not resume");
+        plant.clock.advance_ns(1_000_000_000);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(plant.rows("a/b")[0].0, -1);
 }
 
 #[tokio::test]

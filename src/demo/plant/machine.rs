@@ -38,15 +38,9 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Changeover => "changeover",
-            Self::Fault => "fault",
-            Self::Blocked => "blocked",
-            Self::Starved => "starved",
-        }
-    }
+    /// The names of the conditions, in their order.
+    pub(super) const NAMES: [&'static str; 5] =
+        ["running", "changeover", "fault", "blocked", "starved"];
 }
 
 /// How things are at a place at a second.

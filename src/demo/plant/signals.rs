@@ -4,6 +4,8 @@
 
 use tacitus_model::Kind;
 
+use super::machine::Condition;
+
 /// A signal of every device of a sort.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -41,7 +43,15 @@ impl Behaviour {
             Self::Measured { .. } | Self::SetPoint(_) => Kind::Float,
             Self::Counter { .. } | Self::FaultCode => Kind::Int,
             Self::Running => Kind::Bool,
-            Self::Condition | Self::Text(_) | Self::Batch => Kind::Text,
+            Self::Condition => Kind::State,
+            Self::Text(_) | Self::Batch => Kind::Text,
+        }
+    }
+
+    pub(super) const fn states(&self) -> &'static [&'static str] {
+        match self {
+            Self::Condition => &Condition::NAMES,
+            _ => &[],
         }
     }
 }
