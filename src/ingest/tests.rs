@@ -350,15 +350,20 @@ fn the_last_hundred_refusals_are_kept_with_the_beginning_of_what_came() {
     let mqtt = plant.mqtt(Rules::default());
     let mut batch = Batch::default();
     for n in 0..250 {
-        mqtt.take(&message(&format!("a/{n}"), "{\"x\": \u{1}\"é"), &mut batch);
+        let payload = Bytes::from_static(b"{\"x\": \x01\"\xc3\xa9");
+        let topic = format!("a/{n}");
+        mqtt.take(&Incoming { payload, ..message(&topic, "") }, &mut batch);
     }
     let refusals = plant.ingest.refusals();
     assert_eq!(refusals.len(), 100);
     let newest = &refusals[0];
     assert_eq!((newest.source.as_str(), newest.name.as_str()), ("mqtt:sensor-1", "a/249"));
-    assert_eq!(newest.payload, r#"{\"x\": \x01\"\xc3\xa9"#);
+    assert_eq!(newest.payload, r#"{"x": \u{1}"é"#);
     assert!(newest.reason.contains("line 1 column"), "{}", newest.reason);
     assert_eq!(plant.ingest.counters().refused, [("payload_json", 250)].into());
+    let payload = Bytes::from_static(b"\xff\x00binary");
+    mqtt.take(&Incoming { payload, ..message("a", "") }, &mut batch);
+    assert_eq!(plant.ingest.refusals()[0].payload, r"\xff\u{0}binary");
 }
 
 #[tokio::test]
