@@ -1,1 +1,24 @@
-//! Server library.
+//! The Tacitus server: everything with sockets, threads, clocks and a command line.
+//!
+//! ```text
+//! cli ─▶ config ─▶ server ─┬─▶ http
+//!                          └─▶ store (tacitus-storage)
+//! ```
+//!
+//! *Invariant.* This crate is the only place that wires: the crates below it are handed their
+//! disk, clock and limits and know nothing of each other's existence beyond their direction.
+
+pub mod broker;
+mod chance;
+pub mod cli;
+mod clock;
+pub mod collect;
+pub mod config;
+pub mod demo;
+mod http;
+pub mod ingest;
+mod limits;
+mod logging;
+mod metrics;
+pub mod server;
+pub mod shutdown;

@@ -144,7 +144,7 @@ async fn respond(
 
 /// The bytes at hand, then the rest as it comes. An error breaks the body off.
 fn body(bytes: Vec<u8>, rest: Option<(Answer, Renderer)>) -> Body {
-    let first = futures::stream::once(std::future::ready(Ok(bytes)));
+    let first = futures::stream::once(std::future::ready(Ok::<_, QueryError>(bytes)));
     let rest = futures::stream::try_unfold(rest, |rest| async move {
         let Some((mut answer, mut renderer)) = rest else { return Ok(None) };
         match answer.next().await {
@@ -189,8 +189,8 @@ fn unusable(at: usize, what: &str) -> Problem {
 
 /// An error of a statement as a problem.
 fn refusal(error: &QueryError) -> Problem {
-    let mut problem = Problem::new(status(error), error.message())
-        .with("sqlstate", error.sqlstate().code());
+    let mut problem =
+        Problem::new(status(error), error.message()).with("sqlstate", error.sqlstate().code());
     if let Some(hint) = error.hint() {
         problem = problem.hint(hint);
     }
@@ -200,12 +200,12 @@ fn refusal(error: &QueryError) -> Problem {
     problem
 }
 
-/// The status that stands for an error.
+/// The status that stands for an error. Not 408 for a statement that takes too long: clients and
+/// browsers repeat a request after that by themselves.
 fn status(error: &QueryError) -> StatusCode {
     match (error.sqlstate().class(), error.sqlstate().code()) {
-        ("53", _) => StatusCode::SERVICE_UNAVAILABLE,
+        (_, "53300") => StatusCode::SERVICE_UNAVAILABLE,
         (_, "57014") => StatusCode::GATEWAY_TIMEOUT,
-        ("54", _) => StatusCode::PAYLOAD_TOO_LARGE,
         ("XX" | "58", _) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     }

@@ -85,6 +85,24 @@ impl Block {
         push_sparse(&mut self.qualities, at, row.quality, Quality::GOOD.0);
     }
 
+    /// Adds rows of another block of the same kind at the end.
+    pub(crate) fn extend(&mut self, from: &Self, rows: std::ops::Range<usize>) {
+        let at = self.times.len();
+        self.times.extend_from_slice(from.times.get(rows.clone()).unwrap_or_default());
+        let lanes = from.bits.get(rows.clone()).unwrap_or_default();
+        if self.kind == Kind::Text {
+            for lane in lanes {
+                self.bits.push(self.texts.len() as u64);
+                self.texts.push(from.text(*lane).unwrap_or_else(|| Arc::from("")));
+            }
+        } else {
+            self.bits.extend_from_slice(lanes);
+        }
+        extend_sparse(&mut self.nulls, at, from.nulls.as_deref(), rows.clone(), false);
+        let good = Quality::GOOD.0;
+        extend_sparse(&mut self.qualities, at, from.qualities.as_deref(), rows, good);
+    }
+
     /// One row, ready to be pushed to another block.
     pub(crate) fn row(&self, row: usize) -> Option<Row> {
         let bits = *self.bits.get(row)?;
@@ -113,6 +131,29 @@ fn push_sparse<T: Copy + PartialEq>(column: &mut Option<Vec<T>>, at: usize, item
             let mut filled = vec![usual; at];
             filled.push(item);
             *column = Some(filled);
+        }
+    }
+}
+
+/// Adds a part of such a column to another.
+fn extend_sparse<T: Copy + PartialEq>(
+    column: &mut Option<Vec<T>>,
+    at: usize,
+    from: Option<&[T]>,
+    rows: std::ops::Range<usize>,
+    usual: T,
+) {
+    let part = from.and_then(|from| from.get(rows.clone()));
+    match (column, part) {
+        (None, None) => {}
+        (Some(column), Some(part)) => column.extend_from_slice(part),
+        (Some(column), None) => column.resize(at + rows.len(), usual),
+        (column @ None, Some(part)) => {
+            if part.iter().any(|item| *item != usual) {
+                let mut filled = vec![usual; at];
+                filled.extend_from_slice(part);
+                *column = Some(filled);
+            }
         }
     }
 }

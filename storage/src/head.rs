@@ -104,15 +104,10 @@ impl Head {
         let mut block = Block::empty(kind);
         let Some(entry) = self.tags.get(tag) else { return block };
         let Some(visible) = visible.checked_sub(self.first_sequence) else { return block };
-        let mut rows: Vec<Row> = slab::rows(&entry.first, visible)
+        slab::rows(&entry.first, visible)
             .filter(|row| range.contains(Timestamp::from_nanos(row.ts)))
-            .collect();
-        if !rows.is_sorted_by(|a, b| a.ts < b.ts) {
-            rows.sort_by_key(|row| row.ts);
-            keep_last_of_each_time(&mut rows);
-        }
-        rows.into_iter().for_each(|row| block.push(row));
-        block
+            .for_each(|row| block.push(row));
+        if block.times.is_sorted_by(|a, b| a < b) { block } else { in_time_order(&block) }
     }
 
     /// The tags that have rows, by rising id.
@@ -121,11 +116,18 @@ impl Head {
     }
 }
 
-/// Of stably sorted rows, drops all but the last of those that share a time.
-fn keep_last_of_each_time(rows: &mut Vec<Row>) {
-    rows.reverse();
-    rows.dedup_by_key(|row| row.ts);
-    rows.reverse();
+/// Rows in order of arrival as rows in order of time, of equal times the last one.
+fn in_time_order(arrived: &Block) -> Block {
+    let mut order: Vec<usize> = (0..arrived.len()).collect();
+    order.sort_by_key(|row| arrived.times.get(*row));
+    let mut sorted = Block::empty(arrived.kind);
+    for (row, next) in order.iter().zip(order.iter().skip(1).map(Some).chain([None])) {
+        let replaced = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
+        if !replaced {
+            arrived.row(*row).into_iter().for_each(|row| sorted.push(row));
+        }
+    }
+    sorted
 }
 
 #[cfg(test)]

@@ -115,14 +115,14 @@ impl TagScan {
 
 /// Copies the next row and those after it that lie before `until`, as far as they fit.
 fn copy_rows(source: &mut Source, until: i64, out: &mut Block) {
-    while out.len() < BLOCK_ROWS_MAX {
-        let Some(row) = source.block.row(source.at) else { return };
-        out.push(row);
-        source.at += 1;
-        if source.block.times.get(source.at).is_none_or(|ts| *ts >= until) {
-            return;
-        }
-    }
+    let room = BLOCK_ROWS_MAX.saturating_sub(out.len());
+    let rest = source.block.times.get(source.at..).unwrap_or_default();
+    let rest = rest.get(..room).unwrap_or(rest);
+    // The next row is the earliest there is, even where it is not before `until` (at the last
+    // moment of all, nothing is).
+    let count = rest.partition_point(|ts| *ts < until).max(1).min(rest.len());
+    out.extend(&source.block, source.at..source.at + count);
+    source.at += count;
 }
 
 impl Iterator for TagScan {

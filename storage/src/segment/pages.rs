@@ -51,8 +51,9 @@ fn within(block: Block, range: TimeRange) -> Block {
     if ends.into_iter().flatten().all(inside) {
         return block;
     }
+    let first = block.times.partition_point(|ts| *ts < range.first.nanos());
+    let end = block.times.partition_point(|ts| *ts <= range.last.nanos());
     let mut cut = Block::empty(block.kind);
-    let rows = (0..block.len()).filter_map(|row| block.row(row));
-    rows.filter(|row| inside(&row.ts)).for_each(|row| cut.push(row));
+    cut.extend(&block, first..end.max(first));
     cut
 }

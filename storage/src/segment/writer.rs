@@ -77,7 +77,7 @@ impl Writer<'_> {
         while from < block.len() {
             let to = (from + PAGE_ROWS_MAX).min(block.len());
             let mut page = Block::empty(block.kind);
-            (from..to).filter_map(|row| block.row(row)).for_each(|row| page.push(row));
+            page.extend(block, from..to);
             self.add_page(&page)?;
             from = to;
         }

@@ -1,0 +1,315 @@
+//! InfluxDB line protocol, versions 1 and 2, as points.
+//!
+//! ```text
+//! oven,zone=2,side=left temp=211.5,on=t,note="a \"b\"" 1714550400000000000
+//! ^ measurement        ^ fields                        ^ time, in the precision asked for
+//!      ^ labels
+//! ```
+//!
+//! Each field is a tag of its own: `oven/side=left/zone=2/temp`, the labels sorted by name. In
+//! each part `%`, `/`, `=` and control characters are written as `%25`, `%2F`, `%3D`, `%0A`…, so
+//! that the parts can be told apart again: two different series never share a path.
+//!
+//! *Invariant.* A line becomes points as a whole or is refused as a whole, by its number and
+//! reason; the other lines are not touched by it.
+//!
+//! *Not here.* Versions 1 and 2 differ in their HTTP parameters only.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX, Timestamp, Value};
+
+use crate::Point;
+use crate::limits::LINES_NAMED_MAX;
+use scan::Scan;
+
+mod scan;
+#[cfg(test)]
+mod tests;
+
+/// The unit of the times in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Nanoseconds, where nothing else is said.
+    #[default]
+    Nanos,
+    /// Microseconds.
+    Micros,
+    /// Milliseconds.
+    Millis,
+    /// Seconds.
+    Seconds,
+    /// Minutes (version 1 only).
+    Minutes,
+    /// Hours (version 1 only).
+    Hours,
+}
+
+impl Precision {
+    /// The precision of an HTTP parameter: `ns`, `us`, `ms`, `s`, and `n`, `u`, `µ`, `m`, `h` of
+    /// version 1.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "ns" | "n" => Self::Nanos,
+            "us" | "u" | "µ" => Self::Micros,
+            "ms" => Self::Millis,
+            "s" => Self::Seconds,
+            "m" => Self::Minutes,
+            "h" => Self::Hours,
+            _ => return None,
+        })
+    }
+
+    const fn nanos(self) -> i64 {
+        match self {
+            Self::Nanos => 1,
+            Self::Micros => 1_000,
+            Self::Millis => 1_000_000,
+            Self::Seconds => 1_000_000_000,
+            Self::Minutes => 60_000_000_000,
+            Self::Hours => 3_600_000_000_000,
+        }
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The line ends before its first field.
+    #[error("missing fields")]
+    FieldsMissing,
+    /// There is nothing before the first comma or space.
+    #[error("missing measurement")]
+    MeasurementMissing,
+    /// A label without `=`, name or value.
+    #[error("label without name or value")]
+    LabelBroken,
+    /// Two labels of the same name.
+    #[error("label appears twice")]
+    LabelTwice,
+    /// More labels than a tag can have.
+    #[error("more than {LABELS_MAX} labels")]
+    LabelsTooMany,
+    /// A field without `=` or name.
+    #[error("field without name or value")]
+    FieldBroken,
+    /// A value that is no number, integer, boolean or quoted text.
+    #[error("field value is not a number, integer, boolean or quoted text")]
+    ValueBroken,
+    /// `NaN` and infinity, which line protocol does not know.
+    #[error("field value is not a finite number")]
+    NotFinite,
+    /// An integer that does not fit 64 bits.
+    #[error("integer is outside -9223372036854775808 to 9223372036854775807")]
+    IntegerRange,
+    /// A quoted text whose closing quote is missing.
+    #[error("text without closing quote")]
+    QuoteOpen,
+    /// A text longer than a sample can hold.
+    #[error("text is longer than {TEXT_BYTES_MAX} bytes")]
+    TextTooLong,
+    /// Bytes that are not UTF-8.
+    #[error("not UTF-8 text")]
+    NotText,
+    /// Something that is no integer where the time stands.
+    #[error("time is not an integer")]
+    TimeBroken,
+    /// A time outside the range of the store.
+    #[error("time is outside 1677 to 2262; is the precision right?")]
+    TimeRange,
+    /// More after the time.
+    #[error("unexpected text after the time")]
+    Trailing,
+    /// Measurement, labels and field together make too long a path.
+    #[error("tag path would have more than {PATH_BYTES_MAX} bytes")]
+    PathTooLong,
+}
+
+/// A line that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct LineError {
+    /// Its number, from 1; comments and blank lines count.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: Fault,
+}
+
+/// What became of a body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The points of all good lines, in order.
+    pub points: Vec<Point>,
+    /// For each point, the number of its line.
+    pub lines: Vec<usize>,
+    /// The first refused lines.
+    pub refused: Vec<LineError>,
+    /// How many lines were refused in all.
+    pub refused_count: usize,
+}
+
+/// A body of lines that is read in pieces, so that its points need not be in memory at once.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    scan: Scan<'a>,
+    precision: Precision,
+}
+
+impl<'a> Lines<'a> {
+    /// Stands before the first line.
+    #[must_use]
+    pub fn new(text: &'a [u8], precision: Precision) -> Self {
+        Self { scan: Scan::new(text), precision }
+    }
+
+    /// Reads on until there are at least `points_max` points, or the body ends: `None` when
+    /// nothing is left.
+    pub fn read(&mut self, points_max: usize) -> Option<Parsed> {
+        let mut parsed = Parsed::default();
+        while parsed.points.len() < points_max && self.scan.next_line() {
+            let line = self.scan.line();
+            let before = parsed.points.len();
+            match points(&mut self.scan, self.precision, &mut parsed.points) {
+                Ok(()) => parsed.lines.resize(parsed.points.len(), line),
+                Err(reason) => {
+                    parsed.points.truncate(before);
+                    parsed.refused_count += 1;
+                    // LIMIT: a body of broken lines would be answered with a body of errors.
+                    if parsed.refused.len() < LINES_NAMED_MAX {
+                        parsed.refused.push(LineError { line, reason });
+                    }
+                    self.scan.skip_line();
+                }
+            }
+        }
+        (parsed.refused_count > 0 || !parsed.points.is_empty()).then_some(parsed)
+    }
+}
+
+/// Reads a whole body of lines.
+#[must_use]
+pub fn parse(text: &[u8], precision: Precision) -> Parsed {
+    Lines::new(text, precision).read(usize::MAX).unwrap_or_default()
+}
+
+/// Reads one line and adds a point for each of its fields.
+fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Result<(), Fault> {
+    let first = out.len();
+    let series = series(scan)?;
+    loop {
+        let name = scan.field_name()?;
+        let value = value(scan)?;
+        let mut path = String::with_capacity(series.path.len() + 1 + name.len());
+        path.push_str(&series.path);
+        path.push('/');
+        escape(&name, &mut path)?;
+        out.push(Point { labels: Arc::clone(&series.labels), ..Point::new(path, value) });
+        if !scan.take(b',') {
+            break;
+        }
+    }
+    let ts = match scan.time()? {
+        Some(count) => {
+            Some(Timestamp::from_units(count, precision.nanos()).ok_or(Fault::TimeRange)?)
+        }
+        None => None,
+    };
+    out.iter_mut().skip(first).for_each(|point| point.ts = ts);
+    Ok(())
+}
+
+/// What all fields of a line share.
+struct Series {
+    path: String,
+    labels: Arc<[(String, String)]>,
+}
+
+fn series(scan: &mut Scan<'_>) -> Result<Series, Fault> {
+    let measurement = scan.measurement()?;
+    let mut labels = Vec::new();
+    while scan.take(b',') {
+        if labels.len() == LABELS_MAX {
+            return Err(Fault::LabelsTooMany);
+        }
+        labels.push(scan.label()?);
+    }
+    labels.sort_unstable();
+    if labels.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+        return Err(Fault::LabelTwice);
+    }
+    let mut path = String::with_capacity(64);
+    escape(&measurement, &mut path)?;
+    for (name, value) in &labels {
+        path.push('/');
+        escape(name, &mut path)?;
+        path.push('=');
+        escape(value, &mut path)?;
+    }
+    let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
+    Ok(Series { path, labels: labels.into_iter().map(owned).collect() })
+}
+
+/// Adds a part to a path so that it ends where it ends.
+fn escape(part: &str, path: &mut String) -> Result<(), Fault> {
+    let plain = |c: char| !matches!(c, '%' | '/' | '=') && !c.is_control();
+    if part.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'%' | b'/' | b'=')) {
+        path.push_str(part);
+    } else {
+        for c in part.chars() {
+            if plain(c) {
+                path.push(c);
+                continue;
+            }
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                // Writing to a String cannot fail.
+                let _infallible = write!(path, "%{byte:02X}");
+            }
+        }
+    }
+    // LIMIT: each field copies the path of its series.
+    if path.len() > PATH_BYTES_MAX { Err(Fault::PathTooLong) } else { Ok(()) }
+}
+
+/// A field's value, up to the comma, space or end of line after it.
+fn value(scan: &mut Scan<'_>) -> Result<Value, Fault> {
+    if let Some(text) = scan.quoted()? {
+        return if text.len() > TEXT_BYTES_MAX {
+            Err(Fault::TextTooLong)
+        } else {
+            Ok(Value::Text(text.into()))
+        };
+    }
+    let token = scan.token();
+    match token {
+        b"t" | b"T" | b"true" | b"True" | b"TRUE" => return Ok(Value::Bool(true)),
+        b"f" | b"F" | b"false" | b"False" | b"FALSE" => return Ok(Value::Bool(false)),
+        _ => {}
+    }
+    let text = std::str::from_utf8(token).map_err(|_utf8| Fault::NotText)?;
+    if let Some(digits) = text.strip_suffix('i').or_else(|| text.strip_suffix('u')) {
+        let negative = digits.strip_prefix('-');
+        let unsigned = text.ends_with('u');
+        if unsigned && negative.is_some() || !is_digits(negative.unwrap_or(digits)) {
+            return Err(Fault::ValueBroken);
+        }
+        return digits.parse().map(Value::Int).map_err(|_range| Fault::IntegerRange);
+    }
+    float(text)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn float(text: &str) -> Result<Value, Fault> {
+    let spelled = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    match text.parse::<f64>() {
+        Ok(number) if spelled && number.is_finite() => Ok(Value::Float(number)),
+        // "nan", "inf", and literals such as 1e999.
+        Ok(_) => Err(Fault::NotFinite),
+        Err(_) => Err(Fault::ValueBroken),
+    }
+}

@@ -1,0 +1,161 @@
+//! Times as people and devices write them: epoch numbers and RFC 3339.
+//!
+//! The unit of a bare epoch number follows from its size, as almost every tool does it:
+//!
+//! ```text
+//! |n| < 1e11   seconds        until the year 5138
+//! |n| < 1e14   milliseconds   1973-03-03 until 5138
+//! |n| < 1e17   microseconds   1973-03-03 until 5138
+//! otherwise    nanoseconds    1973-03-03 until 2262
+//! ```
+//!
+//! *Invariant.* A whole number keeps its exact moment; a number with a fraction is kept to the
+//! microsecond, which is what a float of this size holds.
+
+use chrono::{DateTime, NaiveDateTime};
+use tacitus_model::Timestamp;
+
+use crate::json::Number;
+
+/// What a text under the name of a time turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A moment.
+    At(Timestamp),
+    /// A date and time that do not say in which zone: no moment.
+    NoZone,
+    /// A moment before 1677 or after 2262.
+    OutOfRange,
+    /// Something else.
+    NotATime,
+}
+
+/// The unit of an epoch number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Seconds,
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl Unit {
+    const fn nanos(self) -> i64 {
+        match self {
+            Self::Seconds => 1_000_000_000,
+            Self::Millis => 1_000_000,
+            Self::Micros => 1_000,
+            Self::Nanos => 1,
+        }
+    }
+
+    /// The unit a number of this size must have.
+    fn of(magnitude: f64) -> Self {
+        match magnitude {
+            m if m < 1e11 => Self::Seconds,
+            m if m < 1e14 => Self::Millis,
+            m if m < 1e17 => Self::Micros,
+            _ => Self::Nanos,
+        }
+    }
+}
+
+/// The moment of an epoch number; without a unit its size decides. `None` outside 1677 to 2262.
+pub(crate) fn from_epoch(number: Number, unit: Option<Unit>) -> Option<Timestamp> {
+    let unit = unit.unwrap_or_else(|| Unit::of(number.as_f64().abs()));
+    match number {
+        Number::Int(count) => Timestamp::from_units(count, unit.nanos()),
+        #[expect(clippy::cast_precision_loss, reason = "a unit is a small power of ten")]
+        Number::Float(count) => {
+            let micros = (count * (unit.nanos() as f64 / 1e3)).round();
+            // 9.2e15 µs is the year 2261; a float below it is a whole i64.
+            if micros.is_nan() || micros.abs() > 9.2e15 {
+                return None;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "whole and bounded above")]
+            Timestamp::from_units(micros as i64, 1_000)
+        }
+    }
+}
+
+/// The moment a text states: RFC 3339, also with a space for the `T` and with `+0200` for
+/// `+02:00`.
+pub(crate) fn from_text(text: &str) -> Reading {
+    let text = text.trim_ascii();
+    let zoned = DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z"));
+    if let Ok(moment) = zoned {
+        return match moment.timestamp_nanos_opt() {
+            Some(nanos) => Reading::At(Timestamp::from_nanos(nanos)),
+            None => Reading::OutOfRange,
+        };
+    }
+    let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+        .iter()
+        .any(|form| NaiveDateTime::parse_from_str(text, form).is_ok());
+    if local { Reading::NoZone } else { Reading::NotATime }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: i64) -> Reading {
+        Reading::At(Timestamp::from_nanos(nanos))
+    }
+
+    #[test]
+    fn the_size_of_an_epoch_number_decides_its_unit() {
+        for (count, want) in [
+            (0, 0),
+            (1_714_550_400, 1_714_550_400_000_000_000),
+            (1_714_550_400_250, 1_714_550_400_250_000_000),
+            (1_714_550_400_250_125, 1_714_550_400_250_125_000),
+            (1_714_550_400_250_125_001, 1_714_550_400_250_125_001),
+            (-1_714_550_400_250_125_001, -1_714_550_400_250_125_001),
+            (-86_400, -86_400_000_000_000),
+        ] {
+            let got = from_epoch(Number::Int(count), None);
+            assert_eq!(got, Some(Timestamp::from_nanos(want)), "{count}");
+        }
+        assert_eq!(from_epoch(Number::Int(99_999_999_999), None), None, "seconds in the year 5138");
+    }
+
+    #[test]
+    fn a_fraction_is_kept_to_the_microsecond() {
+        for (count, want) in [
+            (1_714_550_400.25, Some(1_714_550_400_250_000_000)),
+            (1_714_550_400_250.5, Some(1_714_550_400_250_500_000)),
+            (1e300, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            let got = from_epoch(Number::Float(count), None).map(Timestamp::nanos);
+            assert_eq!(got, want, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_a_moment_only_with_a_zone() {
+        for (text, want) in [
+            ("2024-05-01T10:00:00.250+02:00", at(1_714_550_400_250_000_000)),
+            ("2024-05-01T08:00:00.250Z", at(1_714_550_400_250_000_000)),
+            ("2024-05-01 08:00:00.25z", at(1_714_550_400_250_000_000)),
+            ("2024-05-01T10:00:00.250+0200", at(1_714_550_400_250_000_000)),
+            (" 2024-05-01T08:00:00.123456789Z ", at(1_714_550_400_123_456_789)),
+            ("1677-09-21T00:12:43.145224192Z", at(i64::MIN)),
+            ("2262-04-11T23:47:16.854775807Z", at(i64::MAX)),
+            ("1677-09-21T00:12:43Z", Reading::OutOfRange),
+            ("2262-04-11T23:47:17Z", Reading::OutOfRange),
+            ("2024-05-01T10:00:00", Reading::NoZone),
+            ("2024-05-01 10:00:00.5", Reading::NoZone),
+            ("2024-05-01", Reading::NotATime),
+            ("2024-02-30T10:00:00Z", Reading::NotATime),
+            ("yesterday", Reading::NotATime),
+            ("", Reading::NotATime),
+        ] {
+            assert_eq!(from_text(text), want, "{text:?}");
+        }
+    }
+}

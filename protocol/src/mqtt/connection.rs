@@ -1,0 +1,400 @@
+//! One client from CONNACK to its end: frames in, bytes and [`Action`]s out.
+//!
+//! ```text
+//! PUBLISH q1 ─▶ Action::Publish ─ stored ─▶ PUBACK
+//! PUBLISH q2 ─▶ Action::Publish ─ stored ─▶ PUBREC … PUBREL ─▶ PUBCOMP
+//! delivery   ─▶ PUBLISH q1 … PUBACK   or   PUBLISH q2 … PUBREC ─▶ PUBREL … PUBCOMP
+//! ```
+//!
+//! *Invariant.* PUBACK and a first PUBREC are written by [`Connection::stored`] only: the server
+//! calls it after the sync. Deliveries in flight never exceed what the client takes.
+//!
+//! *Not here.* Sockets, timers, the store, other clients.
+
+use std::collections::HashMap;
+
+use bytes::BytesMut;
+use rumqttd::protocol::{DisconnectReasonCode, QoS, SubscribeReasonCode, UnsubAckReason};
+
+use super::connect::Connect;
+use super::frame::Frame;
+use super::limits::{FLIGHT_MAX, OUTPUT_BYTES_HIGH, RECEIVE_MAX, TOPIC_ALIAS_MAX};
+use super::message::{Delivery, Message, Parts, Writing, write_publish};
+use super::packet::{Packet, Publish, Request, Version, decode};
+use super::refusal::Refusal;
+use super::reply::{self, Verdict};
+use super::session::{Flight, Receipt, Session};
+
+/// What the server has to do for a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: the answer, if any, is in the output.
+    None,
+    /// Store the message, then call [`Connection::stored`] with the receipt.
+    Publish(Message, Awaited),
+    /// Make these subscriptions, then call [`Connection::subscribed`].
+    Subscribe {
+        /// Packet id of the SUBSCRIBE.
+        packet_id: u16,
+        /// Identifier for all of them.
+        subscription_id: Option<u32>,
+        /// What is asked for; filters are not checked yet.
+        requests: Vec<Request>,
+    },
+    /// End these subscriptions, then call [`Connection::unsubscribed`].
+    Unsubscribe {
+        /// Packet id of the UNSUBSCRIBE.
+        packet_id: u16,
+        /// What to end.
+        filters: Vec<String>,
+    },
+    /// The client leaves.
+    Leave {
+        /// Publish the will all the same.
+        with_will: bool,
+        /// A new expiry of the session, in seconds.
+        session_expiry_s: Option<u32>,
+    },
+}
+
+/// The acknowledgement a published message waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Quality 0: none.
+    Nothing,
+    /// PUBACK with this packet id.
+    PubAck(u16),
+    /// PUBREC with this packet id.
+    PubRec(u16),
+}
+
+/// What the store said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is on disk.
+    Kept,
+    /// There was no room: try again later.
+    NoRoom,
+}
+
+/// An accepted connection and the session it serves.
+#[derive(Debug)]
+pub struct Connection {
+    version: Version,
+    session: Session,
+    flight_max: usize,
+    packet_bytes_max: usize,
+    aliases: HashMap<u16, String>,
+    /// Messages of quality 1 and 2 from the client that are not acknowledged yet.
+    unacknowledged: u16,
+    /// Flights before this index were written on this connection.
+    resent: usize,
+    /// Bytes to write to the socket.
+    pub output: BytesMut,
+}
+
+impl Connection {
+    /// Begins to serve a session. Messages in flight are sent again by [`Connection::resend`].
+    #[must_use]
+    pub fn new(connect: &Connect, session: Session) -> Self {
+        Self {
+            version: connect.version,
+            session,
+            flight_max: usize::from(connect.receive_max.min(FLIGHT_MAX)),
+            packet_bytes_max: connect.packet_bytes_max,
+            aliases: HashMap::new(),
+            unacknowledged: 0,
+            resent: 0,
+            output: BytesMut::new(),
+        }
+    }
+
+    /// Protocol version.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Ends the connection and gives the session back.
+    #[must_use]
+    pub fn into_session(self) -> Session {
+        self.session
+    }
+
+    /// Takes one packet. An error ends the connection.
+    pub fn receive(&mut self, frame: &Frame, now_ms: u64) -> Result<Action, Refusal> {
+        match decode(self.version, frame)? {
+            Packet::Publish(publish) => return self.receive_publish(publish, now_ms),
+            Packet::PubAck { id } => self.receive_puback(id),
+            Packet::PubRec { id, failed } => self.receive_pubrec(id, failed),
+            Packet::PubRel { id } => self.receive_pubrel(id),
+            Packet::PubComp { id } => self.end_flight(id),
+            Packet::Subscribe { id, subscription_id, requests } => {
+                return Ok(Action::Subscribe { packet_id: id, subscription_id, requests });
+            }
+            Packet::Unsubscribe { id, filters } => {
+                return Ok(Action::Unsubscribe { packet_id: id, filters });
+            }
+            Packet::PingReq => reply::pingresp(self.version, &mut self.output),
+            Packet::Disconnect { with_will, session_expiry_s } => {
+                return Ok(Action::Leave { with_will, session_expiry_s });
+            }
+        }
+        Ok(Action::None)
+    }
+
+    fn receive_publish(&mut self, mut publish: Publish, now_ms: u64) -> Result<Action, Refusal> {
+        if let Some(alias) = publish.alias {
+            publish.topic = self.resolve_alias(alias, publish.topic)?;
+        }
+        let awaited = match publish.qos {
+            QoS::AtMostOnce => Awaited::Nothing,
+            QoS::AtLeastOnce => Awaited::PubAck(publish.id),
+            QoS::ExactlyOnce => match self.session.incoming.get(&publish.id) {
+                Some(Receipt::Promised) => {
+                    reply::pubrec(self.version, publish.id, Verdict::Kept, &mut self.output);
+                    return Ok(Action::None);
+                }
+                // Its PUBREC comes when the store answers.
+                Some(Receipt::Storing) => return Ok(Action::None),
+                None => {
+                    self.session.incoming.insert(publish.id, Receipt::Storing);
+                    Awaited::PubRec(publish.id)
+                }
+            },
+        };
+        if awaited != Awaited::Nothing {
+            self.unacknowledged = self.unacknowledged.saturating_add(1);
+            if self.version == Version::V5 && self.unacknowledged > RECEIVE_MAX {
+                return Err(Refusal::new(
+                    DisconnectReasonCode::ReceiveMaximumExceeded,
+                    "more messages are unacknowledged than the receive maximum allows",
+                ));
+            }
+        }
+        let parts = Parts {
+            topic: &publish.topic,
+            payload: &publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            publisher: self.session.key(),
+            expires_at_ms: publish.expiry_s.map(|s| now_ms.saturating_add(u64::from(s) * 1000)),
+            properties: &publish.properties,
+        };
+        let message = Message::new(parts).ok_or(Refusal::malformed("message is too long"))?;
+        Ok(Action::Publish(message, awaited))
+    }
+
+    fn resolve_alias(&mut self, alias: u16, topic: String) -> Result<String, Refusal> {
+        if alias > TOPIC_ALIAS_MAX {
+            return Err(Refusal::new(
+                DisconnectReasonCode::TopicAliasInvalid,
+                "topic alias is above the maximum",
+            ));
+        }
+        if topic.is_empty() {
+            return self
+                .aliases
+                .get(&alias)
+                .cloned()
+                .ok_or(Refusal::protocol("topic alias was not defined on this connection"));
+        }
+        self.aliases.insert(alias, topic.clone());
+        Ok(topic)
+    }
+
+    /// Acknowledges one message the way the store decided. `Err` if a 3.1.1 client must be sent
+    /// away, because its protocol has no word for "not kept".
+    pub fn stored(&mut self, awaited: Awaited, stored: Stored) -> Result<(), Refusal> {
+        let (verdict, version) = match (stored, self.version) {
+            (Stored::Kept, version) => (Verdict::Kept, version),
+            (Stored::NoRoom, Version::V5) => (Verdict::QuotaExceeded, Version::V5),
+            (Stored::NoRoom, Version::V4) => {
+                if let Awaited::PubRec(id) = awaited {
+                    self.session.incoming.remove(&id);
+                }
+                return Err(NO_ROOM);
+            }
+        };
+        match awaited {
+            Awaited::Nothing => {}
+            Awaited::PubAck(id) => {
+                self.unacknowledged = self.unacknowledged.saturating_sub(1);
+                reply::puback(version, id, verdict, &mut self.output);
+            }
+            Awaited::PubRec(id) => {
+                if verdict == Verdict::Kept {
+                    self.session.incoming.insert(id, Receipt::Promised);
+                } else {
+                    self.session.incoming.remove(&id);
+                    self.unacknowledged = self.unacknowledged.saturating_sub(1);
+                }
+                reply::pubrec(version, id, verdict, &mut self.output);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets that a message was being stored, because nobody knows whether it was: the client
+    /// will send it again.
+    pub fn abandoned(&mut self, awaited: Awaited) {
+        if let Awaited::PubRec(id) = awaited {
+            self.session.incoming.remove(&id);
+        }
+    }
+
+    fn receive_pubrel(&mut self, id: u16) {
+        let is_promised = self.session.incoming.get(&id) == Some(&Receipt::Promised);
+        if is_promised {
+            self.session.incoming.remove(&id);
+            self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        }
+        reply::pubcomp(self.version, id, is_promised, &mut self.output);
+    }
+
+    fn receive_puback(&mut self, id: u16) {
+        let is_awaited = self.session.flights.iter().any(|(flying, flight)| {
+            *flying == id
+                && matches!(flight, Flight::Published(delivery) if delivery.qos == QoS::AtLeastOnce)
+        });
+        if is_awaited {
+            self.end_flight(id);
+        }
+    }
+
+    fn receive_pubrec(&mut self, id: u16, failed: bool) {
+        let flight = self.session.flights.iter_mut().find(|(flying, _)| *flying == id);
+        match flight {
+            Some((_, Flight::Published(delivery))) if delivery.qos != QoS::ExactlyOnce => {}
+            Some(_) if failed => self.end_flight(id),
+            Some((_, flight)) => {
+                *flight = Flight::Released;
+                reply::pubrel(self.version, id, true, &mut self.output);
+            }
+            None if failed => {}
+            None => reply::pubrel(self.version, id, false, &mut self.output),
+        }
+    }
+
+    fn end_flight(&mut self, id: u16) {
+        if let Some(index) = self.session.flight(id) {
+            self.session.flights.remove(index);
+            if index < self.resent {
+                self.resent -= 1;
+            }
+        }
+    }
+
+    /// Answers a SUBSCRIBE: the code of each filter, then the retained messages it brings.
+    pub fn subscribed(
+        &mut self,
+        packet_id: u16,
+        codes: Vec<SubscribeReasonCode>,
+        retained: Vec<Delivery>,
+    ) {
+        reply::suback(self.version, packet_id, codes, &mut self.output);
+        self.session.retained.extend(retained);
+    }
+
+    /// Notes a subscription as the session's.
+    pub fn own_filter(&mut self, filter: &str) {
+        self.session.filters.insert(filter.to_owned());
+    }
+
+    /// Forgets a subscription.
+    pub fn disown_filter(&mut self, filter: &str) {
+        self.session.filters.remove(filter);
+    }
+
+    /// Retained messages that wait to be sent.
+    #[must_use]
+    pub fn retained_waiting(&self) -> usize {
+        self.session.retained.len()
+    }
+
+    /// Answers an UNSUBSCRIBE.
+    pub fn unsubscribed(&mut self, packet_id: u16, reasons: Vec<UnsubAckReason>) {
+        reply::unsuback(self.version, packet_id, reasons, &mut self.output);
+    }
+
+    /// Whether another delivery may be given.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.output.len() < OUTPUT_BYTES_HIGH
+            && self.session.flights.len() < self.flight_max
+            && self.resent >= self.session.flights.len()
+    }
+
+    /// Writes what a session brings along: flights again, then retained messages. To be called
+    /// until nothing changes, before deliveries are given.
+    pub fn resend(&mut self, now_ms: u64) {
+        while self.output.len() < OUTPUT_BYTES_HIGH && self.resent < self.session.flights.len() {
+            self.resend_one(now_ms);
+        }
+        while self.has_room() {
+            let Some(delivery) = self.session.retained.pop_front() else {
+                return;
+            };
+            self.deliver(delivery, now_ms);
+        }
+    }
+
+    fn resend_one(&mut self, now_ms: u64) {
+        let Some((id, flight)) = self.session.flights.get(self.resent) else {
+            return;
+        };
+        let id = *id;
+        let is_written = match flight {
+            Flight::Released => {
+                reply::pubrel(self.version, id, true, &mut self.output);
+                true
+            }
+            Flight::Published(delivery) => {
+                let writing = Writing {
+                    version: self.version,
+                    packet_id: id,
+                    duplicate: true,
+                    now_ms,
+                    bytes_max: self.packet_bytes_max,
+                };
+                write_publish(delivery, writing, &mut self.output)
+            }
+        };
+        if is_written {
+            self.resent += 1;
+        } else {
+            self.session.flights.remove(self.resent);
+        }
+    }
+
+    /// Writes one message to the client. One that has expired, or is larger than the client
+    /// takes, ends here, as the standard says.
+    pub fn deliver(&mut self, delivery: Delivery, now_ms: u64) {
+        if delivery.message.is_expired(now_ms) {
+            return;
+        }
+        let has_id = delivery.qos != QoS::AtMostOnce;
+        let writing = Writing {
+            version: self.version,
+            packet_id: if has_id { self.session.next_id() } else { 0 },
+            duplicate: false,
+            now_ms,
+            bytes_max: self.packet_bytes_max,
+        };
+        let is_written = write_publish(&delivery, writing, &mut self.output);
+        if is_written && has_id {
+            self.session.flights.push_back((writing.packet_id, Flight::Published(delivery)));
+            self.resent = self.session.flights.len();
+        }
+    }
+}
+
+/// Why a 3.1.1 client leaves when the store is full.
+pub const NO_ROOM: Refusal =
+    Refusal::new(DisconnectReasonCode::QuotaExceeded, "the message could not be kept");

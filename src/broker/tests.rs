@@ -1,0 +1,120 @@
+//! The broker over real sockets, with a store in memory that can be held up and can fail.
+
+mod client;
+mod ending;
+mod fanout;
+mod keeping;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tacitus_model::Timestamp;
+use tacitus_storage::FixedClock;
+use tokio::sync::watch;
+
+use super::{Broker, Counters, Incoming, Intake, Settings, StoreError};
+
+/// No test waits longer for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the store does with a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Keep,
+    Wait,
+    Refuse(StoreError),
+}
+
+#[derive(Debug)]
+struct Store {
+    mood: watch::Sender<Mood>,
+    groups: Mutex<Vec<Vec<Incoming>>>,
+    asked: watch::Sender<usize>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            mood: watch::channel(Mood::Keep).0,
+            groups: Mutex::default(),
+            asked: watch::channel(0).0,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Intake for Store {
+    async fn store(&self, group: &[Incoming]) -> Result<(), StoreError> {
+        self.asked.send_modify(|asked| *asked += 1);
+        let mood = *self.mood.subscribe().wait_for(|mood| *mood != Mood::Wait).await.unwrap();
+        if let Mood::Refuse(error) = mood {
+            return Err(error);
+        }
+        self.groups.lock().unwrap().push(group.to_vec());
+        Ok(())
+    }
+}
+
+impl Store {
+    fn set(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    fn kept(&self) -> Vec<(String, Bytes)> {
+        let groups = self.groups.lock().unwrap();
+        groups.iter().flatten().map(|one| (one.topic.to_string(), one.payload.clone())).collect()
+    }
+
+    /// Waits until the store was asked this many times.
+    async fn asked(&self, times: usize) {
+        let mut asked = self.asked.subscribe();
+        let waiting = asked.wait_for(|asked| *asked >= times);
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    }
+}
+
+/// A broker with its store, on a free port.
+struct House {
+    broker: Broker,
+    store: Arc<Store>,
+    counters: Arc<Counters>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl House {
+    async fn open() -> Self {
+        Self::open_with(Settings::default()).await
+    }
+
+    async fn open_with(settings: Settings) -> Self {
+        let store = Arc::new(Store::default());
+        let (shutdown, stop) = watch::channel(false);
+        let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..settings };
+        let clock = Arc::new(FixedClock::at(Timestamp::from_nanos(1)));
+        let intake: Arc<dyn Intake> = Arc::clone(&store) as Arc<dyn Intake>;
+        let broker = Broker::start(settings, intake, clock, stop).await.unwrap();
+        let counters = broker.counters();
+        Self { broker, store, counters, shutdown }
+    }
+
+    /// Waits until a counter has at least this value.
+    async fn counted(
+        &self,
+        counter: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64,
+        value: u64,
+    ) {
+        self.until(|counters| counter(counters).load(Ordering::Relaxed) >= value).await;
+    }
+
+    /// Waits until the counters fulfil a condition.
+    async fn until(&self, condition: impl Fn(&Counters) -> bool) {
+        let waiting = async {
+            while !condition(&self.counters) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    }
+}

@@ -1,0 +1,68 @@
+//! The bounds of what a collector holds for its device. See each for what happens beyond it.
+
+use std::time::Duration;
+
+/// LIMIT: the most items one collector watches. Each costs about 1 KiB here and more on the
+/// server; a larger plant is split over collectors. Items beyond it are refused at start or
+/// left out of a browse, which the status says.
+pub const ITEMS_MAX: usize = 100_000;
+
+/// LIMIT: the deepest a browse goes below its root. Deeper trees are loops in practice.
+pub const BROWSE_DEPTH_MAX: u32 = 64;
+
+/// LIMIT: values that wait between the session and the store, in bytes. About 20 s of 10,000
+/// numbers a second; what arrives beyond it is dropped and counted.
+pub const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// LIMIT: the longest text or byte string a message may hold. A server's one long text would
+/// otherwise cost its whole notification, and the connection with it.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// LIMIT: the most elements of an array in a message: the namespace array, a browse, a value.
+pub const ARRAY_LENGTH_MAX: usize = 1_000_000;
+
+/// LIMIT: the longest message.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// LIMIT: items of one subscription. A notification then stays small enough for servers that
+/// build it in one piece.
+pub const SUBSCRIPTION_ITEMS_MAX: usize = 5_000;
+
+/// LIMIT: operations of one request where the server states no limit of its own.
+pub const REQUEST_OPERATIONS_MAX: usize = 500;
+
+/// LIMIT: nodes of one browse request where the server states no limit of its own. node-opcua
+/// refuses more than 100.
+pub const BROWSE_NODES_MAX: usize = 100;
+
+/// LIMIT: points handed to the store at a time.
+pub const STORE_POINTS_MAX: usize = 10_000;
+
+/// LIMIT: failed items a status lists by name; the rest are counted.
+pub const FAILURES_SHOWN_MAX: usize = 20;
+
+/// How long a connection may take to come about before it is given up and tried anew.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a server may take to answer one request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server keeps a session without a connection. A connection that returns within it
+/// goes on where it was, and the server's queues bridge the cut.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often the server is asked whether it lives.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// How long a cut may last before trends show it. Shorter cuts that the server's queues bridge
+/// leave no mark.
+pub const GAP_GRACE: Duration = Duration::from_secs(10);
+
+/// The waits between attempts to connect: from the first, doubling, to the longest.
+pub const RETRY_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// The waits after the server refused the user. They are long because servers lock accounts.
+pub const DENIED_WAITS: [Duration; 2] = [Duration::from_secs(120), Duration::from_secs(600)];
+
+/// The waits between attempts to watch an item the server refused.
+pub const ITEM_WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(600)];

@@ -1,0 +1,270 @@
+//! Subscriptions and their items on one session.
+//!
+//! *Invariant.* Every item asked for is accounted for: watched, or failed with the server's
+//! reason. A subscription that is silent for three of its keep-alive times is dead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
+use opcua::types::{
+    AttributeId, DataChangeNotification, Error, ExtensionObject, MonitoredItemCreateRequest,
+    MonitoringMode, MonitoringParameters, NodeId, NotificationMessage, ReadValueId,
+    StatusChangeNotification, StatusCode, TimestampsToReturn,
+};
+use tacitus_model::Timestamp;
+use tacitus_protocol::opcua::NodeName;
+use tacitus_storage::Clock;
+use tokio::time::Instant;
+
+use super::items::{Handle, Items};
+use super::mailbox::{Mailbox, Origin};
+use super::settings::Settings;
+use super::survey::Survey;
+use crate::collect::limits::{KEEP_ALIVE, SUBSCRIPTION_ITEMS_MAX};
+
+/// When something was last heard.
+pub(super) struct Heard {
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    at_nanos: AtomicI64,
+    after_ms: AtomicU64,
+}
+
+impl Heard {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let at_nanos = AtomicI64::new(clock.now().nanos());
+        Self { clock, started: Instant::now(), at_nanos, after_ms: AtomicU64::new(0) }
+    }
+
+    /// It is heard now.
+    pub(super) fn now(&self) {
+        self.at_nanos.store(self.clock.now().nanos(), Ordering::Relaxed);
+        self.after_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
+    }
+
+    /// When it was, by the clock.
+    pub(super) fn at(&self) -> Timestamp {
+        Timestamp::from_nanos(self.at_nanos.load(Ordering::Relaxed))
+    }
+
+    /// How long ago it was.
+    pub(super) fn ago(&self) -> Duration {
+        let last = Duration::from_millis(self.after_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(last)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A subscription on the server.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    id: u32,
+    heard: Arc<Heard>,
+    silence_max: Duration,
+    handles: Vec<Handle>,
+}
+
+/// All subscriptions of a session.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    live: Vec<Subscription>,
+    generation: u64,
+}
+
+/// What creating items takes.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) session: &'a Session,
+    pub(super) settings: &'a Settings,
+    pub(super) survey: &'a Survey,
+    pub(super) mailbox: &'a Mailbox,
+    pub(super) clock: &'a Arc<dyn Clock>,
+}
+
+impl Subscriptions {
+    /// Forgets all: their session is gone.
+    pub(super) fn forget(&mut self) {
+        self.live.clear();
+    }
+
+    /// Creates the items that are due.
+    ///
+    /// # Errors
+    /// A request failed as a whole; items it did not reach stay due.
+    pub(super) async fn create_due(
+        &mut self,
+        context: Context<'_>,
+        items: &mut Items,
+    ) -> Result<(), Error> {
+        let mut known = Vec::new();
+        for (handle, name) in items.due(Instant::now()) {
+            match name.resolve(&context.survey.namespaces) {
+                Some(node) => known.push((handle, node)),
+                None => items.failed(handle, no_namespace(&name), Instant::now()),
+            }
+        }
+        let mut rest = known.as_slice();
+        let mut chunk_max = context.survey.create_max;
+        while !rest.is_empty() {
+            let (index, room) = self.with_room(context).await?;
+            let (chunk, after) = rest.split_at(rest.len().min(room).min(chunk_max));
+            match self.create(context, index, chunk, items).await {
+                Ok(()) => rest = after,
+                Err(error)
+                    if error.status() == StatusCode::BadTooManyOperations && chunk_max > 1 =>
+                {
+                    chunk_max = chunk_max.div_ceil(2);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of a subscription with room for items, and how many.
+    async fn with_room(&mut self, context: Context<'_>) -> Result<(usize, usize), Error> {
+        let room = |one: &Subscription| SUBSCRIPTION_ITEMS_MAX.saturating_sub(one.handles.len());
+        if let Some(index) = self.live.iter().position(|one| room(one) > 0) {
+            return Ok((index, self.live.get(index).map_or(0, room)));
+        }
+        self.generation += 1;
+        let heard = Arc::new(Heard::new(Arc::clone(context.clock)));
+        let inbox = Inbox {
+            mailbox: context.mailbox.clone(),
+            generation: self.generation,
+            heard: Arc::clone(&heard),
+        };
+        let interval = context.settings.publishing_interval;
+        let interval_ms = millis(interval).max(1);
+        let keep_alive_count = count(millis(KEEP_ALIVE) / interval_ms);
+        // Two minutes without a publish request: longer than a session lives unconnected.
+        let lifetime_count = count(120_000 / interval_ms).max(keep_alive_count.saturating_mul(3));
+        let id = context
+            .session
+            .create_subscription(interval, lifetime_count, keep_alive_count, 0, 0, true, inbox)
+            .await?;
+        let granted = {
+            let state = context.session.subscription_state.lock();
+            state
+                .get(id)
+                .map(|one| one.publishing_interval().saturating_mul(one.max_keep_alive_count()))
+        };
+        let silence_max = granted.unwrap_or(KEEP_ALIVE).max(Duration::from_secs(1)) * 3;
+        self.live.push(Subscription { id, heard, silence_max, handles: Vec::new() });
+        Ok((self.live.len() - 1, SUBSCRIPTION_ITEMS_MAX))
+    }
+
+    async fn create(
+        &mut self,
+        context: Context<'_>,
+        index: usize,
+        chunk: &[(Handle, NodeId)],
+        items: &mut Items,
+    ) -> Result<(), Error> {
+        let Some(subscription) = self.live.get_mut(index) else { return Ok(()) };
+        let requests = chunk.iter().map(|(handle, node)| request(*handle, node, context.settings));
+        let results = context
+            .session
+            .create_monitored_items(subscription.id, TimestampsToReturn::Both, requests.collect())
+            .await?;
+        let now = Instant::now();
+        let mut statuses = results.iter().map(|one| one.result.status_code);
+        for (handle, _) in chunk {
+            match statuses.next() {
+                Some(status) if status.is_good() => {
+                    subscription.handles.push(*handle);
+                    items.good(*handle);
+                }
+                Some(status) => items.failed(*handle, status.to_string(), now),
+                None => items.failed(*handle, "the server did not answer for it".into(), now),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the subscriptions that have fallen silent. Returns their items and when the first
+    /// of them was last heard.
+    pub(super) async fn end_silent(
+        &mut self,
+        session: &Session,
+    ) -> Option<(Vec<Handle>, Timestamp)> {
+        let (silent, live) =
+            self.live.drain(..).partition(|one: &Subscription| one.heard.ago() > one.silence_max);
+        self.live = live;
+        let silent: Vec<Subscription> = silent;
+        let since = silent.iter().map(|one| one.heard.at()).min()?;
+        for subscription in &silent {
+            if let Err(error) = session.delete_subscription(subscription.id).await {
+                tracing::debug!(%error, "a silent subscription could not be deleted");
+            }
+        }
+        Some((silent.into_iter().flat_map(|one| one.handles).collect(), since))
+    }
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX).max(1)
+}
+
+fn no_namespace(name: &NodeName) -> String {
+    format!("the server does not have the namespace of \"{name}\"")
+}
+
+fn request(handle: Handle, node: &NodeId, settings: &Settings) -> MonitoredItemCreateRequest {
+    MonitoredItemCreateRequest {
+        item_to_monitor: ReadValueId {
+            node_id: node.clone(),
+            attribute_id: AttributeId::Value as u32,
+            ..ReadValueId::default()
+        },
+        monitoring_mode: MonitoringMode::Reporting,
+        requested_parameters: MonitoringParameters {
+            client_handle: handle.0,
+            sampling_interval: settings.sampling_interval.as_secs_f64() * 1_000.0,
+            filter: ExtensionObject::null(),
+            queue_size: settings.queue_size,
+            discard_oldest: true,
+        },
+    }
+}
+
+/// What the session calls with notifications. It must not wait: see [`Mailbox`].
+struct Inbox {
+    mailbox: Mailbox,
+    generation: u64,
+    heard: Arc<Heard>,
+}
+
+impl OnSubscriptionNotificationCore for Inbox {
+    fn on_subscription_notification(
+        &mut self,
+        notification: NotificationMessage,
+        _: MonitoredItemMap<'_>,
+    ) {
+        // An empty notification is the keep-alive of the subscription.
+        self.heard.now();
+        let mut values = Vec::new();
+        for object in notification.notification_data.into_iter().flatten() {
+            if let Some(change) = object.inner_as::<StatusChangeNotification>() {
+                tracing::warn!(status = %change.status, "the server ended a subscription");
+            } else if let Some(data) = object.into_inner_as::<DataChangeNotification>() {
+                let items = data.monitored_items.into_iter().flatten();
+                values.extend(items.map(|item| (Handle(item.client_handle), item.value)));
+            }
+        }
+        if !values.is_empty() {
+            self.mailbox.values(Origin::Subscription(self.generation), values);
+        }
+    }
+}
+
+impl std::fmt::Debug for Heard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Heard({:?} ago)", self.ago())
+    }
+}

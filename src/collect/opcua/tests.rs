@@ -1,0 +1,302 @@
+//! The collector against a real server in the same process, over loopback TCP.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use opcua::types::{DataValue, DateTime, StatusCode, Variant};
+use tacitus_model::{Kind, Quality, TagDefinition, Timestamp, Value};
+use tacitus_protocol::Point;
+use tacitus_storage::Clock;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::collect::{Known, Phase, StoreError};
+use crate::demo::opcua::{NAMESPACE, Server, Shape};
+use crate::shutdown::Trigger;
+
+/// How long a test waits for what must happen.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A store that remembers everything.
+#[derive(Debug, Default)]
+struct Memory(Mutex<BTreeMap<String, Vec<Point>>>, Mutex<BTreeMap<String, TagDefinition>>);
+
+impl Memory {
+    fn points(&self, path: &str) -> Vec<Point> {
+        let points = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        points.get(path).cloned().unwrap_or_default()
+    }
+
+    fn definition(&self, path: &str) -> Option<TagDefinition> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    fn known(&self, path: &str) -> Option<Known> {
+        let latest = self.points(path).last().cloned()?;
+        Some(Known { latest: latest.ts, in_gap: is_gap(&latest) })
+    }
+
+    fn define(&self, definition: TagDefinition) {
+        let mut definitions = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        definitions.entry(definition.path.to_string()).or_insert(definition);
+    }
+
+    async fn put(&self, points: Vec<Point>, _source: &str) -> Result<u64, StoreError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for point in points {
+            kept.entry(point.path.clone()).or_default().push(point);
+        }
+        Ok(0)
+    }
+}
+
+#[derive(Debug)]
+struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        at(&DateTime::now())
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        0
+    }
+}
+
+fn at(time: &DateTime) -> Timestamp {
+    Timestamp::from_nanos(time.as_chrono().timestamp_nanos_opt().unwrap())
+}
+
+fn is_gap(point: &Point) -> bool {
+    point.value == Value::Null && point.quality == Quality::BAD_NO_COMMUNICATION
+}
+
+/// A server, a collector and what it collected.
+struct Bench {
+    dir: tempfile::TempDir,
+    store: Arc<Memory>,
+    server: Option<Server>,
+    address: std::net::SocketAddr,
+    trigger: Trigger,
+    collector: Collector,
+}
+
+impl Bench {
+    /// Starts a server and a collector of these nodes, with tags `t/NAME`.
+    async fn start(nodes: &[&str]) -> Self {
+        Self::start_with(nodes, |draft| draft).await
+    }
+
+    async fn start_with(nodes: &[&str], change: impl FnOnce(Draft) -> Draft) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::start(listener, shape(&dir, &[])).await.unwrap();
+        let node = |node: &&str| DraftNode {
+            node: (*node).to_owned(),
+            tag: Some(node.rsplit('/').next().unwrap_or_default().to_owned()),
+            unit: Some("°C".into()),
+            ..DraftNode::default()
+        };
+        let draft = Draft {
+            name: "bench".into(),
+            endpoint: format!("opc.tcp://{address}"),
+            prefix: Some("t".into()),
+            publishing_interval: Some(Duration::from_millis(100)),
+            sampling_interval: Some(Duration::from_millis(100)),
+            nodes: nodes.iter().map(node).collect(),
+            ..Draft::default()
+        };
+        let store = Arc::new(Memory::default());
+        let (trigger, shutdown) = Trigger::new();
+        let parts = Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            clock: Arc::new(WallClock),
+            pki_dir: dir.path().join("client"),
+        };
+        let settings = change(draft).check().unwrap();
+        let collector = Collector::start(settings, parts, shutdown);
+        Self { dir, store, server: Some(server), address, trigger, collector }
+    }
+
+    async fn restart_server(&mut self, namespaces_before: &[&str]) {
+        self.server.take().unwrap().kill();
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let shape = shape(&self.dir, namespaces_before);
+        self.server = Some(Server::start(listener, shape).await.unwrap());
+    }
+
+    fn set(&self, name: &str, value: DataValue) {
+        self.server.as_ref().unwrap().set([(format!("line/{name}"), value)]);
+    }
+
+    /// Waits until the points of a tag satisfy a condition.
+    #[track_caller]
+    fn until<'a>(
+        &'a self,
+        tag: &'a str,
+        condition: impl Fn(&[Point]) -> bool + 'a,
+    ) -> impl Future<Output = Vec<Point>> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let begin = Instant::now();
+            loop {
+                let points = self.store.points(tag);
+                if condition(&points) {
+                    return points;
+                }
+                assert!(
+                    begin.elapsed() < DEADLINE,
+                    "{caller}: {tag} has {points:?}, {:?}",
+                    self.collector.state().status()
+                );
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+fn shape(dir: &tempfile::TempDir, namespaces_before: &[&str]) -> Shape {
+    let variable = |name: &str, value: Variant| ("line".to_owned(), name.to_owned(), value);
+    Shape {
+        pki_dir: dir.path().join("server"),
+        namespaces_before: namespaces_before.iter().map(ToString::to_string).collect(),
+        variables: vec![
+            variable("temperature", Variant::from(20.5_f64)),
+            variable("count", Variant::from(7_i32)),
+            variable("profile", Variant::from(vec![1.0_f64, 2.0])),
+        ],
+    }
+}
+
+fn node(name: &str) -> String {
+    format!("nsu={NAMESPACE};s=line/{name}")
+}
+
+fn has(points: &[Point], value: &Value) -> bool {
+    points.iter().any(|point| point.value == *value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_come_with_status_code_and_source_time() {
+    let bench = Bench::start(&[&node("temperature"), &node("count")]).await;
+    bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
+    // Later than the first value: the peer dates values itself that come within its sampling.
+    let source = DateTime::ymd_hms_nano(2031, 2, 3, 4, 5, 6, 123_456_700);
+    let status = StatusCode::from(0x4093_0000);
+    bench.set("temperature", DataValue::new_at_status(21.25_f64, source, status));
+    let points = bench.until("t/temperature", |points| has(points, &Value::Float(21.25))).await;
+    let last = points.last().unwrap();
+    assert_eq!(last.quality, Quality(0x4093_0000));
+    assert_eq!(last.ts, Some(at(&source).quantised(1_000_000)));
+    bench.until("t/count", |points| has(points, &Value::Int(7))).await;
+    let definition = bench.store.definition("t/count").unwrap();
+    assert_eq!((definition.kind, definition.unit.as_str()), (Kind::Int, "°C"));
+    assert_eq!(definition.source, "opcua:bench");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_exist_and_a_value_that_does_not_fit_stop_nobody() {
+    let nodes = ["ns=77;i=1", &node("profile"), &node("temperature"), "nsu=urn:no;i=1"];
+    let bench = Bench::start(&nodes).await;
+    bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
+    let begin = Instant::now();
+    let status = loop {
+        let status = bench.collector.state().status();
+        if status.values_refused_total > 0 && status.items_good == 2 {
+            break status;
+        }
+        assert!(begin.elapsed() < DEADLINE, "{status:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let failed: Vec<&str> = status.failures.iter().map(|one| one.tag.as_str()).collect();
+    assert_eq!(failed, ["t/ns=77;i=1", "t/nsu=urn:no;i=1"]);
+    assert!(status.failures[0].reason.contains("BadNodeIdUnknown"), "{status:?}");
+    assert!(status.failures[1].reason.contains("namespace"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_of_the_server_there_is_a_gap_and_then_values_again() {
+    let mut bench = Bench::start(&[&node("temperature")]).await;
+    bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
+    bench.restart_server(&[]).await;
+    bench.until("t/temperature", |points| points.iter().any(is_gap)).await;
+    // The restarted server states its first value with the time of its start, or of its making:
+    // either way the gap must end with it.
+    bench.until("t/temperature", |points| points.last().is_some_and(|p| !is_gap(p))).await;
+    bench.set("temperature", DataValue::new_now(30.0_f64));
+    let points = bench.until("t/temperature", |points| has(points, &Value::Float(30.0))).await;
+    let gap = points.iter().position(is_gap).unwrap();
+    assert_eq!(points.iter().filter(|point| is_gap(point)).count(), 1);
+    assert!(points[gap].ts > points[gap - 1].ts, "{points:?}");
+    assert!(points.last().unwrap().ts > points[gap].ts, "{points:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_value_ends_the_gap_though_its_source_time_is_older() {
+    let mut bench = Bench::start(&[&node("temperature")]).await;
+    let old = DateTime::ymd_hms(2026, 2, 3, 4, 5, 6);
+    bench.until("t/temperature", |points| !points.is_empty()).await;
+    bench.restart_server(&[]).await;
+    // Set before the collector is back: its first look finds a value far older than the gap.
+    bench.set("temperature", DataValue::new_at(20.5_f64, old));
+    let points = bench
+        .until("t/temperature", |points| {
+            points.iter().any(is_gap) && points.last().is_some_and(|point| !is_gap(point))
+        })
+        .await;
+    let gap = points.iter().rfind(|point| is_gap(point)).unwrap();
+    let newest = points.iter().max_by_key(|point| point.ts).unwrap();
+    assert!(newest.ts > gap.ts && newest.value == Value::Float(20.5), "{points:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_moved_with_the_restart_is_found_again() {
+    let mut bench = Bench::start_with(&[], |draft| Draft {
+        // By index, as people write it: the index is only right until the restart.
+        nodes: vec![DraftNode { node: "ns=2;s=line/count".into(), ..DraftNode::default() }],
+        ..draft
+    })
+    .await;
+    bench.until("t/line/count", |points| has(points, &Value::Int(7))).await;
+    bench.restart_server(&["urn:new:before"]).await;
+    bench.until("t/line/count", |points| points.iter().any(is_gap)).await;
+    bench.set("count", DataValue::new_now(8_i32));
+    bench.until("t/line/count", |points| has(points, &Value::Int(8))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browse_collects_every_variable_below_its_root() {
+    let bench = Bench::start_with(&[], |draft| Draft {
+        browse: Some(DraftBrowse {
+            root: format!("nsu={NAMESPACE};s=line"),
+            ..DraftBrowse::default()
+        }),
+        ..draft
+    })
+    .await;
+    bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
+    bench.until("t/count", |points| has(points, &Value::Int(7))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_seen_in_the_history_and_a_server_that_is_away_is_waited_for() {
+    let bench = Bench::start(&[&node("temperature")]).await;
+    bench.until("t/temperature", |points| !points.is_empty()).await;
+    let Bench { store, trigger, collector, .. } = bench;
+    trigger.stop();
+    let state = Arc::clone(collector.state());
+    collector.stopped().await;
+    assert!(is_gap(store.points("t/temperature").last().unwrap()));
+    assert_eq!(state.status().phase, Phase::Stopped);
+}

@@ -1,0 +1,595 @@
+//! Every key of the configuration in one table: its shape, its default, what it means and costs.
+//!
+//! *Invariant.* The table is the only place that knows a key. Defaults are written in it as a
+//! person would write them, and `docs/configuration.md` is made from it (a test fails if stale),
+//! so that what is documented is what happens.
+//!
+//! *Not here.* What several keys mean together: `checked`.
+
+use super::raw::Given;
+use super::{Effective, Origin, Problem, Shape, Value, Written};
+
+/// What holds where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// This value, as a person would write it.
+    Text(&'static str),
+    /// This list.
+    Texts(&'static [&'static str]),
+    /// Nothing: the key may be left out.
+    Absent,
+    /// The entry of the list is wrong without it.
+    Required,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name with its sections; `[]` stands for the entries of a list of tables.
+    pub name: &'static str,
+    /// What may be written.
+    pub shape: Shape,
+    /// What holds where nothing is said.
+    pub fallback: Fallback,
+    /// The flag that sets it, where there is one.
+    pub flag: Option<&'static str>,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What choosing otherwise costs; empty where there is nothing to weigh.
+    pub cost: &'static str,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const HOUR_MS: u64 = 3_600_000;
+
+const fn key(
+    name: &'static str,
+    shape: Shape,
+    fallback: Fallback,
+    meaning: &'static str,
+    cost: &'static str,
+) -> Key {
+    Key { name, shape, fallback, flag: None, meaning, cost }
+}
+
+const fn flagged(flag: &'static str, key: Key) -> Key {
+    Key { flag: Some(flag), ..key }
+}
+
+/// All keys, in the order in which they are shown.
+pub const BOOK: &[Key] = &[
+    flagged(
+        "--data",
+        key(
+            "data.dir",
+            Shape::Path,
+            Fallback::Text("tacitus-data"),
+            "The directory that holds everything Tacitus keeps. One process uses it at a time. \
+             It must be on a local file system.",
+            "",
+        ),
+    ),
+    key(
+        "data.reserve",
+        Shape::Size { min: MIB, max: 1024 * GIB },
+        Fallback::Text("256 MiB"),
+        "Writes stop when less than this is free on the disk; reads go on, and writes resume by \
+         themselves when space returns.",
+        "Larger: writes stop earlier. Smaller: less room to work in while the disk is nearly full.",
+    ),
+    key(
+        "data.log_file",
+        Shape::Size { min: MIB, max: GIB },
+        Fallback::Text("16 MiB"),
+        "The size of one file of the write-ahead log. It bounds what one write can hold.",
+        "Larger: fewer files, more disk held. Smaller: more often a new file.",
+    ),
+    key(
+        "data.log",
+        Shape::Size { min: MIB, max: 64 * GIB },
+        Fallback::Text("256 MiB"),
+        "How much log may be written before the newest samples are sealed into a segment.",
+        "Larger: longer recovery, larger segments. Smaller: more and smaller segments.",
+    ),
+    key(
+        "data.memory",
+        Shape::Size { min: MIB, max: 64 * GIB },
+        Fallback::Text("256 MiB"),
+        "How much memory the newest samples may take before they are sealed into a segment.",
+        "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
+    ),
+    key(
+        "data.seal_after",
+        Shape::Span { min_ms: 1_000, max_ms: 24 * HOUR_MS },
+        Fallback::Text("10 min"),
+        "The longest time samples stay only in memory and log before they are sealed.",
+        "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
+    ),
+    flagged(
+        "--http",
+        key(
+            "http.addr",
+            Shape::Address,
+            Fallback::Text("127.0.0.1:8428"),
+            "Where HTTP listens. This version has no users, so only loopback addresses are taken.",
+            "",
+        ),
+    ),
+    key(
+        "http.body",
+        Shape::Size { min: KIB, max: GIB },
+        Fallback::Text("16 MiB"),
+        "The largest body of a request.",
+        "Larger: one request may take this much memory. Smaller: large writes must be cut.",
+    ),
+    key(
+        "http.connections",
+        Shape::Count { min: 1, max: 65_536 },
+        Fallback::Text("512"),
+        "How many HTTP connections may be open; one more is answered 503 and closed.",
+        "Larger: more memory and descriptors. Smaller: clients are refused earlier.",
+    ),
+    key(
+        "http.header_timeout",
+        Shape::Span { min_ms: 100, max_ms: HOUR_MS },
+        Fallback::Text("10 s"),
+        "How long a client may take to send the head of a request; idle connections wait no longer \
+         for the next one.",
+        "Larger: silent clients hold a connection longer. Smaller: slow links are cut.",
+    ),
+    key(
+        "http.body_timeout",
+        Shape::Span { min_ms: 100, max_ms: HOUR_MS },
+        Fallback::Text("30 s"),
+        "How long a client may take to send the body of a request.",
+        "Larger: slow clients hold memory longer. Smaller: slow links are cut.",
+    ),
+    flagged(
+        "--mqtt",
+        key(
+            "mqtt.addr",
+            Shape::Address,
+            Fallback::Text("127.0.0.1:1883"),
+            "Where the MQTT broker listens. This version has no users, so only loopback addresses \
+             are taken.",
+            "",
+        ),
+    ),
+    key(
+        "mqtt.connections",
+        Shape::Count { min: 1, max: 65_536 },
+        Fallback::Text("4096"),
+        "How many MQTT clients may be connected.",
+        "Larger: more memory, some 10 KiB a client when idle. Smaller: devices are turned away.",
+    ),
+    key(
+        "mqtt.session_expiry",
+        Shape::Span { min_ms: 1_000, max_ms: 365 * 24 * HOUR_MS },
+        Fallback::Text("7 d"),
+        "How long the session of a client outlives its connection, whatever the client asks for.",
+        "Larger: messages for absent clients are kept longer. Smaller: their memory is freed.",
+    ),
+    key(
+        "mqtt.include",
+        Shape::Texts,
+        Fallback::Texts(&["#"]),
+        "MQTT filters of the topics to store. Everything published is also passed on to \
+         subscribers, stored or not.",
+        "",
+    ),
+    key(
+        "mqtt.exclude",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters of topics that are not stored although `include` names them.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].topic",
+        Shape::Text,
+        Fallback::Absent,
+        "An MQTT filter; each + and # in it is a group for `path`, in order. Either this or \
+         `pattern`. The first rule that matches a topic counts.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].pattern",
+        Shape::Text,
+        Fallback::Absent,
+        "A regular expression that is searched in the topic.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].path",
+        Shape::Text,
+        Fallback::Absent,
+        "The tag path instead of the topic: $1 or ${name} stand for groups, $$ for a dollar sign.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].kind",
+        Shape::Choice(&["float", "int", "bool", "state", "text"]),
+        Fallback::Absent,
+        "The kind of every tag made from these topics; where left out, the first value decides.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].states",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The state names of a `state` tag, by index from 0.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].unit",
+        Shape::Text,
+        Fallback::Absent,
+        "The engineering unit of every tag made from these topics.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].step",
+        Shape::Switch,
+        Fallback::Absent,
+        "Whether values hold until the next one (true) or move in a straight line (false).",
+        "",
+    ),
+    key(
+        "ingest.queue",
+        Shape::Size { min: MIB, max: 16 * GIB },
+        Fallback::Text("64 MiB"),
+        "How many bytes of samples may wait for the disk. A full queue makes senders wait.",
+        "Larger: more memory while the disk is slow. Smaller: senders wait sooner.",
+    ),
+    key(
+        "ingest.wait",
+        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Fallback::Text("5 s"),
+        "How long a sender waits for room in the queue before it is told that the store is busy.",
+        "Larger: senders hang longer. Smaller: they must send again more often.",
+    ),
+    key(
+        "ingest.tags",
+        Shape::Count { min: 1, max: 1 << 22 },
+        Fallback::Text("1000000"),
+        "How many tags there may be; beyond, only known tags are written.",
+        "Larger: more memory when senders invent names. Smaller: a large plant may not fit.",
+    ),
+    key(
+        "query.memory",
+        Shape::Size { min: 16 * MIB, max: 1024 * GIB },
+        Fallback::Text("512 MiB"),
+        "How much memory all running statements may take together.",
+        "Larger: less for everything else. Smaller: large sorts and joins are refused.",
+    ),
+    key(
+        "query.rows",
+        Shape::Count { min: 1, max: 1 << 40 },
+        Fallback::Text("20000000"),
+        "How many rows one answer may have.",
+        "",
+    ),
+    key(
+        "query.time",
+        Shape::Span { min_ms: 1, max_ms: 24 * HOUR_MS },
+        Fallback::Text("1 min"),
+        "How long one statement may take, its answer included.",
+        "Larger: a mistake runs longer. Smaller: long reports are cut.",
+    ),
+    key(
+        "query.statements",
+        Shape::Count { min: 1, max: 10_000 },
+        Fallback::Text("64"),
+        "How many statements may run at the same time; one more is refused.",
+        "Larger: each is slower. Smaller: dashboards are refused.",
+    ),
+    key(
+        "collect.opcua[].name",
+        Shape::Text,
+        Fallback::Required,
+        "The name of the collector: `opcua:NAME` is the source of its tags.",
+        "",
+    ),
+    key(
+        "collect.opcua[].endpoint",
+        Shape::Text,
+        Fallback::Required,
+        "The address of the OPC UA server, `opc.tcp://HOST:PORT/PATH`, used as it is.",
+        "",
+    ),
+    key(
+        "collect.opcua[].security",
+        Shape::Choice(&["none"]),
+        Fallback::Text("none"),
+        "The security policy. This version has no other.",
+        "",
+    ),
+    key(
+        "collect.opcua[].user",
+        Shape::Text,
+        Fallback::Absent,
+        "Who logs in; anonymous where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].password_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The file that holds the password of `user`; a line end after it is ignored.",
+        "",
+    ),
+    key(
+        "collect.opcua[].publishing_interval",
+        Shape::Span { min_ms: 10, max_ms: HOUR_MS },
+        Fallback::Text("1 s"),
+        "How often the server sends what changed.",
+        "Larger: later values. Smaller: more messages.",
+    ),
+    key(
+        "collect.opcua[].sampling_interval",
+        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Fallback::Text("500 ms"),
+        "How often the server looks at an item.",
+        "Larger: changes between two looks are missed. Smaller: more load on the server.",
+    ),
+    key(
+        "collect.opcua[].queue_size",
+        Shape::Count { min: 1, max: 10_000 },
+        Fallback::Text("10"),
+        "How many values the server keeps for an item between two messages: at least the \
+         publishing interval divided by the sampling interval.",
+        "Larger: longer cuts are bridged, more memory on the server. Smaller: values are lost \
+         there.",
+    ),
+    key(
+        "collect.opcua[].quantum",
+        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Fallback::Text("1 ms"),
+        "Source times are cut down to multiples of this.",
+        "Larger: times compress better. Smaller: closer moments stay apart.",
+    ),
+    key(
+        "collect.opcua[].prefix",
+        Shape::Text,
+        Fallback::Absent,
+        "What comes before every tag path of this collector, with a / between.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].node",
+        Shape::Text,
+        Fallback::Required,
+        "The node, as in `ns=2;s=Oven.Temperature` or `nsu=http://example.com/plant;i=5`.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].tag",
+        Shape::Text,
+        Fallback::Absent,
+        "The tag path it fills, below the prefix; the identifier of the node where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].unit",
+        Shape::Text,
+        Fallback::Absent,
+        "The engineering unit of the tag.",
+        "",
+    ),
+    key(
+        "collect.opcua[].nodes[].description",
+        Shape::Text,
+        Fallback::Absent,
+        "What the tag measures.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.root",
+        Shape::Text,
+        Fallback::Absent,
+        "The node below which all variables are collected.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.depth",
+        Shape::Count { min: 1, max: 64 },
+        Fallback::Absent,
+        "How many levels deep; 10 where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.count",
+        Shape::Count { min: 1, max: 100_000 },
+        Fallback::Absent,
+        "How many variables at most; 10000 where left out.",
+        "",
+    ),
+    key(
+        "collect.opcua[].browse.template",
+        Shape::Text,
+        Fallback::Absent,
+        "How a tag is named: {path} is the names from below the root joined with /, {node} the \
+         identifier of the node. {path} where left out.",
+        "",
+    ),
+    key(
+        "log.level",
+        Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
+        Fallback::Text("info"),
+        "What is logged on standard error: errors need someone to act, warnings are to be looked \
+         at first, info tells of start and stop.",
+        "",
+    ),
+    key(
+        "log.format",
+        Shape::Choice(&["text", "json"]),
+        Fallback::Text("text"),
+        "How a log line looks: for people, or one JSON object a line.",
+        "",
+    ),
+];
+
+impl Key {
+    /// The environment variable that sets it; keys of list entries have none.
+    #[must_use]
+    pub fn variable(&self) -> Option<String> {
+        (!self.name.contains("[]"))
+            .then(|| format!("TACITUS_{}", self.name.replace('.', "_").to_uppercase()))
+    }
+
+    /// The value where nothing is said.
+    #[must_use]
+    pub fn default_value(&self) -> Option<Value> {
+        match self.fallback {
+            Fallback::Text(text) => self.shape.read(&Written::Text(text.to_owned())).ok(),
+            Fallback::Texts(texts) => {
+                Some(Value::Texts(texts.iter().map(|text| (*text).to_owned()).collect()))
+            }
+            Fallback::Absent | Fallback::Required => None,
+        }
+    }
+}
+
+/// The key at a path; `collect.opcua[3].name` and `collect.opcua[].name` are the same key.
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Key> {
+    let plain = plain(path);
+    BOOK.iter().find(|key| key.name == plain)
+}
+
+/// A path without the numbers of its list entries.
+pub(super) fn plain(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut inside = false;
+    for letter in path.chars() {
+        inside = match letter {
+            '[' => true,
+            ']' => false,
+            _ => inside,
+        };
+        if !inside || letter == '[' {
+            plain.push(letter);
+        }
+    }
+    plain
+}
+
+/// Whether keys stand below this path: `http`, or one entry of a list.
+pub(super) fn is_section(path: &str) -> bool {
+    let below = format!("{}.", plain(path));
+    BOOK.iter().any(|key| key.name.starts_with(&below))
+}
+
+/// Whether this path is a list of tables.
+pub(super) fn is_list(path: &str) -> bool {
+    let entries = format!("{}[]", plain(path));
+    BOOK.iter().any(|key| key.name.starts_with(&entries))
+}
+
+/// Gives every key its value: what was said last, else the default.
+pub(super) fn resolve(given: &[Given], problems: &mut Vec<Problem>) -> Effective {
+    let mut effective = Effective::new();
+    for item in given {
+        let Some(key) = find(&item.path) else { continue };
+        match key.shape.read(&item.written) {
+            Ok(value) => {
+                effective.insert(item.path.clone(), (value, item.origin.clone()));
+            }
+            Err(misfit) => {
+                problems.push(Problem {
+                    origin: item.origin.clone(),
+                    message: format!("\"{}\" is {}", item.path, misfit.what),
+                    hint: misfit.hint,
+                });
+                // The default keeps later checks quiet about what is reported here.
+                if let Some(value) = key.default_value() {
+                    effective.insert(item.path.clone(), (value, item.origin.clone()));
+                }
+            }
+        }
+    }
+    for key in BOOK.iter().filter(|key| !key.name.contains("[]")) {
+        if let Some(value) = key.default_value() {
+            effective.entry(key.name.to_owned()).or_insert((value, Origin::Default));
+        }
+    }
+    for entry in given.iter().filter(|item| item.path.ends_with(']')) {
+        complete(entry, given, &mut effective, problems);
+    }
+    effective
+}
+
+/// Fills the entry of a list with defaults and misses what is required.
+fn complete(
+    entry: &Given,
+    given: &[Given],
+    effective: &mut Effective,
+    problems: &mut Vec<Problem>,
+) {
+    let list = plain(&entry.path);
+    let below = format!("{list}.");
+    for key in BOOK.iter().filter(|key| key.name.starts_with(&below)) {
+        let Some(field) = key.name.strip_prefix(&list) else { continue };
+        let path = format!("{}{field}", entry.path);
+        if field.contains("[]") || given.iter().any(|item| item.path == path) {
+            continue;
+        }
+        if let Some(value) = key.default_value() {
+            effective.insert(path, (value, Origin::Default));
+        } else if key.fallback == Fallback::Required {
+            problems.push(Problem {
+                origin: entry.origin.clone(),
+                message: format!("\"{path}\" is missing"),
+                hint: format!("`tacitus config explain {}` says what it is for", key.name),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_fits_its_own_shape() {
+        for key in BOOK {
+            if let Fallback::Text(text) = key.fallback {
+                assert!(key.default_value().is_some(), "{} = {text}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_is_written_twice_and_sections_stand_together() {
+        let names: Vec<&str> = BOOK.iter().map(|key| key.name).collect();
+        let mut sections = Vec::new();
+        for name in &names {
+            assert_eq!(names.iter().filter(|other| other == &name).count(), 1, "{name}");
+            let section = name.rsplit_once('.').unwrap().0;
+            if sections.last() != Some(&section) {
+                assert!(!sections.contains(&section), "{section} is torn apart");
+                sections.push(section);
+            }
+        }
+    }
+
+    #[test]
+    fn what_print_shows_reads_back_as_the_same_value() {
+        for key in BOOK {
+            let Some(value) = key.default_value() else { continue };
+            let line: toml::Table = format!("x = {value}").parse().unwrap();
+            let written = match &line["x"] {
+                toml::Value::String(text) => Written::Text(text.clone()),
+                toml::Value::Integer(number) => Written::Integer(*number),
+                toml::Value::Boolean(fact) => Written::Switch(*fact),
+                toml::Value::Array(items) => Written::List(
+                    items.iter().map(|item| Written::Text(item.as_str().unwrap().into())).collect(),
+                ),
+                other => panic!("{other}"),
+            };
+            assert_eq!(key.shape.read(&written).ok(), Some(value), "{}", key.name);
+        }
+    }
+}

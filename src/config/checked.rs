@@ -1,0 +1,266 @@
+//! The settings the server runs by: typed, complete, and consistent with each other.
+//!
+//! *Invariant.* A [`Settings`] exists only if nothing is wrong with it, so nothing behind it has
+//! to look again. In particular no listener in it can be reached from another machine: this
+//! version has no users, and an open door is not a default one falls into.
+//!
+//! *Not here.* Defaults and bounds of a single key: the book.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tacitus_protocol::topic::Rules;
+use tacitus_query::Limits;
+
+use super::{Effective, Origin, Problem, Value, collectors, topics};
+use crate::{broker, collect, ingest};
+
+/// What the server does.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store.
+    pub data: Data,
+    /// The HTTP listener.
+    pub http: Http,
+    /// The MQTT broker.
+    pub mqtt: broker::Settings,
+    /// Which topics are stored, and as what.
+    pub topics: Rules,
+    /// The way into the store.
+    pub ingest: ingest::Settings,
+    /// What statements may take.
+    pub query: Limits,
+    /// OPC UA servers to collect from.
+    pub opcua: Vec<collect::opcua::Settings>,
+    /// The logs.
+    pub log: Log,
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Writes stop below this many free bytes.
+    pub reserve_bytes: u64,
+    /// The size of one log file.
+    pub log_file_bytes: u64,
+    /// The most log between two seals.
+    pub log_bytes_max: u64,
+    /// The most memory of unsealed samples.
+    pub memory_bytes_max: u64,
+    /// The longest time before samples are sealed.
+    pub seal_after: Duration,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The largest body of a request.
+    pub body_bytes_max: u64,
+    /// The most open connections.
+    pub connections_max: usize,
+    /// The time for the head of a request.
+    pub header_timeout: Duration,
+    /// The time for the body of a request.
+    pub body_timeout: Duration,
+}
+
+/// The logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: tracing::Level,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Makes settings of typed values; `None` where the problems leave none, or where a value is
+/// missing that the book promises.
+pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Option<Settings> {
+    let keys = Keys(effective);
+    refuse_open_doors(effective, problems);
+    let topics = topics::check(&keys, problems);
+    let opcua = collectors::check(&keys, problems);
+    Some(Settings {
+        data: data(&keys)?,
+        http: http(&keys)?,
+        mqtt: mqtt(&keys)?,
+        topics: topics?,
+        ingest: ingest(&keys)?,
+        query: query(&keys)?,
+        opcua,
+        log: log(&keys)?,
+    })
+}
+
+/// Typed access to what the book resolved.
+pub(super) struct Keys<'a>(&'a Effective);
+
+impl Keys<'_> {
+    fn get(&self, path: &str) -> Option<&Value> {
+        self.0.get(path).map(|(value, _)| value)
+    }
+
+    /// Where the value at this path was said; for a path that was not, the nearest one around it.
+    pub(super) fn origin(&self, path: &str) -> Origin {
+        let mut path = path;
+        loop {
+            let near = self.0.range(path.to_owned()..).next();
+            if let Some((found, (_, origin))) = near
+                && found.starts_with(path)
+            {
+                return origin.clone();
+            }
+            match path.rsplit_once(['.', '[']) {
+                Some((around, _)) => path = around,
+                None => return Origin::Default,
+            }
+        }
+    }
+
+    /// The paths of the entries of a list of tables: `list[0]`, `list[1]`, …
+    pub(super) fn entries(&self, list: &str) -> Vec<String> {
+        let mut entries = Vec::new();
+        loop {
+            let entry = format!("{list}[{}]", entries.len());
+            if !self.0.keys().any(|path| path.starts_with(&entry)) {
+                return entries;
+            }
+            entries.push(entry);
+        }
+    }
+
+    pub(super) fn size(&self, path: &str) -> Option<u64> {
+        if let Value::Size(bytes) = self.get(path)? { Some(*bytes) } else { None }
+    }
+
+    pub(super) fn span(&self, path: &str) -> Option<Duration> {
+        if let Value::Span(span) = self.get(path)? { Some(*span) } else { None }
+    }
+
+    pub(super) fn count(&self, path: &str) -> Option<usize> {
+        let Value::Count(count) = self.get(path)? else { return None };
+        usize::try_from(*count).ok()
+    }
+
+    pub(super) fn address(&self, path: &str) -> Option<SocketAddr> {
+        if let Value::Address(address) = self.get(path)? { Some(*address) } else { None }
+    }
+
+    pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
+        if let Value::Path(name) = self.get(path)? { Some(name.clone()) } else { None }
+    }
+
+    pub(super) fn choice(&self, path: &str) -> Option<&'static str> {
+        if let Value::Choice(word) = self.get(path)? { Some(word) } else { None }
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        if let Value::Text(text) = self.get(path)? { Some(text.clone()) } else { None }
+    }
+
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
+        if let Some(Value::Texts(texts)) = self.get(path) { texts.clone() } else { Vec::new() }
+    }
+
+    pub(super) fn switch(&self, path: &str) -> Option<bool> {
+        if let Value::Switch(fact) = self.get(path)? { Some(*fact) } else { None }
+    }
+}
+
+fn data(keys: &Keys<'_>) -> Option<Data> {
+    Some(Data {
+        dir: keys.path("data.dir")?,
+        reserve_bytes: keys.size("data.reserve")?,
+        log_file_bytes: keys.size("data.log_file")?,
+        log_bytes_max: keys.size("data.log")?,
+        memory_bytes_max: keys.size("data.memory")?,
+        seal_after: keys.span("data.seal_after")?,
+    })
+}
+
+fn http(keys: &Keys<'_>) -> Option<Http> {
+    Some(Http {
+        addr: keys.address("http.addr")?,
+        body_bytes_max: keys.size("http.body")?,
+        connections_max: keys.count("http.connections")?,
+        header_timeout: keys.span("http.header_timeout")?,
+        body_timeout: keys.span("http.body_timeout")?,
+    })
+}
+
+fn mqtt(keys: &Keys<'_>) -> Option<broker::Settings> {
+    Some(broker::Settings {
+        listen: keys.address("mqtt.addr")?,
+        connections_max: keys.count("mqtt.connections")?,
+        session_expiry_s_max: u32::try_from(keys.span("mqtt.session_expiry")?.as_secs()).ok()?,
+    })
+}
+
+fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
+    // A batch must fit a file of the log with room to spare, and is no larger than is useful.
+    let batch_bytes_max = (keys.size("data.log_file")? / 4).min(4 << 20);
+    Some(ingest::Settings {
+        queue_bytes_max: usize::try_from(keys.size("ingest.queue")?).ok()?,
+        batch_bytes_max: usize::try_from(batch_bytes_max).ok()?,
+        room_wait: keys.span("ingest.wait")?,
+        tags_max: keys.count("ingest.tags")?,
+    })
+}
+
+fn query(keys: &Keys<'_>) -> Option<Limits> {
+    Some(Limits {
+        memory_bytes_max: usize::try_from(keys.size("query.memory")?).ok()?,
+        rows_max: u64::try_from(keys.count("query.rows")?).ok()?,
+        statement_time_max: keys.span("query.time")?,
+        statements_max: keys.count("query.statements")?,
+        ..Limits::default()
+    })
+}
+
+fn log(keys: &Keys<'_>) -> Option<Log> {
+    Some(Log {
+        level: keys.choice("log.level")?.parse().ok()?,
+        format: if keys.choice("log.format")? == "json" {
+            LogFormat::Json
+        } else {
+            LogFormat::Text
+        },
+    })
+}
+
+/// A listener other machines can reach would be open to everyone, because there are no users.
+fn refuse_open_doors(effective: &Effective, problems: &mut Vec<Problem>) {
+    for (path, (value, origin)) in effective {
+        if let Value::Address(address) = value
+            && !address.ip().is_loopback()
+            && *origin != Origin::Default
+        {
+            problems.push(Problem {
+                origin: origin.clone(),
+                message: format!(
+                    "\"{path}\" is \"{address}\", which other machines can reach, \
+                     and there are no users to ask for credentials"
+                ),
+                hint: format!(
+                    "listen on \"127.0.0.1:{}\", and let a proxy that asks for credentials \
+                     stand in front",
+                    address.port()
+                ),
+            });
+        }
+    }
+}

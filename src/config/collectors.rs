@@ -1,0 +1,92 @@
+//! The collectors of the configuration, as the collectors check them.
+//!
+//! *Invariant.* A password is read from a file that the configuration names; it never stands in
+//! the configuration itself, where `config print` would show it.
+//!
+//! *Not here.* What an endpoint or a node name may be: `collect::opcua::settings`.
+
+use super::Problem;
+use super::checked::Keys;
+use crate::collect::opcua::{Draft, DraftBrowse, DraftNode, Password, Settings};
+
+/// The collectors that are in order, and a problem for each mistake in the others.
+pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Settings> {
+    let mut collectors: Vec<Settings> = Vec::new();
+    for entry in keys.entries("collect.opcua") {
+        let password = password(keys, &entry, problems);
+        match draft(keys, &entry, password).check() {
+            Ok(settings) if collectors.iter().any(|other| other.name == settings.name) => {
+                problems.push(Problem {
+                    origin: keys.origin(&format!("{entry}.name")),
+                    message: format!("two collectors are called \"{}\"", settings.name),
+                    hint: "give each a name of its own, it is the source of its tags".to_owned(),
+                });
+            }
+            Ok(settings) => collectors.push(settings),
+            Err(mistakes) => problems.extend(mistakes.into_iter().map(|mistake| {
+                // The password stands in the file that this key names.
+                let key = mistake.key.replace("password", "password_file");
+                let path = format!("{entry}.{key}");
+                Problem {
+                    origin: keys.origin(&path),
+                    message: format!("\"{path}\": {}", mistake.reason),
+                    hint: mistake.hint,
+                }
+            })),
+        }
+    }
+    collectors
+}
+
+fn password(keys: &Keys<'_>, entry: &str, problems: &mut Vec<Problem>) -> Option<Password> {
+    let path = format!("{entry}.password_file");
+    let file = keys.path(&path)?;
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Some(Password(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) => {
+            problems.push(Problem {
+                origin: keys.origin(&path),
+                message: format!("could not read the password in \"{}\": {error}", file.display()),
+                hint: "name a file that Tacitus may read and others may not".to_owned(),
+            });
+            // Something, so that the user is not reported to have no password.
+            Some(Password::default())
+        }
+    }
+}
+
+fn draft(keys: &Keys<'_>, entry: &str, password: Option<Password>) -> Draft {
+    let text = |name: &str| keys.text(&format!("{entry}.{name}"));
+    let span = |name: &str| keys.span(&format!("{entry}.{name}"));
+    let count = |name: &str| keys.count(&format!("{entry}.{name}"));
+    let nodes = keys.entries(&format!("{entry}.nodes"));
+    Draft {
+        name: text("name").unwrap_or_default(),
+        endpoint: text("endpoint").unwrap_or_default(),
+        security: keys.choice(&format!("{entry}.security")).map(str::to_owned),
+        user: text("user"),
+        password,
+        publishing_interval: span("publishing_interval"),
+        sampling_interval: span("sampling_interval"),
+        queue_size: count("queue_size").and_then(|count| u32::try_from(count).ok()),
+        quantum: span("quantum"),
+        prefix: text("prefix"),
+        nodes: nodes.iter().map(|node| draft_node(keys, node)).collect(),
+        browse: text("browse.root").map(|root| DraftBrowse {
+            root,
+            depth: count("browse.depth").and_then(|count| u32::try_from(count).ok()),
+            count: count("browse.count"),
+            template: text("browse.template"),
+        }),
+    }
+}
+
+fn draft_node(keys: &Keys<'_>, entry: &str) -> DraftNode {
+    let text = |name: &str| keys.text(&format!("{entry}.{name}"));
+    DraftNode {
+        node: text("node").unwrap_or_default(),
+        tag: text("tag"),
+        unit: text("unit"),
+        description: text("description"),
+    }
+}

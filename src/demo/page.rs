@@ -1,0 +1,66 @@
+//! What a newcomer reads first.
+//!
+//! *Invariant.* Every line on it can be pasted and does something.
+
+use std::net::SocketAddr;
+
+/// The first page, for standard output after the ready line. `data` is the directory where
+/// everything is, and whether it goes away with the server.
+#[must_use]
+pub fn first_page(
+    http: SocketAddr,
+    mqtt: SocketAddr,
+    data: &std::path::Path,
+    kept: bool,
+) -> String {
+    let fate = if kept { "kept" } else { "removed when this stops; --data DIR keeps it" };
+    let data = data.display();
+    let port = mqtt.port();
+    format!(
+        r#"
+A simulated plant is at work: two bottling lines and their utilities, about 200 tags, over MQTT
+and OPC UA. It has filled in its last hour. Ctrl-C stops it.
+
+  web page   http://{http}/
+  MQTT       {mqtt}
+  data       {data} ({fate})
+
+Ask in SQL, in another terminal:
+
+  tacitus sql "SELECT name, kind, unit, description FROM tags WHERE name LIKE 'demo/line1/filler/%'" --url http://{http}
+
+  tacitus sql "SELECT time_bucket('5 minutes', ts) AS t, avg(value) AS speed, max(value) AS peak FROM samples WHERE tag = 'demo/line1/filler/speed' GROUP BY t ORDER BY t" --url http://{http}
+
+  curl http://{http}/api/v1/sql -d "SELECT tag, ts, value, text FROM latest WHERE tag LIKE '%/state'"
+
+Say something, and find it again:
+
+  mosquitto_pub -p {port} -q 1 -t site/oven/temperature -m 21.5
+  tacitus sql "SELECT * FROM latest WHERE tag = 'site/oven/temperature'" --url http://{http}
+
+Look at what did not go well:
+
+  tacitus sql "SELECT ts, value, quality FROM samples WHERE tag = 'demo/line1/pasteuriser/water_temperature' AND NOT good ORDER BY ts DESC LIMIT 10" --url http://{http}
+
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_where_to_look_and_no_place_is_left_blank() {
+        let page = first_page(
+            "127.0.0.1:18428".parse().unwrap(),
+            "127.0.0.1:11883".parse().unwrap(),
+            std::path::Path::new("demo-data"),
+            false,
+        );
+        for part in ["http://127.0.0.1:18428/", "-p 11883", "demo-data (removed when this stops"] {
+            assert!(page.contains(part), "{part}");
+        }
+        assert!(!page.contains('{') && !page.contains('}'));
+    }
+}

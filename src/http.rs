@@ -1,0 +1,124 @@
+//! HTTP: the routes, and what is the same for all of them.
+//!
+//! ```text
+//! connection ─▶ count, time ─▶ same origin? ─▶ body limits ─▶ route ─▶ answer or problem JSON
+//! ```
+//!
+//! *Invariant.* Every answer of 400 and above is problem JSON (RFC 9457) with what is wrong and,
+//! where there is one, a hint. Every route is in the table [`routes`], and `openapi.json` lists
+//! exactly these.
+//!
+//! *Not here.* Users and rights: this version has none and listens on loopback only.
+
+mod connection;
+mod guard;
+mod page;
+mod problem;
+mod sql;
+mod status;
+mod write;
+
+pub(crate) use connection::Listener;
+pub(crate) use problem::Problem;
+pub(crate) use status::Facts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get};
+
+use guard::Allowance;
+
+/// One route: method, path, and who answers.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    answer: MethodRouter<Arc<Facts>>,
+}
+
+/// Every route there is.
+fn routes() -> Vec<Route> {
+    let route = |method, path, answer| Route { method, path, answer };
+    vec![
+        route("get", "/", get(page::first)),
+        route("get", "/health", get(status::health)),
+        route("get", "/metrics", get(status::metrics)),
+        route("get", "/api/v1/status", get(status::status)),
+        route("get", "/api/v1/refusals", get(status::refusals)),
+        route("get", "/api/v1/sql", sql::answer_link()),
+        route("post", "/api/v1/sql", sql::answer()),
+        route("post", "/api/v1/samples", write::rows()),
+        route("post", "/api/v2/write", write::lines()),
+        route("post", "/write", write::lines()),
+        route("get", "/api/v1/openapi.json", get(openapi)),
+    ]
+}
+
+/// Method and path of every route, one a line.
+fn listing() -> String {
+    let lines: Vec<String> = routes()
+        .iter()
+        .map(|route| format!("{:<5} {}\n", route.method.to_uppercase(), route.path))
+        .collect();
+    lines.concat()
+}
+
+/// The whole of HTTP over these facts.
+pub(crate) fn router(facts: Arc<Facts>, body_timeout: Duration) -> Router {
+    let allowance = Allowance { bytes_max: facts.body_bytes_max, time_max: body_timeout };
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.answer))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .layer(DefaultBodyLimit::max(allowance.bytes_max))
+        .layer(middleware::from_fn(move |request, next| {
+            guard::bound_body(request, next, allowance)
+        }))
+        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn(problem::speak_plainly))
+        .layer(middleware::from_fn_with_state(Arc::clone(&facts), guard::count))
+        .with_state(facts)
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at \"{}\"", request.uri().path()))
+        .hint("/api/v1/openapi.json lists what there is")
+}
+
+async fn other_method(request: Request) -> Problem {
+    let detail = format!("\"{}\" does not take {}", request.uri().path(), request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        .hint("/api/v1/openapi.json lists what each path takes")
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("http/openapi.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openapi_lists_exactly_the_served_routes() {
+        let document: serde_json::Value =
+            serde_json::from_str(include_str!("http/openapi.json")).unwrap();
+        let mut listed: Vec<(String, String)> = Vec::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for method in methods.as_object().unwrap().keys() {
+                listed.push((path.clone(), method.clone()));
+            }
+        }
+        let mut served: Vec<(String, String)> =
+            routes().iter().map(|route| (route.path.to_owned(), route.method.to_owned())).collect();
+        listed.sort();
+        served.sort();
+        assert_eq!(listed, served);
+    }
+}

@@ -1,0 +1,233 @@
+//! How the server is: for people, for supervisors, for Prometheus.
+//!
+//! *Invariant.* Health is one word with one meaning: 200 says that samples are taken and kept,
+//! 503 says that they are not, and why. Reading works in both.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{FromRef, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tacitus_query::Session;
+use tacitus_storage::{Engine, EngineStatus};
+
+use super::Problem;
+use super::sql::Questions;
+use super::write::Writes;
+use crate::broker;
+use crate::collect::{Phase, State as Collector};
+use crate::ingest::Ingest;
+use crate::metrics::{Metrics, Reading};
+use crate::server::Addresses;
+
+/// What the routes know of the server.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The store.
+    pub(crate) engine: Arc<Engine>,
+    /// The way into it.
+    pub(crate) ingest: Ingest,
+    /// The way to ask it.
+    pub(crate) session: Arc<Session>,
+    /// What the broker counts.
+    pub(crate) broker: Arc<broker::Counters>,
+    /// What the collectors do.
+    pub(crate) collectors: Vec<Arc<Collector>>,
+    /// What is counted here.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where the server listens.
+    pub(crate) addresses: Addresses,
+    /// Since when it runs.
+    pub(crate) started: Instant,
+    /// The largest body of a request, also after unpacking.
+    pub(crate) body_bytes_max: usize,
+}
+
+impl FromRef<Arc<Facts>> for Writes {
+    fn from_ref(facts: &Arc<Facts>) -> Self {
+        Self { ingest: facts.ingest.clone(), body_bytes_max: facts.body_bytes_max }
+    }
+}
+
+impl FromRef<Arc<Facts>> for Questions {
+    fn from_ref(facts: &Arc<Facts>) -> Self {
+        Self { session: Arc::clone(&facts.session) }
+    }
+}
+
+pub(super) async fn health(State(facts): State<Arc<Facts>>) -> Response {
+    let status = facts.engine.status();
+    let refusal = |detail: &str, hint: &str| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).hint(hint).into_response()
+    };
+    if status.poisoned {
+        refusal("a write to disk failed, nothing more is written", "restart Tacitus")
+    } else if status.full {
+        refusal(
+            "the disk is full to its reserve, samples are refused, reading works",
+            "free space on the disk of the data directory; writing resumes by itself",
+        )
+    } else {
+        document(&json!({"status": "ok"}))
+    }
+}
+
+pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
+    let engine = facts.engine.status();
+    let counters = facts.ingest.counters();
+    document(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "tags": engine.tags,
+        "samples": engine.samples,
+        "bytes_on_disk": engine.bytes_on_disk,
+        "sequence": engine.sequence,
+        "uptime_s": facts.started.elapsed().as_secs(),
+        "full": engine.full,
+        "poisoned": engine.poisoned,
+        "free_bytes": engine.free_bytes,
+        "log_bytes": engine.log_bytes,
+        "head_bytes": engine.head_bytes,
+        "segments": engine.segments,
+        "listeners": facts.addresses.json(),
+        "ingest": {
+            "samples": counters.samples,
+            "commits": counters.commits,
+            "queue_bytes": counters.queue_bytes,
+            "queue_bytes_max": counters.queue_bytes_max,
+            "refused": counters.refused,
+        },
+        "collectors": facts.collectors.iter().map(|one| collector(one)).collect::<Vec<_>>(),
+    }))
+}
+
+fn collector(state: &Collector) -> Value {
+    let status = state.status();
+    let failures = status
+        .failures
+        .iter()
+        .map(|failure| json!({"node": failure.node, "tag": failure.tag, "reason": failure.reason}));
+    json!({
+        "name": status.name,
+        "endpoint": status.endpoint,
+        "phase": status.phase.name(),
+        "items_good": status.items_good,
+        "items_failed": status.items_failed,
+        "failures": failures.collect::<Vec<_>>(),
+        "last_error": status.last_error.map(|(_, error)| error),
+        "values_total": status.values_total,
+        "values_dropped_total": status.values_dropped_total,
+    })
+}
+
+/// The last refused points and payloads, newest first.
+pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
+    let rows: Vec<Value> = facts
+        .ingest
+        .refusals()
+        .into_iter()
+        .map(|refusal| {
+            let at = chrono::DateTime::from_timestamp_nanos(refusal.at.nanos());
+            json!({
+                "at": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+                "source": refusal.source,
+                "name": refusal.name,
+                "reason": refusal.reason,
+                "payload": refusal.payload,
+            })
+        })
+        .collect();
+    document(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
+}
+
+/// A JSON answer.
+fn document(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
+    let mut readings = store(&facts.engine.status());
+    readings.extend(ingest(&facts.ingest));
+    readings.extend(mqtt(&facts.broker));
+    readings.extend(collectors(&facts.collectors));
+    match facts.metrics.text(&readings) {
+        Ok(text) => {
+            let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, media)], text).into_response()
+        }
+        Err(error) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        }
+    }
+}
+
+fn store(engine: &EngineStatus) -> Vec<Reading> {
+    let gauge = Reading::gauge;
+    vec![
+        gauge("tags", "Tags in the catalog", engine.tags),
+        gauge("samples", "Samples stored", engine.samples),
+        gauge("disk_bytes", "Bytes of the store on disk", engine.bytes_on_disk),
+        gauge("disk_free_bytes", "Bytes free on the disk of the store", engine.free_bytes),
+        gauge("disk_full", "1 while samples are refused for want of space", engine.full.into()),
+        gauge("poisoned", "1 after a failed write to disk", engine.poisoned.into()),
+        gauge("log_bytes", "Bytes in the write-ahead log", engine.log_bytes),
+        gauge("head_bytes", "Memory of the newest samples", engine.head_bytes),
+        gauge("segments", "Segments on disk", engine.segments),
+        Reading::counter("sequence", "Sequence of the last record", engine.sequence),
+    ]
+}
+
+fn ingest(ingest: &Ingest) -> Vec<Reading> {
+    let counters = ingest.counters();
+    let refused = counters.refused.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
+    vec![
+        Reading::counter("ingest_samples", "Samples committed", counters.samples),
+        Reading::counter("ingest_commits", "Commits, each with one sync", counters.commits),
+        Reading::gauge("ingest_queue_bytes", "Bytes that wait", counters.queue_bytes as u64),
+        Reading::gauge(
+            "ingest_queue_limit_bytes",
+            "Bytes that may wait",
+            counters.queue_bytes_max as u64,
+        ),
+        Reading::counter("ingest_refused", "Points and payloads refused", 0).by("reason", refused),
+    ]
+}
+
+/// The broker's names say what they are: a gauge ends in `_now`, everything else only grows.
+fn mqtt(counters: &broker::Counters) -> Vec<Reading> {
+    let reading = |(name, value): (&'static str, u64)| {
+        let help = |name: &str| format!("MQTT: {}", name.replace('_', " "));
+        match name.strip_suffix("_now") {
+            Some(name) => Reading::gauge(format!("mqtt_{name}"), help(name), value),
+            None => Reading::counter(format!("mqtt_{name}"), help(name), value),
+        }
+    };
+    counters.all().into_iter().map(reading).collect()
+}
+
+fn collectors(states: &[Arc<Collector>]) -> Vec<Reading> {
+    let all: Vec<_> = states.iter().map(|state| state.status()).collect();
+    let each = |reading: Reading, value: fn(&crate::collect::Status) -> u64| {
+        reading.by("name", all.iter().map(|status| (status.name.clone(), value(status))))
+    };
+    let gauge = |name: &str, help: &str| Reading::gauge(name, help, 0);
+    let counter = |name: &str, help: &str| Reading::counter(name, help, 0);
+    vec![
+        each(gauge("collector_connected", "1 while connected"), |status| {
+            u64::from(status.phase == Phase::Connected)
+        }),
+        each(gauge("collector_items_good", "Items watched"), |status| status.items_good as u64),
+        each(gauge("collector_items_failed", "Items refused by the device"), |status| {
+            status.items_failed as u64
+        }),
+        each(counter("collector_values", "Values received"), |status| status.values_total),
+        each(
+            counter("collector_values_dropped", "Values dropped, the store was too slow"),
+            |status| status.values_dropped_total,
+        ),
+        each(counter("collector_gaps", "Interruptions written into histories"), |status| {
+            status.gaps_total
+        }),
+    ]
+}

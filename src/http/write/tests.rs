@@ -1,0 +1,197 @@
+//! What senders over HTTP are told, and what is kept of what they sent.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tacitus_model::Timestamp;
+use tacitus_storage::{Clock, Engine, FixedClock, Parts, SeededChance, SimDisk, SimFaults};
+
+use super::*;
+use crate::ingest::{Committer, Settings};
+
+struct Store {
+    disk: SimDisk,
+    engine: Arc<Engine>,
+    writes: Writes,
+    _committer: Committer,
+}
+
+fn store() -> Store {
+    let disk = SimDisk::new();
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(Timestamp::from_nanos(1 << 60)));
+    let parts = Parts {
+        disk: Arc::new(disk.clone()),
+        clock: Arc::clone(&clock),
+        chance: Arc::new(SeededChance::new(7)),
+    };
+    let settings = tacitus_storage::Settings {
+        log_file_bytes: 64 << 10,
+        reserve_bytes: 0,
+        ..tacitus_storage::Settings::default()
+    };
+    let engine = Arc::new(Engine::open(parts, settings).unwrap());
+    let (ingest, committer) =
+        Ingest::start(Arc::clone(&engine), clock, &Settings::default()).unwrap();
+    let writes = Writes { ingest, body_bytes_max: 1 << 20 };
+    Store { disk, engine, writes, _committer: committer }
+}
+
+impl Store {
+    async fn lines(&self, precision: &str, body: &str) -> (StatusCode, Value) {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        told(answer(keep_lines(&self.writes, precision, &HeaderMap::new(), body).await)).await
+    }
+
+    async fn packed(&self, coding: &'static str, body: Vec<u8>) -> (StatusCode, Value) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        told(answer(keep_lines(&self.writes, "", &headers, body.into()).await)).await
+    }
+
+    async fn rows(&self, body: &str) -> (StatusCode, Value) {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        told(answer(keep_rows(&self.writes, &HeaderMap::new(), body).await)).await
+    }
+
+    fn samples(&self) -> u64 {
+        self.engine.status().samples
+    }
+}
+
+async fn told(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(text).unwrap();
+    packer.finish().unwrap()
+}
+
+#[tokio::test]
+async fn good_lines_are_answered_with_nothing_when_they_are_stored() {
+    let store = store();
+    let (status, told) = store.lines("s", "m,k=v f=1,g=2i 1714550400\nm f=3\n").await;
+    assert_eq!((status, told), (StatusCode::NO_CONTENT, Value::Null));
+    let snapshot = store.engine.snapshot();
+    let latest = |path: &str| {
+        let tag = snapshot.find(path).unwrap();
+        assert_eq!(tag.definition.source, "line");
+        snapshot.latest(tag.id).unwrap()
+    };
+    let sample = latest("m/k=v/f");
+    assert_eq!(sample.ts.nanos(), 1_714_550_400_000_000_000);
+    assert_eq!(sample.value, tacitus_model::Value::Float(1.0));
+    assert_eq!(latest("m/k=v/g").value, tacitus_model::Value::Int(2));
+    assert_eq!(latest("m/f").ts.nanos(), (1 << 60) / 1_000_000 * 1_000_000);
+    let labels = &snapshot.find("m/k=v/f").unwrap().definition.labels;
+    assert_eq!(labels, &[("k".to_owned(), "v".to_owned())]);
+}
+
+#[tokio::test]
+async fn bad_lines_are_named_and_the_good_ones_stored() {
+    let store = store();
+    let body = "m f=1 1\nm f=NaN 2\n# comment\nm f=\"text\" 3\nm f=4 4\nm\n";
+    let (status, told) = store.lines("", body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!((&told["code"], &told["line"]), (&json!("invalid"), &json!(2)));
+    assert_eq!(
+        told["message"],
+        "line 2: field value is not a finite number (3 refused in all, 2 samples are stored)"
+    );
+    assert_eq!(told["refused_count"], 3);
+    assert_eq!(
+        told["refused"],
+        json!([
+            {"line": 2, "reason": "field value is not a finite number"},
+            {"line": 4, "reason": "\"m/f\": a text value does not fit a float tag"},
+            {"line": 6, "reason": "missing fields"},
+        ])
+    );
+    assert_eq!(store.samples(), 2);
+}
+
+#[tokio::test]
+async fn an_unknown_precision_keeps_nothing() {
+    let store = store();
+    let (status, told) = store.lines("days", "m f=1 1").await;
+    assert_eq!((status, &told["code"]), (StatusCode::BAD_REQUEST, &json!("invalid")));
+    assert_eq!(store.samples(), 0);
+}
+
+#[tokio::test]
+async fn packed_bodies_are_unpacked_within_bounds() {
+    let store = store();
+    assert_eq!(store.packed("gzip", gzip(b"m f=1 1")).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(store.samples(), 1);
+    let bomb = gzip(&vec![b' '; (1 << 20) + 1]);
+    for (coding, body, want) in [
+        ("gzip", bomb, StatusCode::PAYLOAD_TOO_LARGE),
+        ("gzip", b"m f=2 2".to_vec(), StatusCode::BAD_REQUEST),
+        ("gzip", gzip(b"m f=2 2")[..20].to_vec(), StatusCode::BAD_REQUEST),
+        ("br", b"m f=2 2".to_vec(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let (status, told) = store.packed(coding, body).await;
+        assert_eq!(status, want, "{told}");
+        assert!(told["hint"].is_string(), "{told}");
+    }
+    assert_eq!(store.samples(), 1);
+}
+
+#[tokio::test]
+async fn rows_are_stored_or_the_first_wrong_one_is_named() {
+    let store = store();
+    let good = r#"[{"tag":"a","ts":1714550400,"value":1},{"tag":"b","value":"RUN"}]"#;
+    assert_eq!(store.rows(good).await, (StatusCode::NO_CONTENT, Value::Null));
+    assert_eq!(store.samples(), 2);
+    let (status, told) = store.rows(r#"[{"tag":"a","value":1},{"tag":"a"}]"#).await;
+    assert_eq!((status, &told["row"]), (StatusCode::BAD_REQUEST, &json!(2)));
+    assert_eq!(store.samples(), 2);
+}
+
+#[tokio::test]
+async fn rows_that_fit_no_tag_are_named_and_the_others_stored() {
+    let store = store();
+    let body = r#"[{"tag":"a","value":1},{"tag":"a","value":"x"},{"tag":"new","value":null}]"#;
+    let (status, told) = store.rows(body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!((&told["row"], &told["stored_samples"]), (&json!(2), &json!(1)));
+    assert_eq!(told["refused"][1]["row"], 3);
+    assert_eq!(store.samples(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_store_says_that_the_outcome_is_unknown() {
+    let store = store();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let told = loop {
+        // The first sync to fail may be one of the background, which no sender waits for.
+        store.disk.set_faults(SimFaults { sync_fails_at: Some(0), ..SimFaults::default() });
+        let (status, told) = store.lines("", "m f=1 1").await;
+        if status != StatusCode::NO_CONTENT {
+            assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+            break told;
+        }
+        assert!(Instant::now() < deadline, "no sync failed");
+    };
+    assert!(told["detail"].as_str().unwrap().contains("unknown"), "{told}");
+}
+
+#[test]
+fn a_refusal_that_passes_says_when_to_come_back() {
+    for (error, passes) in [
+        (WriteError::Full, true),
+        (WriteError::Busy, true),
+        (WriteError::Stopped, true),
+        (WriteError::Poisoned, false),
+        (WriteError::Invalid, false),
+    ] {
+        let response = answer(Err(unwritten(error)));
+        assert_eq!(response.headers().contains_key(header::RETRY_AFTER), passes, "{error}");
+    }
+}

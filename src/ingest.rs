@@ -1,0 +1,215 @@
+//! The one way in: from points of any source to samples on disk.
+//!
+//! ```text
+//! points ─▶ resolve ─▶ batch ─▶ queue (bounded in bytes) ─▶ committer thread ─▶ Engine::commit
+//!             │                   │ full: the sender waits     │ one sync for all that wait
+//!             └▶ refusals         └▶ Busy after its patience   └▶ waiters are told, in order
+//! ```
+//!
+//! *Invariant.* [`Ingest::write`] returns `Ok` only after the sync that covers the batch; what
+//! was accepted is never dropped, and a batch is refused only with a reason its sender gets.
+//! After a commit of unknown outcome nothing is acknowledged any more.
+//!
+//! *Not here.* How bytes become points (`tacitus-protocol`), and how a sender is told in the
+//! terms of its protocol (`broker`, `http`).
+
+mod committer;
+mod mqtt;
+mod queue;
+mod refusals;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+pub use committer::{Committer, Failure};
+pub use mqtt::Mqtt;
+pub use refusals::{Counters, Refusal};
+pub use resolve::{Refused, Resolved};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacitus_model::{Batch, Sample};
+use tacitus_protocol::Point;
+use tacitus_storage::{Clock, Engine};
+
+use queue::Queue;
+use refusals::Refusals;
+use resolve::Resolver;
+
+/// What ingestion may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of batches that may wait for a commit. Larger: more is held in memory when the disk
+    /// is slow; smaller: senders wait sooner.
+    pub queue_bytes_max: usize,
+    /// The most bytes of one batch in the queue; a larger one is committed in parts, of which each
+    /// must fit a log file.
+    pub batch_bytes_max: usize,
+    /// How long a sender waits for room in the queue before it is told that the store is busy.
+    pub room_wait: Duration,
+    /// How many tags senders may create; beyond, only known tags are written.
+    pub tags_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            queue_bytes_max: 64 << 20,
+            batch_bytes_max: 4 << 20,
+            room_wait: Duration::from_secs(5),
+            tags_max: tacitus_storage::TAGS_MAX,
+        }
+    }
+}
+
+/// Why a batch was not written, said as what its sender can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The disk is full to its reserve, and not all of the batch was written. Send it again later.
+    #[error("the disk is full to its reserve")]
+    Full,
+    /// There was no room in time, or the store refused for now. Send again soon.
+    #[error("the store is busy")]
+    Busy,
+    /// The batch names no tag of the store, or values of another kind. Sending it again is no use.
+    #[error("the samples do not belong to tags of this store")]
+    Invalid,
+    /// A write to disk failed, so it is not known whether the batch was kept. Send it again after
+    /// the restart: the same samples written twice are the same samples.
+    #[error("a write to disk failed, it is unknown whether the samples were kept")]
+    Poisoned,
+    /// The server is stopping; nothing was written. Send again after the restart.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// The way in. Cloning shares the queue.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    queue: Arc<Queue>,
+    resolver: Arc<Resolver>,
+    refusals: Arc<Refusals>,
+    clock: Arc<dyn Clock>,
+    batch_bytes_max: usize,
+    room_wait: Duration,
+}
+
+impl Ingest {
+    /// Starts the threads that write to the engine.
+    ///
+    /// # Errors
+    /// The operating system gave no thread.
+    pub fn start(
+        engine: Arc<Engine>,
+        clock: Arc<dyn Clock>,
+        settings: &Settings,
+    ) -> std::io::Result<(Self, Committer)> {
+        let refusals = Arc::new(Refusals::default());
+        let queue = Arc::new(Queue::new(settings.queue_bytes_max));
+        let resolver = Resolver::new(Arc::clone(&engine), settings.tags_max, Arc::clone(&refusals));
+        let committer = Committer::start(engine, Arc::clone(&queue))?;
+        let ingest = Self {
+            queue,
+            resolver: Arc::new(resolver),
+            refusals,
+            clock,
+            batch_bytes_max: settings.batch_bytes_max,
+            room_wait: settings.room_wait,
+        };
+        Ok((ingest, committer))
+    }
+
+    /// The same way in for a sender with another patience than that of the settings.
+    #[must_use]
+    pub fn with_room_wait(&self, room_wait: Duration) -> Self {
+        Self { room_wait, ..self.clone() }
+    }
+
+    /// Turns points into samples of tags: creates tags for new names and makes values fit their
+    /// tag's kind. A point that does not fit is refused alone, counted and remembered under
+    /// `source` (`mqtt`, `line`, `http`, `opcua:NAME`).
+    pub fn resolve(&self, points: Vec<Point>, source: &str) -> Resolved {
+        self.resolver.resolve(points, source, self.clock.now())
+    }
+
+    /// Waits for room and then for the sync that covers the batch. `Ok` is the sequence up to
+    /// which everything is on disk.
+    ///
+    /// # Errors
+    /// Why not all of the batch is known to be on disk. Of a large batch, which is written in
+    /// parts, some may have been kept.
+    pub async fn write(&self, batch: Batch) -> Result<u64, WriteError> {
+        self.write_all(vec![batch]).await
+    }
+
+    /// The same for several batches of one sender, which wait for the same syncs.
+    ///
+    /// # Errors
+    /// Why not all of the batches are known to be on disk; some may have been kept.
+    pub async fn write_all(&self, batches: Vec<Batch>) -> Result<u64, WriteError> {
+        let mut waiting = Vec::with_capacity(batches.len());
+        for part in batches.into_iter().flat_map(|batch| parts(batch, self.batch_bytes_max)) {
+            waiting.push(self.queue.push(part, self.room_wait).await?);
+        }
+        let mut sequence = 0;
+        for done in waiting {
+            // The sender is dropped unsent only if the committer thread is gone.
+            sequence = done.await.unwrap_or(Err(WriteError::Poisoned))?;
+        }
+        Ok(sequence)
+    }
+
+    /// Waits for room only: the samples are accepted, and on disk a little later.
+    ///
+    /// # Errors
+    /// Why not all of the batch was accepted.
+    pub async fn enqueue(&self, batch: Batch) -> Result<(), WriteError> {
+        for part in parts(batch, self.batch_bytes_max) {
+            drop(self.queue.push(part, self.room_wait).await?);
+        }
+        Ok(())
+    }
+
+    /// The last refused points and payloads, newest first.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.refusals.recent()
+    }
+
+    /// What was taken, written and refused since the start.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            samples: self.queue.samples(),
+            commits: self.queue.commits(),
+            samples_lost: self.queue.lost(),
+            queue_bytes: self.queue.bytes_waiting(),
+            queue_bytes_max: self.queue.bytes_max(),
+            refused: self.refusals.counts(),
+        }
+    }
+}
+
+/// A batch in parts that each fit the log.
+fn parts(batch: Batch, bytes_max: usize) -> Vec<Batch> {
+    if batch.is_empty() {
+        return Vec::new();
+    }
+    if batch.size_bytes() <= bytes_max {
+        return vec![batch];
+    }
+    let mut parts = vec![Batch::default()];
+    let mut bytes = 0;
+    for (tag, ts, value, quality) in batch.iter() {
+        let sample = Sample { tag, ts, value: value.clone(), quality };
+        let row = Batch::from_iter([sample.clone()]).size_bytes();
+        if bytes + row > bytes_max {
+            parts.push(Batch::default());
+            bytes = 0;
+        }
+        bytes += row;
+        if let Some(part) = parts.last_mut() {
+            part.push(sample);
+        }
+    }
+    parts
+}

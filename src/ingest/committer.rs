@@ -1,0 +1,236 @@
+//! The threads behind the queue: one commits what waits, one tends the store.
+//!
+//! Everything that waits becomes one commit, so the cost of a sync is shared by as many senders
+//! as arrived during the one before. Background work has a thread of its own: sealing a head
+//! takes longer than any sender should wait for an acknowledgement.
+//!
+//! *Invariant.* Only the committing thread calls [`Engine::commit`]. After a failed write or sync
+//! of the log, or a panic, it commits nothing more: every waiting and later sender is told so.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tacitus_model::Batch;
+use tacitus_storage::{Engine, Error, ErrorKind, Progress};
+use tokio::sync::watch;
+
+use super::WriteError;
+use super::queue::Queue;
+
+/// About how many bytes of batches become one commit. LIMIT: the last of a group waits for all of
+/// it, and the group must fit a log file.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+
+/// How long the tending thread rests when there was nothing to do, or the store refused.
+const REST: Duration = Duration::from_millis(250);
+
+/// How long a commit waits for a seal before its senders are told that the store is busy.
+const SEAL_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const SEAL_ASKED_EVERY: Duration = Duration::from_millis(5);
+
+/// Why the store takes nothing more until a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub message: String,
+    /// What a person can do.
+    pub hint: &'static str,
+}
+
+/// The owner of the threads.
+#[derive(Debug)]
+pub struct Committer {
+    queue: Arc<Queue>,
+    failed: watch::Receiver<Option<Failure>>,
+    committing: JoinHandle<()>,
+    tending: JoinHandle<()>,
+    /// Dropped to stop tending.
+    tend: mpsc::Sender<()>,
+}
+
+impl Committer {
+    pub(super) fn start(engine: Arc<Engine>, queue: Arc<Queue>) -> std::io::Result<Self> {
+        let (fail, failed) = watch::channel(None);
+        let (tend, stop) = mpsc::channel();
+        let guard = Guard { queue: Arc::clone(&queue), fail };
+        let committing = {
+            let (engine, guard) = (Arc::clone(&engine), guard.clone());
+            std::thread::Builder::new().name("commit".to_owned()).spawn(move || {
+                commit_all(&engine, &guard);
+            })?
+        };
+        let tending = std::thread::Builder::new()
+            .name("tend".to_owned())
+            .spawn(move || tend_until(&engine, &guard, &stop))?;
+        Ok(Self { queue, failed, committing, tending, tend })
+    }
+
+    /// Returns when the store has failed: whoever runs the process should end it with exit code
+    /// 4, so that a restart reads back what was really kept.
+    pub async fn failed(&self) -> Failure {
+        let mut failed = self.failed.clone();
+        match failed.wait_for(Option::is_some).await {
+            Ok(failure) => failure.clone().unwrap_or_else(Failure::panicked),
+            // Both threads have ended without a failure: the server is stopping.
+            Err(_closed) => std::future::pending().await,
+        }
+    }
+
+    /// Takes nothing more, writes what waits, and ends the threads. Blocks until that is done.
+    pub fn stop(self) {
+        self.queue.close(WriteError::Stopped);
+        drop(self.tend);
+        for thread in [self.committing, self.tending] {
+            if thread.join().is_err() {
+                tracing::error!("a storage thread ended in a panic");
+            }
+        }
+    }
+}
+
+impl Failure {
+    fn panicked() -> Self {
+        Self {
+            message: "a storage thread ended in a panic".to_owned(),
+            hint: "restart Tacitus, and report the panic message from the log",
+        }
+    }
+}
+
+/// Makes a failure known: to those who wait, to those who come, to the owner of the process.
+#[derive(Clone)]
+struct Guard {
+    queue: Arc<Queue>,
+    fail: watch::Sender<Option<Failure>>,
+}
+
+impl Guard {
+    fn fail(&self, failure: Failure) {
+        self.queue.abandon(WriteError::Poisoned);
+        self.fail.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                tracing::error!(hint = failure.hint, "{}", failure.message);
+                *known = Some(failure);
+            }
+            first
+        });
+    }
+
+    fn fail_with(&self, error: &Error) {
+        self.fail(Failure { message: error.to_string(), hint: error.hint() });
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fail(Failure::panicked());
+        }
+    }
+}
+
+fn commit_all(engine: &Engine, guard: &Guard) {
+    // Moved in, so that a panic drops it on this thread.
+    let guard = guard.clone();
+    let mut refusing = None;
+    while let Some(mut group) = guard.queue.take(GROUP_BYTES_MAX) {
+        let batches: Vec<Batch> =
+            group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)).collect();
+        match commit(engine, &batches) {
+            // One batch that cannot be kept must not stop those that came with it.
+            Err(error) if error.kind() == ErrorKind::Invalid && batches.len() > 1 => {
+                for (entry, batch) in group.into_iter().zip(batches) {
+                    let result = commit(engine, std::slice::from_ref(&batch));
+                    let outcome = outcome(result, batch.len(), &guard, &mut refusing);
+                    guard.queue.complete(entry, outcome);
+                }
+            }
+            result => {
+                let samples = batches.iter().map(Batch::len).sum();
+                let outcome = outcome(result, samples, &guard, &mut refusing);
+                for entry in group {
+                    guard.queue.complete(entry, outcome);
+                }
+            }
+        }
+    }
+}
+
+/// Commits; waits while samples arrive faster than the tending thread can seal them, so that the
+/// queue fills and slows the senders.
+fn commit(engine: &Engine, batches: &[Batch]) -> Result<u64, Error> {
+    let deadline = Instant::now() + SEAL_WAIT;
+    loop {
+        match engine.commit(batches) {
+            Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
+                std::thread::sleep(SEAL_ASKED_EVERY);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// What senders are told of a commit.
+fn outcome(
+    result: Result<u64, Error>,
+    samples: usize,
+    guard: &Guard,
+    refusing: &mut Option<ErrorKind>,
+) -> Result<u64, WriteError> {
+    let error = match result {
+        Ok(sequence) => {
+            guard.queue.note_commit(samples);
+            if refusing.take().is_some() {
+                tracing::info!("writing again");
+            }
+            return Ok(sequence);
+        }
+        Err(error) => error,
+    };
+    if error.kind() == ErrorKind::Poisoned {
+        guard.fail_with(&error);
+        return Err(WriteError::Poisoned);
+    }
+    // One line for each change of mind, not for each batch.
+    if refusing.replace(error.kind()) != Some(error.kind()) {
+        tracing::warn!(%error, hint = error.hint(), "writing is refused");
+    }
+    Err(match error.kind() {
+        ErrorKind::Full => WriteError::Full,
+        ErrorKind::Invalid => WriteError::Invalid,
+        _ => WriteError::Busy,
+    })
+}
+
+/// Does background work until told to stop; rests while there is none. A full disk is no reason
+/// to stop trying: that is how writing resumes by itself.
+fn tend_until(engine: &Engine, guard: &Guard, stop: &mpsc::Receiver<()>) {
+    let guard = guard.clone();
+    let mut refused = None;
+    loop {
+        match engine.step() {
+            Ok(Progress::Did) => {
+                refused = None;
+                if stop.try_recv() == Err(mpsc::TryRecvError::Disconnected) {
+                    return;
+                }
+                continue;
+            }
+            Ok(Progress::Idle) => refused = None,
+            Err(error) if error.kind() == ErrorKind::Poisoned => return guard.fail_with(&error),
+            Err(error) => {
+                if refused.replace(error.kind()) != Some(error.kind()) {
+                    tracing::warn!(%error, hint = error.hint(), "background work is refused");
+                }
+            }
+        }
+        if stop.recv_timeout(REST) != Err(mpsc::RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}

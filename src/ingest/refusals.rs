@@ -1,0 +1,105 @@
+//! What was refused: counted by reason, the last ones kept for a person to look at.
+//!
+//! *Invariant.* Memory is bounded whatever senders do: reasons come from a closed set, and a
+//! remembered refusal holds the beginnings of its texts only.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tacitus_model::Timestamp;
+
+/// LIMIT: enough to see a pattern; a person reads no more.
+const REFUSALS_KEPT: usize = 100;
+
+/// LIMIT: the first bytes of a payload tell what it is.
+const PAYLOAD_BYTES_KEPT: usize = 64;
+
+/// LIMIT: names and reasons may hold a whole topic; a line of a table does not.
+const TEXT_CHARS_KEPT: usize = 200;
+
+/// A refused point or payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// Who sent it: `mqtt:CLIENT`, `line`, `http`, `opcua:NAME`.
+    pub source: String,
+    /// The topic or path it came under.
+    pub name: String,
+    /// Why it was refused.
+    pub reason: String,
+    /// The first bytes of what came, escaped.
+    pub payload: String,
+}
+
+impl Refusal {
+    /// A refusal that keeps the beginnings of its texts.
+    pub(super) fn new(
+        at: Timestamp,
+        source: &str,
+        name: &str,
+        reason: &str,
+        payload: &[u8],
+    ) -> Self {
+        let start = |text: &str| text.chars().take(TEXT_CHARS_KEPT).collect();
+        let bytes = payload.get(..PAYLOAD_BYTES_KEPT).unwrap_or(payload);
+        Self {
+            at,
+            source: start(source),
+            name: start(name),
+            reason: start(reason),
+            payload: bytes.escape_ascii().to_string(),
+        }
+    }
+}
+
+/// What went through ingestion since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Samples committed.
+    pub samples: u64,
+    /// Commits, each with one sync.
+    pub commits: u64,
+    /// Samples that were accepted without a promise (QoS 0, a sender that hung up) and then could
+    /// not be written.
+    pub samples_lost: u64,
+    /// Bytes of batches that wait or are being committed.
+    pub queue_bytes: usize,
+    /// Their bound.
+    pub queue_bytes_max: usize,
+    /// Refused points and payloads by reason, the reasons from a closed set.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// The memory of refusals.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: BTreeMap<&'static str, u64>,
+    recent: VecDeque<Refusal>,
+}
+
+impl Refusals {
+    pub(super) fn add(&self, code: &'static str, refusal: Refusal) {
+        let mut inner = self.lock();
+        *inner.counts.entry(code).or_default() += 1;
+        if inner.recent.len() == REFUSALS_KEPT {
+            inner.recent.pop_back();
+        }
+        inner.recent.push_front(refusal);
+    }
+
+    pub(super) fn recent(&self) -> Vec<Refusal> {
+        self.lock().recent.iter().cloned().collect()
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().counts.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

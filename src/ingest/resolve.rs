@@ -1,0 +1,234 @@
+//! Names become tags, values become samples of them.
+//!
+//! *Invariant.* A sample leaves here only with a value of its tag's kind. Two points that arrive
+//! for one tag without a time of their own never share one: each is at least a microsecond after
+//! the one before, unless the clock was set back by more than a second.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tacitus_model::{
+    Batch, Kind, KindMismatch, PathError, Quality, Sample, Tag, TagDefinition, TagId, TagPath,
+    Timestamp, Value,
+};
+use tacitus_protocol::Point;
+use tacitus_protocol::topic::Form;
+use tacitus_storage::Engine;
+
+use super::refusals::{Refusal, Refusals};
+
+/// Arrival times are cut to this: a broker's clock says no more about a plant.
+const ARRIVAL_QUANTUM_NS: i64 = 1_000_000;
+
+/// The distance of two samples that arrive for one tag within one quantum.
+const ARRIVAL_STEP_NS: i64 = 1_000;
+
+/// How far the clock may go back before it is believed that it was set.
+const CLOCK_BACK_NS: i64 = 1_000_000_000;
+
+/// LIMIT: a longer list of refused points is read by nobody; the rest is counted.
+const REFUSED_NAMED_MAX: usize = 100;
+
+/// What became of points.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// The samples of the points that fit, in order.
+    pub batch: Batch,
+    /// The first points that did not.
+    pub refused: Vec<Refused>,
+    /// How many did not in all.
+    pub refused_count: usize,
+}
+
+/// A point that became no sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place among the points, from 0.
+    pub index: usize,
+    /// Its path.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why a point became no sample.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("{0}")]
+    Path(PathError),
+    #[error("{0}")]
+    Kind(KindMismatch),
+    #[error("\"{0}\" is none of the tag's states")]
+    State(String),
+    #[error("a first sample without a value does not say what kind of tag it is for")]
+    NullFirst,
+    #[error("the tag is new, and the {0} tags that may be created exist")]
+    TagLimit(usize),
+    #[error("{0}")]
+    Definition(tacitus_storage::Error),
+}
+
+impl Reason {
+    /// A short fixed word for counters.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Path(_) => "path",
+            Self::Kind(_) => "kind",
+            Self::State(_) => "state",
+            Self::NullFirst => "null_first",
+            Self::TagLimit(_) => "tag_limit",
+            Self::Definition(_) => "definition",
+        }
+    }
+}
+
+/// Where points come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin<'o> {
+    /// The source that new tags name.
+    pub(super) source: &'o str,
+    /// What a topic rule fixes for new tags.
+    pub(super) form: Option<&'o Form>,
+    /// When the points arrived.
+    pub(super) now: Timestamp,
+}
+
+/// Turns points into samples.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    engine: Arc<Engine>,
+    tags_max: usize,
+    refusals: Arc<Refusals>,
+    /// The last arrival of each tag in nanoseconds, by id.
+    arrivals: Mutex<Vec<i64>>,
+}
+
+impl Resolver {
+    pub(super) fn new(engine: Arc<Engine>, tags_max: usize, refusals: Arc<Refusals>) -> Self {
+        Self { engine, tags_max, refusals, arrivals: Mutex::default() }
+    }
+
+    pub(super) fn resolve(&self, points: Vec<Point>, source: &str, now: Timestamp) -> Resolved {
+        let origin = Origin { source, form: None, now };
+        let mut resolved =
+            Resolved { batch: Batch::with_capacity(points.len()), ..Resolved::default() };
+        for (index, mut point) in points.into_iter().enumerate() {
+            match self.sample(&mut point, origin) {
+                Ok((_tag, sample)) => resolved.batch.push(sample),
+                Err(reason) => {
+                    let text = reason.to_string();
+                    let payload = shown(&point.value);
+                    let refusal = Refusal::new(now, source, &point.path, &text, payload.as_bytes());
+                    self.refusals.add(reason.code(), refusal);
+                    resolved.refused_count += 1;
+                    if resolved.refused.len() < REFUSED_NAMED_MAX {
+                        let path = point.path;
+                        resolved.refused.push(Refused { index, path, reason: text });
+                    }
+                }
+            }
+        }
+        resolved
+    }
+
+    /// The sample of a point, and its tag. Takes the value out of the point if it fits.
+    pub(super) fn sample(
+        &self,
+        point: &mut Point,
+        origin: Origin<'_>,
+    ) -> Result<(Arc<Tag>, Sample), Reason> {
+        let tag = match self.engine.catalog().find(&point.path) {
+            Some(tag) => tag,
+            None => self.create(point, origin)?,
+        };
+        let value = fit(&mut point.value, &tag.definition)?;
+        let ts = match point.ts {
+            Some(ts) => ts.quantised(tag.definition.quantum_ns),
+            None => self.arrival(tag.id, origin.now),
+        };
+        let sample = Sample { tag: tag.id, ts, value, quality: point.quality };
+        Ok((tag, sample))
+    }
+
+    /// The sample of a value that arrived for a known tag.
+    pub(super) fn arrived(
+        &self,
+        tag: &Tag,
+        mut value: Value,
+        quality: Quality,
+        now: Timestamp,
+    ) -> Result<Sample, Reason> {
+        let value = fit(&mut value, &tag.definition)?;
+        Ok(Sample { tag: tag.id, ts: self.arrival(tag.id, now), value, quality })
+    }
+
+    fn create(&self, point: &Point, origin: Origin<'_>) -> Result<Arc<Tag>, Reason> {
+        let path = TagPath::new(&point.path).map_err(Reason::Path)?;
+        let fixed = origin.form.and_then(|form| form.kind);
+        let kind = fixed.or(point.value.kind()).ok_or(Reason::NullFirst)?;
+        let mut definition = TagDefinition {
+            labels: point.labels.to_vec(),
+            unit: point.unit.clone(),
+            ..TagDefinition::new(path, kind, origin.source)
+        };
+        if let Some(form) = origin.form {
+            definition.states.clone_from(&form.states);
+            definition.step = form.step.unwrap_or(definition.step);
+            if !form.unit.is_empty() {
+                definition.unit.clone_from(&form.unit);
+            }
+        }
+        // A tag is for ever: none is made for a value that does not fit it.
+        fit(&mut point.value.clone(), &definition)?;
+        if self.engine.catalog().len() >= self.tags_max {
+            return Err(Reason::TagLimit(self.tags_max));
+        }
+        self.engine.catalog().define(definition).map_err(Reason::Definition)
+    }
+
+    /// The time of a sample that arrives now for a tag.
+    fn arrival(&self, tag: TagId, now: Timestamp) -> Timestamp {
+        let now = now.quantised(ARRIVAL_QUANTUM_NS).nanos();
+        let index = tag.0 as usize;
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        // LIMIT: as long as the catalog, eight bytes a tag.
+        if arrivals.len() <= index {
+            arrivals.resize(index + 1, i64::MIN);
+        }
+        let Some(last) = arrivals.get_mut(index) else { return Timestamp::from_nanos(now) };
+        let follows = *last >= now && last.saturating_sub(now) < CLOCK_BACK_NS;
+        *last = if follows { last.saturating_add(ARRIVAL_STEP_NS) } else { now };
+        Timestamp::from_nanos(*last)
+    }
+}
+
+/// Takes a value out as one of a tag's kind; leaves it where it does not fit.
+fn fit(value: &mut Value, definition: &TagDefinition) -> Result<Value, Reason> {
+    let kind = value.kind();
+    let taken = if kind.is_none() || kind == Some(definition.kind) {
+        std::mem::replace(value, Value::Null)
+    } else if let (Value::Text(name), Kind::State) = (&*value, definition.kind) {
+        let index = definition.states.iter().position(|state| **state == **name);
+        let index = index.and_then(|index| u32::try_from(index).ok());
+        Value::State(index.ok_or_else(|| Reason::State(name.chars().take(40).collect()))?)
+    } else {
+        value.clone().coerced(definition.kind).map_err(Reason::Kind)?
+    };
+    match taken {
+        Value::State(index) if definition.states.get(index as usize).is_none() => {
+            Err(Reason::State(index.to_string()))
+        }
+        taken => Ok(taken),
+    }
+}
+
+/// A value as a person would write it, for a refusal.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Float(number) => number.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Bool(fact) => fact.to_string(),
+        Value::State(index) => index.to_string(),
+        Value::Text(text) => text.to_string(),
+    }
+}

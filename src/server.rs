@@ -1,0 +1,227 @@
+//! The server: every part opened in order, wired, and closed in reverse.
+//!
+//! ```text
+//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP ▶ ready
+//! stop   broker, collectors, HTTP ▶ ingest (what waits is written) ▶ store
+//! ```
+//!
+//! *Invariant.* [`Server::start`] returns only when every listener accepts connections. After
+//! [`Running::stop`] everything acknowledged is on disk and nothing writes any more.
+//!
+//! *Not here.* Signals, the ready line and exit codes: the command line.
+
+mod collected;
+mod error;
+
+pub use error::StartError;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tacitus_protocol::payload;
+use tacitus_query::Session;
+use tacitus_storage::{Clock, Engine, OsDisk, Parts};
+use tokio::task::JoinHandle;
+
+use crate::broker::Broker;
+use crate::chance::SystemChance;
+use crate::clock::SystemClock;
+use crate::collect::Store;
+use crate::collect::opcua::{self, Collector};
+use crate::config::{Data, Settings};
+use crate::http;
+use crate::ingest::{Committer, Ingest, Mqtt};
+use crate::limits::STOP_MAX;
+use crate::metrics::Metrics;
+use crate::shutdown::{Shutdown, Trigger};
+use collected::Collected;
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Addresses,
+    engine: Arc<Engine>,
+    committer: Committer,
+    trigger: Trigger,
+    senders: Senders,
+}
+
+/// The parts through which samples come in.
+#[derive(Debug)]
+struct Senders {
+    http: JoinHandle<()>,
+    broker: Broker,
+    collectors: Vec<Collector>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// HTTP.
+    pub http: SocketAddr,
+    /// The MQTT broker.
+    pub mqtt: SocketAddr,
+}
+
+impl Server {
+    /// Opens the store and the listeners.
+    ///
+    /// # Errors
+    /// What keeps the server from running.
+    pub async fn start(settings: Settings) -> Result<Running, StartError> {
+        let started = Instant::now();
+        let metrics = Arc::new(Metrics::default());
+        // The listener is bound before the store is opened: a wrong address is told at once and
+        // not after a recovery. Connections wait in the backlog until the store is there.
+        let listener = http::Listener::bind(&settings.http, Arc::clone(&metrics))
+            .await
+            .map_err(|error| StartError::listen("http.addr", settings.http.addr, &error))?;
+        let http = listener
+            .local_addr()
+            .map_err(|error| StartError::listen("http.addr", settings.http.addr, &error))?;
+
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let engine = open(&settings.data, Arc::clone(&clock)).await?;
+        let session = Session::new(Arc::clone(&engine), settings.query.clone())
+            .map_err(|error| StartError::threads(&error))?;
+        let (ingest, committer) =
+            Ingest::start(Arc::clone(&engine), Arc::clone(&clock), &settings.ingest)
+                .map_err(|error| StartError::threads(&error))?;
+
+        let (trigger, shutdown) = Trigger::new();
+        let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
+        let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
+        let addresses = Addresses { http, mqtt: broker.local_addr() };
+        let facts = Arc::new(http::Facts {
+            engine: Arc::clone(&engine),
+            ingest,
+            session: Arc::new(session),
+            broker: broker.counters(),
+            collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
+            metrics,
+            addresses,
+            started,
+            body_bytes_max: usize::try_from(settings.http.body_bytes_max).unwrap_or(usize::MAX),
+        });
+        let router = http::router(facts, settings.http.body_timeout);
+        let http = tokio::spawn(listener.serve(router, shutdown));
+        tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
+        let senders = Senders { http, broker, collectors };
+        Ok(Running { addresses, engine, committer, trigger, senders })
+    }
+}
+
+/// Opens the store on a thread where waiting for the disk blocks nobody.
+async fn open(data: &Data, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, StartError> {
+    let data = data.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let disk = Arc::new(OsDisk::open(&data.dir)?);
+        let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
+        let settings = tacitus_storage::Settings {
+            log_file_bytes: data.log_file_bytes,
+            log_bytes_max: data.log_bytes_max,
+            head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
+            seal_after_s: data.seal_after.as_secs(),
+            reserve_bytes: data.reserve_bytes,
+        };
+        Engine::open(parts, settings).map(Arc::new)
+    })
+    .await;
+    match opened {
+        Ok(engine) => engine.map_err(|error| StartError::store(&error)),
+        Err(panic) => Err(StartError::panicked(&panic)),
+    }
+}
+
+async fn start_broker(
+    settings: &Settings,
+    ingest: &Ingest,
+    clock: &Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Result<Broker, StartError> {
+    let intake = Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
+    Broker::start(settings.mqtt.clone(), Arc::new(intake), Arc::clone(clock), shutdown.receiver())
+        .await
+        .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
+}
+
+fn start_collectors(
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    ingest: &Ingest,
+    clock: &Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Vec<Collector> {
+    let pki_dir = settings.data.dir.join("pki");
+    let store = Arc::new(Collected { engine: Arc::clone(engine), ingest: ingest.clone() });
+    let start = |settings: &opcua::Settings| {
+        let parts = opcua::Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            clock: Arc::clone(clock),
+            pki_dir: pki_dir.clone(),
+        };
+        Collector::start(settings.clone(), parts, shutdown.clone())
+    };
+    settings.opcua.iter().map(start).collect()
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Returns when the store has failed and nothing more can be kept.
+    pub async fn failed(&self) -> StartError {
+        StartError::failed(&self.committer.failed().await)
+    }
+
+    /// Stops: no new connections, open requests answered, what waits written, the store closed.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.trigger.stop();
+        let Senders { http, broker, collectors } = self.senders;
+        let (committer, engine) = (self.committer, self.engine);
+        let stopped = async {
+            let collectors =
+                futures::future::join_all(collectors.into_iter().map(Collector::stopped));
+            let (ended, (), _) = tokio::join!(http, broker.stopped(), collectors);
+            if let Err(error) = ended {
+                tracing::error!(%error, "the HTTP listener ended badly");
+            }
+            let closed = tokio::task::spawn_blocking(move || {
+                committer.stop();
+                engine.close();
+            });
+            if let Err(error) = closed.await {
+                tracing::error!(%error, "the store ended badly");
+            }
+        };
+        if tokio::time::timeout(STOP_MAX, stopped).await.is_ok() {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!("the stop took too long and was cut off");
+        }
+    }
+}
+
+impl Addresses {
+    /// For the status.
+    pub(crate) fn json(&self) -> Value {
+        json!({"http": self.http.to_string(), "mqtt": self.mqtt.to_string()})
+    }
+}
+
+impl fmt::Display for Addresses {
+    /// As in the ready line.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "http={} mqtt={}", self.http, self.mqtt)
+    }
+}

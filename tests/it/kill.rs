@@ -1,0 +1,86 @@
+//! SIGKILL at any instant, also during the start: promise P1.
+//!
+//! Each cycle starts the server, checks the ledger, lets all writers write and kills the server
+//! while they do; one cycle in ten kills it before it is ready. `TACITUS_KILL_CYCLES` sets how
+//! many cycles there are, `TACITUS_KILL_SEED` replays the choices of a run (not the schedule of
+//! the machine).
+
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tacitus_storage::{Chance as _, SeededChance};
+
+use crate::ledger::{Addresses, Ledger};
+use crate::server::Server;
+
+/// How many samples a writer sends in one cycle at most: bounds the scan, not the pressure.
+const QUOTA: u64 = 4000;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// Small files and an early seal, so that every cycle rolls the log and seals segments.
+const SMALL: [(&str, &str); 2] =
+    [("TACITUS_DATA_LOG_FILE", "1 MiB"), ("TACITUS_DATA_SEAL_AFTER", "1 s")];
+
+#[test]
+fn every_acknowledged_sample_survives_sigkill_and_nothing_is_invented() {
+    let cycles = number("TACITUS_KILL_CYCLES").unwrap_or(40);
+    let seed = number("TACITUS_KILL_SEED").unwrap_or_else(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        u64::from(since.subsec_nanos())
+    });
+    println!("TACITUS_KILL_SEED={seed} TACITUS_KILL_CYCLES={cycles}");
+    let chance = SeededChance::new(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new();
+    let started = Instant::now();
+    let mut early = 0;
+    for cycle in 0..cycles {
+        if chance.next_u64() % 10 == 0 {
+            let server = Server::spawn(dir.path(), &SMALL);
+            pause(Duration::from_micros(chance.next_u64() % 150_000));
+            server.kill();
+            early += 1;
+        }
+        let server = Server::start_with(dir.path(), &SMALL);
+        let found = ledger.check(&server);
+        assert!(found.samples >= found.acked, "cycle {cycle}");
+        let life = Duration::from_micros(20_000 + chance.next_u64() % 600_000);
+        write_and_kill(&ledger, server, life);
+    }
+    let server = Server::start(dir.path());
+    let found = ledger.check(&server);
+    println!(
+        "{cycles} kills while writing, {early} while starting, in {:.1} s: {} samples \
+         acknowledged, {} found, 0 lost, 0 doubled, 0 invented",
+        started.elapsed().as_secs_f64(),
+        found.acked,
+        found.samples
+    );
+    assert!(found.acked > cycles * 10, "the writers were hardly heard");
+}
+
+/// Lets all writers write and kills the server under them.
+fn write_and_kill(ledger: &Ledger, server: Server, life: Duration) {
+    let (addresses, stop) = (Addresses::of(&server), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for writer in &ledger.writers {
+            let (addresses, stop) = (&addresses, &stop);
+            // The connection breaks when the server is killed: that is the test, not a failure.
+            scope.spawn(move || drop(writer.run(addresses, QUOTA, stop)));
+        }
+        pause(life);
+        server.kill();
+    });
+}
+
+/// Lets time pass: the instant of the kill is what the test varies, not what it waits for.
+fn pause(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(rest) = end.checked_duration_since(Instant::now()) {
+        thread::park_timeout(rest);
+    }
+}

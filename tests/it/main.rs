@@ -1,0 +1,24 @@
+//! The real binary, over real sockets: what a user, a supervisor and a power cut see.
+//!
+//! *Invariant.* Nothing here reaches into the server: a process is started, talked to and stopped
+//! or killed. Every server listens on ports of its own and keeps its data in a directory of its
+//! own, so that tests run beside each other.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::panic, reason = "a test that cannot go on may panic")]
+
+// What is typed, and the exact texts and exit codes that come back.
+mod cli;
+// A disk without room: refused, readable, and alive again when there is room.
+mod full;
+// What HTTP answers to what is wrong.
+mod http;
+// Samples that are a pure function of their number, and what must be found of them.
+mod ledger;
+// SIGKILL at any instant: nothing acknowledged is lost, nothing is invented.
+mod kill;
+// A minimal MQTT client that knows which message was acknowledged.
+mod mqtt;
+// A server as a child process.
+mod server;
+// SIGTERM: a polite stop.
+mod stop;
