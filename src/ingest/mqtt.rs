@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use tacitus_model::{Batch, PATH_BYTES_MAX, Tag};
+use tacitus_model::{Batch, PATH_BYTES_MAX, Sample, Tag};
 use tacitus_protocol::payload;
 use tacitus_protocol::topic::{Form, Rules, Verdict};
 use tacitus_protocol::{Point, payload::Refusal as Undecoded};
@@ -50,6 +50,12 @@ enum Topic {
     },
 }
 
+/// Why a value is not kept.
+enum Unkept {
+    Undecoded(Undecoded),
+    Unfit(Reason),
+}
+
 impl Mqtt {
     /// Listens by these rules.
     pub fn new(ingest: Ingest, rules: Rules, settings: payload::Settings) -> Self {
@@ -64,27 +70,41 @@ impl Mqtt {
         }
         let topic = self.topic(&message.topic);
         let Topic::Take { path, form, tag } = &*topic else { return };
-        let resolver = &self.ingest.resolver;
         let origin = Origin { source: SOURCE, form: form.as_ref(), now: message.received };
-        match payload::decode_bare(&message.payload, &self.settings) {
-            Ok(Some((value, quality))) => {
-                let sample = if let Some(tag) = tag.get() {
-                    resolver.arrived(tag, value, quality, message.received)
-                } else {
-                    let mut point = Point::new(path.as_str(), value).with_quality(quality);
-                    resolver.sample(&mut point, origin).map(|(known, sample)| {
-                        tag.get_or_init(|| known);
-                        sample
-                    })
-                };
-                match sample {
-                    Ok(sample) => batch.push(sample),
-                    Err(reason) => self.unfit(message, path, &reason),
-                }
-            }
+        match payload::bare_text(&message.payload, &self.settings) {
+            Ok(Some(text)) => match self.bare(text, path, tag, origin) {
+                Ok(sample) => batch.push(sample),
+                Err(Unkept::Undecoded(error)) => self.undecoded(message, &error),
+                Err(Unkept::Unfit(reason)) => self.unfit(message, path, &reason),
+            },
             Ok(None) => self.take_json(message, path, origin, batch),
             Err(error) => self.undecoded(message, &error),
         }
+    }
+
+    /// The sample of a payload that is one value.
+    fn bare(
+        &self,
+        text: &str,
+        path: &str,
+        tag: &OnceLock<Arc<Tag>>,
+        origin: Origin<'_>,
+    ) -> Result<Sample, Unkept> {
+        let resolver = &self.ingest.resolver;
+        let known = match tag.get() {
+            Some(known) => Some(known),
+            None => resolver.find(path).map(|found| tag.get_or_init(|| found)),
+        };
+        let fixed = origin.form.and_then(|form| form.kind);
+        let kind = known.map(|tag| tag.definition.kind).or(fixed);
+        let (value, quality) = payload::bare_value(text, kind).map_err(Unkept::Undecoded)?;
+        let sample = if let Some(known) = known {
+            resolver.arrived(known, value, quality, origin.now)
+        } else {
+            let mut point = Point::new(path, value).with_quality(quality);
+            resolver.sample(&mut point, origin)
+        };
+        sample.map_err(Unkept::Unfit)
     }
 
     fn take_json(&self, message: &Incoming, path: &str, origin: Origin<'_>, batch: &mut Batch) {
@@ -94,7 +114,7 @@ impl Mqtt {
         };
         for mut point in points {
             match self.ingest.resolver.sample(&mut point, origin) {
-                Ok((_tag, sample)) => batch.push(sample),
+                Ok(sample) => batch.push(sample),
                 Err(reason) => self.unfit(message, &point.path, &reason),
             }
         }

@@ -428,6 +428,23 @@ async fn a_topic_rule_names_the_tag_and_fixes_its_form() {
 }
 
 #[tokio::test]
+async fn a_text_tag_keeps_texts_that_look_like_numbers() {
+    let plant = plant(&small());
+    let rule = RuleSpec {
+        topic: Some("+/serial".into()),
+        kind: Some("text".into()),
+        ..RuleSpec::default()
+    };
+    let rules = Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap();
+    let group = [message("press/serial", "0012"), message("press/serial", "1e3")];
+    plant.mqtt(rules).store(&group).await.unwrap();
+    // As after a restart: the tag is known to the catalog only.
+    plant.mqtt(Rules::default()).store(&[message("press/serial", "007")]).await.unwrap();
+    let serials: Vec<_> = plant.rows("press/serial").into_iter().map(|row| row.1).collect();
+    assert_eq!(serials, [text("0012"), text("1e3"), text("007")]);
+}
+
+#[tokio::test]
 async fn a_store_that_failed_fails_the_broker() {
     let plant = plant(&small());
     let mqtt = plant.mqtt(Rules::default());
