@@ -227,7 +227,9 @@ fn messages(
             Way::Json => {
                 let member = member(signal, &report.value).into_json();
                 match objects.iter_mut().find(|(device, _)| *device == signal.device) {
-                    Some((_, object)) => drop(object.insert(signal.name.to_owned(), member)),
+                    Some((_, object)) => {
+                        object.insert(signal.name.to_owned(), member);
+                    }
                     None => {
                         let stamp = json!(now.nanos() / 1_000_000);
                         let first = [("ts".to_owned(), stamp), (signal.name.to_owned(), member)];
@@ -240,22 +242,16 @@ fn messages(
     for (device, object) in objects {
         let payload = serde_json::Value::Object(object).to_string().into_bytes();
         let message = Message { topic: device.to_owned(), payload };
-        if is_cut_off(device, now) {
-            if kept.len() < KEPT_MAX {
-                kept.push(message);
-            }
-        } else if is_cut_off(device, earlier(now)) {
-            messages.append(kept);
+        if !is_cut_off(device, now) {
             messages.push(message);
-        } else {
-            messages.push(message);
+        } else if kept.len() < KEPT_MAX {
+            kept.push(message);
         }
     }
+    if !kept.iter().any(|message| is_cut_off(&message.topic, now)) {
+        messages.append(kept);
+    }
     messages
-}
-
-fn earlier(now: Timestamp) -> Timestamp {
-    Timestamp::from_nanos(now.nanos().saturating_sub(1_000_000_000))
 }
 
 /// A value as devices write it.

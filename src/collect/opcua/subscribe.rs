@@ -87,6 +87,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Subscriptions {
+    /// When one of them was last heard.
+    pub(super) fn heard_at(&self) -> Option<Timestamp> {
+        self.live.iter().map(|one| one.heard.at()).max()
+    }
+
     /// Forgets all: their session is gone.
     pub(super) fn forget(&mut self) {
         self.live.clear();
