@@ -86,11 +86,11 @@ impl Committer {
     /// Takes nothing more, writes what waits, and ends the threads. Blocks until that is done.
     pub fn stop(self) {
         self.queue.close(WriteError::Stopped);
+        // The last commits may have to wait for a seal, so tending ends after them.
+        let committed = self.committing.join();
         drop(self.tend);
-        for thread in [self.committing, self.tending] {
-            if thread.join().is_err() {
-                tracing::error!("a storage thread ended in a panic");
-            }
+        if committed.and(self.tending.join()).is_err() {
+            tracing::error!("a storage thread ended in a panic");
         }
     }
 }
