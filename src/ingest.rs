@@ -138,24 +138,36 @@ impl Ingest {
     ///
     /// # Errors
     /// Why not all of the batch is known to be on disk. Of a large batch, which is written in
-    /// parts, the first may have been kept.
+    /// parts, some may have been kept.
     pub async fn write(&self, batch: Batch) -> Result<u64, WriteError> {
+        self.write_all(vec![batch]).await
+    }
+
+    /// The same for several batches of one sender, which wait for the same syncs.
+    ///
+    /// # Errors
+    /// Why not all of the batches are known to be on disk; some may have been kept.
+    pub async fn write_all(&self, batches: Vec<Batch>) -> Result<u64, WriteError> {
+        let mut waiting = Vec::with_capacity(batches.len());
+        for part in batches.into_iter().flat_map(|batch| parts(batch, self.batch_bytes_max)) {
+            waiting.push(self.queue.push(part, self.room_wait).await?);
+        }
         let mut sequence = 0;
-        for part in parts(batch, self.batch_bytes_max) {
-            let done = self.queue.push(part, self.room_wait).await?;
+        for done in waiting {
             // The sender is dropped unsent only if the committer thread is gone.
             sequence = done.await.unwrap_or(Err(WriteError::Poisoned))?;
         }
         Ok(sequence)
     }
 
-    /// Waits for room only: the samples are accepted, and on disk a little later.
+    /// Waits for room only: the samples are accepted, and on disk a little later. While the disk is
+    /// full they wait in the queue, until it is full too.
     ///
     /// # Errors
     /// Why not all of the batch was accepted.
     pub async fn enqueue(&self, batch: Batch) -> Result<(), WriteError> {
         for part in parts(batch, self.batch_bytes_max) {
-            drop(self.queue.push(part, self.room_wait).await?);
+            self.queue.accept(part, self.room_wait).await?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX, Timestamp, Value};
 
@@ -150,28 +151,48 @@ pub struct Parsed {
     pub refused_count: usize,
 }
 
-/// Reads a body of lines.
-#[must_use]
-pub fn parse(text: &[u8], precision: Precision) -> Parsed {
-    let mut parsed = Parsed::default();
-    let mut scan = Scan::new(text);
-    while scan.next_line() {
-        let line = scan.line();
-        let before = parsed.points.len();
-        match points(&mut scan, precision, &mut parsed.points) {
-            Ok(()) => parsed.lines.resize(parsed.points.len(), line),
-            Err(reason) => {
-                parsed.points.truncate(before);
-                parsed.refused_count += 1;
-                // LIMIT: a body of broken lines would be answered with a body of errors.
-                if parsed.refused.len() < LINES_NAMED_MAX {
-                    parsed.refused.push(LineError { line, reason });
+/// A body of lines that is read in pieces, so that its points need not be in memory at once.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    scan: Scan<'a>,
+    precision: Precision,
+}
+
+impl<'a> Lines<'a> {
+    /// Stands before the first line.
+    #[must_use]
+    pub fn new(text: &'a [u8], precision: Precision) -> Self {
+        Self { scan: Scan::new(text), precision }
+    }
+
+    /// Reads on until there are at least `points_max` points, or the body ends: `None` when
+    /// nothing is left.
+    pub fn read(&mut self, points_max: usize) -> Option<Parsed> {
+        let mut parsed = Parsed::default();
+        while parsed.points.len() < points_max && self.scan.next_line() {
+            let line = self.scan.line();
+            let before = parsed.points.len();
+            match points(&mut self.scan, self.precision, &mut parsed.points) {
+                Ok(()) => parsed.lines.resize(parsed.points.len(), line),
+                Err(reason) => {
+                    parsed.points.truncate(before);
+                    parsed.refused_count += 1;
+                    // LIMIT: a body of broken lines would be answered with a body of errors.
+                    if parsed.refused.len() < LINES_NAMED_MAX {
+                        parsed.refused.push(LineError { line, reason });
+                    }
+                    self.scan.skip_line();
                 }
-                scan.skip_line();
             }
         }
+        (parsed.refused_count > 0 || !parsed.points.is_empty()).then_some(parsed)
     }
-    parsed
+}
+
+/// Reads a whole body of lines.
+#[must_use]
+pub fn parse(text: &[u8], precision: Precision) -> Parsed {
+    Lines::new(text, precision).read(usize::MAX).unwrap_or_default()
 }
 
 /// Reads one line and adds a point for each of its fields.
@@ -185,8 +206,7 @@ fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Re
         path.push_str(&series.path);
         path.push('/');
         escape(&name, &mut path)?;
-        let labels = series.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        out.push(Point { labels, ..Point::new(path, value) });
+        out.push(Point { labels: Arc::clone(&series.labels), ..Point::new(path, value) });
         if !scan.take(b',') {
             break;
         }
@@ -202,12 +222,12 @@ fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Re
 }
 
 /// What all fields of a line share.
-struct Series<'a> {
+struct Series {
     path: String,
-    labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    labels: Arc<[(String, String)]>,
 }
 
-fn series<'a>(scan: &mut Scan<'a>) -> Result<Series<'a>, Fault> {
+fn series(scan: &mut Scan<'_>) -> Result<Series, Fault> {
     let measurement = scan.measurement()?;
     let mut labels = Vec::new();
     while scan.take(b',') {
@@ -228,13 +248,14 @@ fn series<'a>(scan: &mut Scan<'a>) -> Result<Series<'a>, Fault> {
         path.push('=');
         escape(value, &mut path)?;
     }
-    Ok(Series { path, labels })
+    let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
+    Ok(Series { path, labels: labels.into_iter().map(owned).collect() })
 }
 
 /// Adds a part to a path so that it ends where it ends.
 fn escape(part: &str, path: &mut String) -> Result<(), Fault> {
     let plain = |c: char| !matches!(c, '%' | '/' | '=') && !c.is_control();
-    if part.chars().all(plain) {
+    if part.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'%' | b'/' | b'=')) {
         path.push_str(part);
     } else {
         for c in part.chars() {

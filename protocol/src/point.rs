@@ -5,6 +5,8 @@
 //!
 //! *Not here.* Which tag the name means, and whether the value fits it: ingestion decides.
 
+use std::sync::Arc;
+
 use tacitus_model::{Quality, Timestamp, Value};
 
 /// One observation under the name its source gave it.
@@ -18,8 +20,8 @@ pub struct Point {
     pub value: Value,
     /// How far it can be trusted.
     pub quality: Quality,
-    /// Attributes for the tag, if this point is the first of it.
-    pub labels: Vec<(String, String)>,
+    /// Attributes for the tag, if this point is the first of it; shared by the points of a line.
+    pub labels: Arc<[(String, String)]>,
     /// The engineering unit for the tag, if this point is the first of it; empty where unknown.
     pub unit: String,
 }
@@ -33,7 +35,7 @@ impl Point {
             ts: None,
             value,
             quality: Quality::GOOD,
-            labels: Vec::new(),
+            labels: Arc::default(),
             unit: String::new(),
         }
     }

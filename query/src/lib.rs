@@ -23,6 +23,7 @@ mod relation;
 mod scan;
 mod session;
 mod statement;
+mod yielding;
 
 pub use answer::Answer;
 pub use error::{QueryError, SqlState};

@@ -5,9 +5,18 @@
 
 use std::time::Duration;
 
-/// The longest statement, in bytes. LIMIT: a list of 20,000 tag names fits; parsing and planning
-/// stay within a fraction of a second.
+/// The longest statement, in bytes. LIMIT: a list of 20,000 tag names fits.
 pub const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most names, keywords and operators of a statement; literals, commas and brackets do not
+/// count. LIMIT: a chain of operators is a tree as deep as it is long, and planning takes time by
+/// the square of that: seconds at this length, minutes at three times of it.
+pub(crate) const STATEMENT_WORDS_MAX: usize = 2000;
+
+/// The stack of a thread that executes statements, in bytes. LIMIT: the deepest tree that
+/// [`STATEMENT_WORDS_MAX`] allows is walked and freed within it. Only pages that are used become
+/// memory.
+pub(crate) const THREAD_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// The most parameters of one statement. LIMIT: what the PostgreSQL protocol can count.
 pub(crate) const PARAMETERS_MAX: usize = 65_535;
@@ -22,6 +31,10 @@ pub(crate) const BATCH_ROWS_MAX: usize = 8192;
 /// The text one record batch of samples may gather before it is handed on, in bytes. LIMIT: a
 /// text may have 64 KiB, and 8192 of those would be half a gigabyte.
 pub(crate) const BATCH_TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How many samples a tag is taken to have when a plan is chosen. LIMIT: none; it only says that
+/// `samples` is larger than `tags` and `latest`, so that joins hold the small side in memory.
+pub(crate) const SAMPLES_OF_TAG_GUESS: usize = 100_000;
 
 /// How many blocks and tags a scan looks at before it lets other work run. LIMIT: at most a few
 /// milliseconds pass before a cancelled statement notices.

@@ -18,6 +18,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -29,6 +31,7 @@ use datafusion::physical_expr::{
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
@@ -37,6 +40,7 @@ use tacitus_storage::Snapshot;
 
 use crate::filter::QualityTest;
 use crate::format::rfc3339;
+use crate::limits::SAMPLES_OF_TAG_GUESS;
 use crate::relation::{SAMPLES, SampleColumn};
 use stream::SampleStream;
 
@@ -186,6 +190,17 @@ impl ExecutionPlan for SamplesExec {
             properties: Arc::clone(&self.properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }))
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let rows = self.scan.tags.len().saturating_mul(SAMPLES_OF_TAG_GUESS);
+        let rows = self.fetch.map_or(rows, |fetch| rows.min(fetch));
+        let unknown = Statistics::new_unknown(&self.schema());
+        Ok(Arc::new(unknown.with_num_rows(Precision::Inexact(rows))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -1,8 +1,8 @@
 //! The one handle through which every wire asks.
 //!
 //! ```text
-//! caller's threads: text ─ parse ─┐                      ┌─ Answer::next ─ time limit
-//! own threads:                    └─ plan ─ run ─ batches ┘
+//! caller's threads: text ─┐                              ┌─ Answer::next ─ time limit
+//! own threads:            └─ parse ─ plan ─ run ─ batches ┘
 //! ```
 //!
 //! *Invariant.* A statement reads one snapshot, runs on this session's threads only (a runaway
@@ -25,7 +25,6 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
-use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use tacitus_storage::Engine;
 use tokio::runtime::{Builder, Runtime};
@@ -35,9 +34,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::answer::{Answer, Work};
 use crate::error::{QueryError, SqlState};
 use crate::function;
-use crate::limits::{ANSWER_BATCHES_MAX, BATCH_ROWS_MAX, Limits};
+use crate::limits::{ANSWER_BATCHES_MAX, BATCH_ROWS_MAX, Limits, THREAD_STACK_BYTES};
 use crate::relation::{CATALOG, Relations, SCHEMA};
 use crate::statement::{self, Parameter};
+use crate::yielding::YieldAboveJoins;
 
 /// Answers statements over a store.
 #[derive(Debug)]
@@ -65,6 +65,7 @@ impl Session {
         let threads = Builder::new_multi_thread()
             .worker_threads(limits.threads.max(1))
             .thread_name("query")
+            .thread_stack_size(THREAD_STACK_BYTES)
             .enable_time()
             .build()
             .map_err(|error| {
@@ -89,7 +90,6 @@ impl Session {
     /// # Errors
     /// What is wrong with the statement, or which limit it met. Nothing was written.
     pub async fn sql(&self, text: &str, parameters: &[Parameter]) -> Result<Answer, QueryError> {
-        let statement = statement::parse(text)?;
         let place = Arc::clone(&self.running).try_acquire_owned().map_err(|_full| {
             QueryError::new(
                 SqlState::TOO_MANY_STATEMENTS,
@@ -110,7 +110,7 @@ impl Session {
             rows_max: self.limits.rows_max,
             _place: place,
         };
-        let task = threads.spawn(run.work(statement, relations, schema_sender, sender));
+        let task = threads.spawn(run.work(relations, schema_sender, sender));
         let mut work = Work::new(task, self.limits.statement_time_max);
         match work.within(schema).await? {
             Ok(schema) => Ok(Answer::new(schema?, batches, work)),
@@ -150,12 +150,11 @@ impl Run {
     /// ends the work.
     async fn work(
         self,
-        statement: Statement,
         relations: Relations,
         schema: oneshot::Sender<Result<SchemaRef, QueryError>>,
         batches: Sender<Result<RecordBatch, QueryError>>,
     ) {
-        let stream = match self.plan(statement, relations).await {
+        let stream = match self.plan(relations).await {
             Ok(stream) => stream,
             Err(error) => {
                 drop(schema.send(Err(error)));
@@ -167,11 +166,8 @@ impl Run {
         }
     }
 
-    async fn plan(
-        &self,
-        statement: Statement,
-        relations: Relations,
-    ) -> Result<SendableRecordBatchStream, QueryError> {
+    async fn plan(&self, relations: Relations) -> Result<SendableRecordBatchStream, QueryError> {
+        let statement = statement::parse(&self.text)?;
         let classify = |error| QueryError::classify(&error, &self.text);
         let mut state = self.planner.state.clone();
         state.register_catalog_list(Arc::new(relations));
@@ -224,6 +220,9 @@ fn state(limits: &Limits) -> EngineResult<SessionState> {
     options.sql_parser.dialect = Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some("UTC".to_owned());
+    // A scan is divided by tags; dealing out the batches of one tag costs more than it brings,
+    // and takes them out of order.
+    options.optimizer.enable_round_robin_repartition = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::new(runtime(limits)?))
@@ -233,6 +232,7 @@ fn state(limits: &Limits) -> EngineResult<SessionState> {
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
+        .with_physical_optimizer_rule(Arc::new(YieldAboveJoins))
         .build();
     function::register(&mut state)?;
     Ok(state)

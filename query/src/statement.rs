@@ -5,14 +5,17 @@
 //! After planning the plan is checked once more, sub-queries included.
 
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{QueryError, SqlState};
-use crate::limits::{NESTING_MAX, PARAMETERS_MAX, STATEMENT_BYTES_MAX};
+use crate::limits::{NESTING_MAX, PARAMETERS_MAX, STATEMENT_BYTES_MAX, STATEMENT_WORDS_MAX};
 
 /// A value for `$1`, `$2`, …
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +53,23 @@ pub(crate) fn parse(text: &str) -> Result<Statement, QueryError> {
         )
         .with_hint("select tags by a pattern (tag LIKE 'site/line1/%') instead of a list"));
     }
-    let statements = DFParserBuilder::new(text)
+    let classify = |error: DataFusionError| QueryError::classify(&error, text);
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| classify(ParserError::from(error).into()))?;
+    if tokens.iter().filter(|token| is_word(&token.token)).count() > STATEMENT_WORDS_MAX {
+        return Err(QueryError::new(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            format!("the statement has more than {STATEMENT_WORDS_MAX} names and operators"),
+        )
+        .with_hint("write x IN ('a', 'b') instead of x = 'a' OR x = 'b'"));
+    }
+    let statements = DFParserBuilder::new(tokens)
         .with_dialect(&PostgreSqlDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()
         .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| QueryError::classify(&error, text))?;
+        .map_err(classify)?;
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
         (None, _) => Err(QueryError::new(SqlState::SYNTAX_ERROR, "the statement is empty")),
@@ -65,6 +79,28 @@ pub(crate) fn parse(text: &str) -> Result<Statement, QueryError> {
         }
         (Some(statement), None) => check_reads(&statement).map(|()| statement),
     }
+}
+
+/// Whether a token is a name, a keyword or an operator: what makes a statement complex.
+fn is_word(token: &Token) -> bool {
+    let literal = matches!(
+        token,
+        Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::DollarQuotedString(_)
+            | Token::Placeholder(_)
+    );
+    let mark = matches!(
+        token,
+        Token::Whitespace(_)
+            | Token::Comma
+            | Token::LParen
+            | Token::RParen
+            | Token::SemiColon
+            | Token::EOF
+    );
+    !literal && !mark
 }
 
 /// Refuses a number of parameters that does not fit the statement.

@@ -105,7 +105,7 @@ impl Client {
             end: None,
         };
         // What came together with the CONNECT.
-        self.take_frames(&mut traffic);
+        self.take_frames(&mut traffic).await;
         let mut tick = tokio::time::interval(self.tick_every());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
@@ -119,6 +119,7 @@ impl Client {
             }
             let may_read = traffic.groups.len() < GROUPS_MAX
                 && traffic.groups_bytes < GROUPS_BYTES_MAX
+                && (traffic.groups.is_empty() || !self.room.is_crowded())
                 && self.connection.output.len() < OUTPUT_BYTES_MAX;
             let must_write = !self.connection.output.is_empty();
             if may_read {
@@ -139,7 +140,7 @@ impl Client {
                 read = self.reader.read_buf(self.frames.buffer()), if may_read => {
                     match read {
                         Ok(0) | Err(_) => traffic.end = Some(End::Lost),
-                        Ok(count) => self.heard(&mut traffic, count),
+                        Ok(count) => self.heard(&mut traffic, count).await,
                     }
                 }
                 // Also while nothing can be delivered: the mailbox may be full.
@@ -176,20 +177,15 @@ impl Client {
     /// Gives the client what waits for it, as far as it takes it.
     fn deliver(&mut self) {
         let now_ms = self.room.now_ms();
-        let before = self.connection.output.len();
-        self.connection.resend(now_ms);
-        let mut count = 0;
+        let mut written = self.connection.resend(now_ms);
         while self.connection.has_room() {
             let Some(delivery) = self.seat.mailbox.pop() else { break };
-            self.connection.deliver(delivery, now_ms);
-            count += 1;
+            written += usize::from(self.connection.deliver(delivery, now_ms));
         }
-        if self.connection.output.len() > before {
-            many(&self.room.counters.messages_out, count);
-        }
+        many(&self.room.counters.messages_out, written);
     }
 
-    fn heard(&mut self, traffic: &mut Traffic, count: usize) {
+    async fn heard(&mut self, traffic: &mut Traffic, count: usize) {
         many(&self.room.counters.bytes_in, count);
         traffic.heard = Instant::now();
         if count >= traffic.read_bytes {
@@ -197,11 +193,11 @@ impl Client {
         } else if count < traffic.read_bytes / 4 {
             traffic.read_bytes = (traffic.read_bytes / 2).max(READ_BYTES_MIN);
         }
-        self.take_frames(traffic);
+        self.take_frames(traffic).await;
     }
 
     /// Takes every whole packet that was read; their PUBLISHes become one group.
-    fn take_frames(&mut self, traffic: &mut Traffic) {
+    async fn take_frames(&mut self, traffic: &mut Traffic) {
         let now_ms = self.room.now_ms();
         let mut group = Group::default();
         while traffic.end.is_none() {
@@ -211,7 +207,7 @@ impl Client {
                 Err(refusal) => Err(refusal),
             };
             match taken {
-                Ok(action) => self.act(action, &mut group, traffic),
+                Ok(action) => self.act(action, &mut group, traffic).await,
                 Err(refusal) => traffic.end = Some(End::Cut(refusal)),
             }
         }
@@ -220,7 +216,7 @@ impl Client {
         }
     }
 
-    fn act(&mut self, action: Action, group: &mut Group, traffic: &mut Traffic) {
+    async fn act(&mut self, action: Action, group: &mut Group, traffic: &mut Traffic) {
         match action {
             Action::None => {}
             Action::Publish(message, awaited) => {
@@ -230,7 +226,7 @@ impl Client {
             }
             Action::Subscribe { packet_id, subscription_id, requests } => {
                 let room = Arc::clone(&self.room);
-                room.subscribe(&mut self.connection, packet_id, subscription_id, &requests);
+                room.subscribe(&mut self.connection, packet_id, subscription_id, &requests).await;
             }
             Action::Unsubscribe { packet_id, filters } => {
                 let room = Arc::clone(&self.room);
@@ -254,6 +250,7 @@ impl Client {
     fn submit(&self, group: Group, traffic: &mut Traffic) {
         many(&self.room.counters.messages_in, group.messages.len());
         traffic.groups_bytes += group.bytes;
+        self.room.begin_storing(group.bytes);
         let room = Arc::clone(&self.room);
         let client = Arc::clone(&self.seat.client);
         let received = room.now();
@@ -266,6 +263,7 @@ impl Client {
     /// Publishes and acknowledges a group, or says that it was not kept.
     async fn settle(&mut self, traffic: &mut Traffic, (group, result): Settled) {
         traffic.groups_bytes -= group.bytes;
+        self.room.end_storing(group.bytes);
         let counters = Arc::clone(&self.room.counters);
         match result {
             Ok(()) => {

@@ -71,11 +71,9 @@ impl Collector {
     pub fn start(settings: Settings, parts: Parts, shutdown: Shutdown) -> Self {
         let state = Arc::new(State::new(&settings.name, &settings.endpoint));
         let settings = Arc::new(settings);
-        let (mailbox, receiver) =
-            Mailbox::new(Arc::clone(&state), Arc::clone(&parts.clock));
+        let (mailbox, receiver) = Mailbox::new(Arc::clone(&state), Arc::clone(&parts.clock));
         let pump = Pump::new(Arc::clone(&settings), Arc::clone(&state), &parts);
-        let supervisor =
-            Supervisor::new(settings, Arc::clone(&state), parts, mailbox, shutdown);
+        let supervisor = Supervisor::new(settings, Arc::clone(&state), parts, mailbox, shutdown);
         let tasks = [tokio::spawn(pump.run(receiver)), tokio::spawn(supervisor.run())];
         Self { state, tasks }
     }

@@ -97,11 +97,8 @@ pub struct State {
 
 impl State {
     pub(super) fn new(name: &str, endpoint: &str) -> Self {
-        let shown = Status {
-            name: name.to_owned(),
-            endpoint: endpoint.to_owned(),
-            ..Status::default()
-        };
+        let shown =
+            Status { name: name.to_owned(), endpoint: endpoint.to_owned(), ..Status::default() };
         Self { shown: Mutex::new(shown), ..Self::default() }
     }
 

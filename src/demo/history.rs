@@ -38,9 +38,8 @@ pub(super) fn define(plant: &Plant, engine: &Engine) -> Result<(), String> {
 /// directory already holds a demonstration.
 pub(super) async fn fill(plant: &mut Plant, parts: &Parts) -> Result<(), String> {
     let snapshot = parts.engine.snapshot();
-    let has_samples = |path: String| {
-        snapshot.find(&path).is_some_and(|tag| snapshot.latest(tag.id).is_some())
-    };
+    let has_samples =
+        |path: String| snapshot.find(&path).is_some_and(|tag| snapshot.latest(tag.id).is_some());
     if plant.signals().iter().any(|signal| has_samples(signal.path())) {
         return Ok(());
     }

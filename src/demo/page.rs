@@ -7,7 +7,12 @@ use std::net::SocketAddr;
 /// The first page, for standard output after the ready line. `data` is the directory where
 /// everything is, and whether it goes away with the server.
 #[must_use]
-pub fn first_page(http: SocketAddr, mqtt: SocketAddr, data: &std::path::Path, kept: bool) -> String {
+pub fn first_page(
+    http: SocketAddr,
+    mqtt: SocketAddr,
+    data: &std::path::Path,
+    kept: bool,
+) -> String {
     let fate = if kept { "kept" } else { "removed when this stops; --data DIR keeps it" };
     let data = data.display();
     let port = mqtt.port();

@@ -25,14 +25,18 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tacitus_model::Batch;
-use tacitus_protocol::line::{self, Precision};
+use tacitus_protocol::line::{self, Lines, Precision};
 use tacitus_protocol::samples;
 
 use super::Problem;
-use crate::ingest::{Ingest, WriteError};
+use crate::ingest::{Ingest, Resolved, WriteError};
 
 /// LIMIT: a longer list of refused lines or rows is read by nobody; the rest is counted.
 const REFUSED_NAMED_MAX: usize = 100;
+
+/// How many points of a body are in memory at once. LIMIT: a point takes more than ten times the
+/// bytes of the shortest line that makes it.
+const POINTS_AT_ONCE: usize = 8192;
 
 /// What senders wait before they try again: a disk is cleared, a queue drained, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
@@ -106,26 +110,19 @@ async fn keep_lines(
                 .hint("use ns, us, ms or s; nothing was kept"));
         }
     };
-    let text = unpacked(headers, body, writes.body_bytes_max)?;
-    let ingest = writes.ingest.clone();
-    let (parsed, resolved) = apart(move || {
-        let mut parsed = line::parse(&text, precision);
-        let points = std::mem::take(&mut parsed.points);
-        (parsed, ingest.resolve(points, "line"))
+    let Writes { ingest, body_bytes_max } = writes.clone();
+    let coding = headers.get(header::CONTENT_ENCODING).cloned();
+    let kept = apart(move || {
+        let text = unpacked(coding.as_ref(), body, body_bytes_max)?;
+        let mut lines = Lines::new(&text, precision);
+        let mut kept = Kept::default();
+        while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
+            kept.add_lines(&ingest, parsed);
+        }
+        Ok(kept)
     })
     .await?;
-    let mut refused: Vec<Refused> = parsed
-        .refused
-        .iter()
-        .map(|error| Refused { number: error.line, reason: error.reason.to_string() })
-        .collect();
-    refused.extend(resolved.refused.iter().filter_map(|point| {
-        let number = *parsed.lines.get(point.index)?;
-        Some(Refused { number, reason: format!("\"{}\": {}", point.path, point.reason) })
-    }));
-    refused.sort_by_key(|refusal| refusal.number);
-    let count = parsed.refused_count + resolved.refused.len();
-    finish(&writes.ingest, resolved.batch, "line", &refused, count).await
+    finish(&writes.ingest, kept, "line").await
 }
 
 async fn keep_rows(
@@ -133,23 +130,29 @@ async fn keep_rows(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
-    let text = unpacked(headers, body, writes.body_bytes_max)?;
-    let ingest = writes.ingest.clone();
-    let read = move || samples::parse(&text).map(|points| ingest.resolve(points, "http"));
-    let resolved = apart(read).await?.map_err(|error| {
-        invalid(error.to_string())
-            .hint("no row of this body was kept; correct it and send all of it again")
-            .with("row", error.row)
-    })?;
-    let refused: Vec<Refused> = resolved
-        .refused
-        .iter()
-        .map(|point| Refused {
-            number: point.index + 1,
-            reason: format!("\"{}\": {}", point.path, point.reason),
-        })
-        .collect();
-    finish(&writes.ingest, resolved.batch, "row", &refused, refused.len()).await
+    let Writes { ingest, body_bytes_max } = writes.clone();
+    let coding = headers.get(header::CONTENT_ENCODING).cloned();
+    let kept = apart(move || {
+        let text = unpacked(coding.as_ref(), body, body_bytes_max)?;
+        let points = samples::parse(&text).map_err(|error| {
+            invalid(error.to_string())
+                .hint("no row of this body was kept; correct it and send all of it again")
+                .with("row", error.row)
+        })?;
+        let mut kept = Kept::default();
+        kept.add(ingest.resolve(points, "http"), |index| index + 1);
+        Ok(kept)
+    })
+    .await?;
+    finish(&writes.ingest, kept, "row").await
+}
+
+/// What became of a body.
+#[derive(Default)]
+struct Kept {
+    batches: Vec<Batch>,
+    refused: Vec<Refused>,
+    refused_count: usize,
 }
 
 /// A line or row that was not kept.
@@ -157,6 +160,32 @@ struct Refused {
     /// Its number, from 1.
     number: usize,
     reason: String,
+}
+
+impl Kept {
+    fn add_lines(&mut self, ingest: &Ingest, parsed: line::Parsed) {
+        self.refused_count += parsed.refused_count;
+        self.refused.extend(
+            parsed
+                .refused
+                .iter()
+                .map(|error| Refused { number: error.line, reason: error.reason.to_string() }),
+        );
+        let resolved = ingest.resolve(parsed.points, "line");
+        self.add(resolved, |index| parsed.lines.get(index).copied().unwrap_or_default());
+    }
+
+    /// Adds points, of which `number` tells the line or row.
+    fn add(&mut self, resolved: Resolved, number: impl Fn(usize) -> usize) {
+        self.refused_count += resolved.refused_count;
+        self.refused.extend(resolved.refused.into_iter().map(|point| Refused {
+            number: number(point.index),
+            reason: format!("\"{}\": {}", point.path, point.reason),
+        }));
+        self.refused.sort_by_key(|refusal| refusal.number);
+        self.refused.truncate(REFUSED_NAMED_MAX);
+        self.batches.push(resolved.batch);
+    }
 }
 
 /// A refusal of what the request says. `code` and `message` are what InfluxDB answers and its
@@ -168,8 +197,8 @@ fn invalid(message: String) -> Problem {
 }
 
 /// The body as it was before it was packed.
-fn unpacked(headers: &HeaderMap, body: Bytes, bytes_max: usize) -> Result<Bytes, Problem> {
-    let coding = headers.get(header::CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
+fn unpacked(coding: Option<&HeaderValue>, body: Bytes, bytes_max: usize) -> Result<Bytes, Problem> {
+    let coding = coding.map_or(&b""[..], HeaderValue::as_bytes);
     if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
         return Ok(body);
     }
@@ -194,25 +223,22 @@ fn unpacked(headers: &HeaderMap, body: Bytes, bytes_max: usize) -> Result<Bytes,
     Ok(text.into())
 }
 
-/// Runs the reading of a body where it holds up no other connection.
-async fn apart<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(read).await.map_err(|error| {
+/// Reads a body where it holds up no other connection.
+async fn apart(
+    read: impl FnOnce() -> Result<Kept, Problem> + Send + 'static,
+) -> Result<Kept, Problem> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
         tracing::error!(%error, "reading a body ended badly");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read")
-            .hint("nothing was kept; report this with the server's log")
+        Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read")
+            .hint("nothing was kept; report this with the server's log"))
     })
 }
 
 /// Writes what fits, waits for the sync, and says what did not fit.
-async fn finish(
-    ingest: &Ingest,
-    batch: Batch,
-    noun: &str,
-    refused: &[Refused],
-    refused_count: usize,
-) -> Result<StatusCode, Problem> {
-    let stored = batch.len();
-    ingest.write(batch).await.map_err(unwritten)?;
+async fn finish(ingest: &Ingest, kept: Kept, noun: &str) -> Result<StatusCode, Problem> {
+    let Kept { batches, refused, refused_count } = kept;
+    let stored: usize = batches.iter().map(Batch::len).sum();
+    ingest.write_all(batches).await.map_err(unwritten)?;
     let Some(first) = refused.first() else { return Ok(StatusCode::NO_CONTENT) };
     let message = format!(
         "{noun} {}: {} ({refused_count} refused in all, {stored} samples are stored)",
@@ -220,7 +246,6 @@ async fn finish(
     );
     let named: Vec<Value> = refused
         .iter()
-        .take(REFUSED_NAMED_MAX)
         .map(|refusal| json!({noun: refusal.number, "reason": refusal.reason}))
         .collect();
     Err(invalid(message)

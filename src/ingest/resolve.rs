@@ -25,13 +25,18 @@ const ARRIVAL_STEP_NS: i64 = 1_000;
 /// How far the clock may go back before it is believed that it was set.
 const CLOCK_BACK_NS: i64 = 1_000_000_000;
 
+/// LIMIT: a longer list of refused points is read by nobody; the rest is counted.
+const REFUSED_NAMED_MAX: usize = 100;
+
 /// What became of points.
 #[derive(Debug, Default)]
 pub struct Resolved {
     /// The samples of the points that fit, in order.
     pub batch: Batch,
-    /// The points that did not.
+    /// The first points that did not.
     pub refused: Vec<Refused>,
+    /// How many did not in all.
+    pub refused_count: usize,
 }
 
 /// A point that became no sample.
@@ -104,30 +109,35 @@ impl Resolver {
 
     pub(super) fn resolve(&self, points: Vec<Point>, source: &str, now: Timestamp) -> Resolved {
         let origin = Origin { source, form: None, now };
-        let mut batch = Batch::with_capacity(points.len());
-        let mut refused = Vec::new();
+        let mut resolved =
+            Resolved { batch: Batch::with_capacity(points.len()), ..Resolved::default() };
         for (index, mut point) in points.into_iter().enumerate() {
             match self.sample(&mut point, origin) {
-                Ok((_tag, sample)) => batch.push(sample),
+                Ok(sample) => resolved.batch.push(sample),
                 Err(reason) => {
                     let text = reason.to_string();
                     let payload = shown(&point.value);
                     let refusal = Refusal::new(now, source, &point.path, &text, payload.as_bytes());
                     self.refusals.add(reason.code(), refusal);
-                    refused.push(Refused { index, path: point.path, reason: text });
+                    resolved.refused_count += 1;
+                    if resolved.refused.len() < REFUSED_NAMED_MAX {
+                        let path = point.path;
+                        resolved.refused.push(Refused { index, path, reason: text });
+                    }
                 }
             }
         }
-        Resolved { batch, refused }
+        resolved
     }
 
-    /// The sample of a point, and its tag. Takes the value out of the point if it fits.
-    pub(super) fn sample(
-        &self,
-        point: &mut Point,
-        origin: Origin<'_>,
-    ) -> Result<(Arc<Tag>, Sample), Reason> {
-        let tag = match self.engine.catalog().find(&point.path) {
+    /// The tag of a path, if there is one.
+    pub(super) fn find(&self, path: &str) -> Option<Arc<Tag>> {
+        self.engine.catalog().find(path)
+    }
+
+    /// The sample of a point. Takes the value out of the point if it fits.
+    pub(super) fn sample(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
+        let tag = match self.find(&point.path) {
             Some(tag) => tag,
             None => self.create(point, origin)?,
         };
@@ -136,8 +146,7 @@ impl Resolver {
             Some(ts) => ts.quantised(tag.definition.quantum_ns),
             None => self.arrival(tag.id, origin.now),
         };
-        let sample = Sample { tag: tag.id, ts, value, quality: point.quality };
-        Ok((tag, sample))
+        Ok(Sample { tag: tag.id, ts, value, quality: point.quality })
     }
 
     /// The sample of a value that arrived for a known tag.
@@ -157,7 +166,7 @@ impl Resolver {
         let fixed = origin.form.and_then(|form| form.kind);
         let kind = fixed.or(point.value.kind()).ok_or(Reason::NullFirst)?;
         let mut definition = TagDefinition {
-            labels: point.labels.clone(),
+            labels: point.labels.to_vec(),
             unit: point.unit.clone(),
             ..TagDefinition::new(path, kind, origin.source)
         };

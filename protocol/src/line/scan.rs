@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::Fault;
 
 /// A place in a body of lines.
+#[derive(Debug)]
 pub(super) struct Scan<'a> {
     text: &'a [u8],
     /// The next byte to read.

@@ -22,10 +22,12 @@ fn text(text: &str) -> Value {
 #[test]
 fn a_field_is_a_tag_and_the_labels_are_in_its_path_by_name() {
     let points = one("oven,zone=2,side=left temp=211.5,on=t 1714550400000000000");
-    let labels = vec![("side".into(), "left".into()), ("zone".into(), "2".into())];
+    let labels = [("side".into(), "left".into()), ("zone".into(), "2".into())];
     let ts = Some(Timestamp::from_nanos(1_714_550_400_000_000_000));
-    let point =
-        |path: &str, value| Point { labels: labels.clone(), ..Point::new(path, value).at(ts) };
+    let point = |path: &str, value| Point {
+        labels: labels.clone().into(),
+        ..Point::new(path, value).at(ts)
+    };
     let want = [
         point("oven/side=left/zone=2/temp", Value::Float(211.5)),
         point("oven/side=left/zone=2/on", Value::Bool(true)),
@@ -147,6 +149,23 @@ fn a_wrong_line_is_named_and_the_others_are_kept() {
 }
 
 #[test]
+fn a_body_may_be_read_in_pieces() {
+    let body = "m f=1 1\nm\nm f=2,g=\"two\nlines\" 2\nm f=3 3\nm\n";
+    let whole = parse(body.as_bytes(), Precision::Nanos);
+    for points_max in 1..6 {
+        let mut lines = Lines::new(body.as_bytes(), Precision::Nanos);
+        let mut joined = Parsed::default();
+        while let Some(piece) = lines.read(points_max) {
+            joined.points.extend(piece.points);
+            joined.lines.extend(piece.lines);
+            joined.refused.extend(piece.refused);
+            joined.refused_count += piece.refused_count;
+        }
+        assert_eq!(joined, whole, "{points_max} at a time");
+    }
+}
+
+#[test]
 fn an_open_quote_ends_with_its_text_line() {
     let parsed = parse(b"m f=\"open 1\nm f=2 2\nm f=3 3", Precision::Nanos);
     assert_eq!(parsed.refused, [LineError { line: 1, reason: Fault::QuoteOpen }]);
@@ -212,7 +231,7 @@ proptest! {
             written(&text, &['"', '\\']),
         );
         let points = one(&line);
-        prop_assert_eq!(&points[0].labels, &[(key.clone(), value.clone())]);
+        prop_assert_eq!(&*points[0].labels, &[(key.clone(), value.clone())]);
         prop_assert_eq!(&points[0].value, &Value::Text(text.into()));
         let parts: Vec<_> = points[0].path.split('/').collect();
         let plain = |part: &str| part.replace("%2F", "/").replace("%3D", "=").replace("%25", "%");

@@ -51,11 +51,8 @@ impl NodeName {
     /// The name of a node of a session, with its namespace by URI where the session has one.
     #[must_use]
     pub fn of(node: &NodeId, namespaces: &[String]) -> Self {
-        Self {
-            namespace: Namespace::Index(node.namespace),
-            identifier: node.identifier.clone(),
-        }
-        .pinned(namespaces)
+        Self { namespace: Namespace::Index(node.namespace), identifier: node.identifier.clone() }
+            .pinned(namespaces)
     }
 
     /// The same name with the namespace by URI, taken from a session's namespace array.

@@ -54,11 +54,7 @@ pub enum Refusal {
 ///
 /// # Errors
 /// Why the value is not stored.
-pub fn reading(
-    data: &DataValue,
-    arrival: Timestamp,
-    quantum_ns: i64,
-) -> Result<Reading, Refusal> {
+pub fn reading(data: &DataValue, arrival: Timestamp, quantum_ns: i64) -> Result<Reading, Refusal> {
     let ts = data.source_timestamp.as_ref().and_then(stated).or_else(|| server_time(data));
     Ok(Reading {
         ts: ts.unwrap_or(arrival).quantised(quantum_ns),
@@ -93,9 +89,7 @@ fn value(variant: &Variant) -> Result<Value, Refusal> {
         Variant::Int32(number) => Value::Int(i64::from(*number)),
         Variant::UInt32(number) => Value::Int(i64::from(*number)),
         Variant::Int64(number) => Value::Int(*number),
-        Variant::UInt64(number) => {
-            Value::Int(i64::try_from(*number).or(Err(Refusal::Unsigned))?)
-        }
+        Variant::UInt64(number) => Value::Int(i64::try_from(*number).or(Err(Refusal::Unsigned))?),
         Variant::StatusCode(status) => Value::Int(i64::from(status.bits())),
         Variant::Float(number) => Value::Float(f64::from(*number)),
         Variant::Double(number) => Value::Float(*number),

@@ -49,6 +49,13 @@ fn known(error: &DataFusionError, statement: &str) -> QueryError {
         DataFusionError::NotImplemented(message) => {
             phrase(message, SqlState::FEATURE_NOT_SUPPORTED)
         }
+        DataFusionError::Internal(message) => match message.split_once(BAD_REGEX) {
+            Some((_, why)) => QueryError::new(
+                SqlState::INVALID_REGULAR_EXPRESSION,
+                format!("the regular expression cannot be used: {}", tidy(why)),
+            ),
+            None => QueryError::new(SqlState::INTERNAL_ERROR, tidy(message)),
+        },
         DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
         other => QueryError::new(SqlState::INTERNAL_ERROR, tidy(&other.message())),
     }
@@ -76,7 +83,7 @@ fn external(
         };
         return QueryError::new(sqlstate, store.to_string()).with_hint(store.hint());
     }
-    QueryError::new(SqlState::INTERNAL_ERROR, tidy(&error.to_string()))
+    phrase(&error.to_string(), SqlState::INTERNAL_ERROR)
 }
 
 fn syntax(error: &ParserError, statement: &str) -> QueryError {
@@ -157,7 +164,7 @@ fn arrow_error(error: &ArrowError, statement: &str) -> QueryError {
         ArrowError::NotYetImplemented(message) => {
             QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, tidy(message))
         }
-        other => QueryError::new(SqlState::INTERNAL_ERROR, tidy(&other.to_string())),
+        other => phrase(&other.to_string(), SqlState::INTERNAL_ERROR),
     }
 }
 
@@ -169,12 +176,14 @@ fn out_of_memory(message: &str) -> QueryError {
     .with_hint("read fewer tags or a shorter span, or aggregate before sorting and joining")
 }
 
+/// How the engine reports, as a fault of its own, a regular expression of the statement.
+const BAD_REGEX: &str = "Regular expression did not compile:";
+
 /// Phrases of the engine that decide the code, the first that occurs.
 const PHRASES: &[(&str, SqlState)] = &[
     ("No field named", SqlState::UNDEFINED_COLUMN),
     ("Invalid function", SqlState::UNDEFINED_FUNCTION),
     ("table function", SqlState::UNDEFINED_FUNCTION),
-    ("No function matches", SqlState::UNDEFINED_FUNCTION),
     ("failed to match any signature", SqlState::UNDEFINED_FUNCTION),
     ("does not support", SqlState::UNDEFINED_FUNCTION),
     ("must appear in the GROUP BY clause", SqlState::GROUPING_ERROR),
@@ -224,11 +233,29 @@ fn phrase(message: &str, otherwise: SqlState) -> QueryError {
             None => error,
         };
     }
+    if let Some((said, functions)) = message.split_once("No function matches") {
+        return wrong_arguments(said, functions);
+    }
     let sqlstate = PHRASES
         .iter()
         .find(|(words, _)| message.contains(words))
         .map_or(otherwise, |(_, sqlstate)| *sqlstate);
     QueryError::new(sqlstate, tidy(message))
+}
+
+/// A function that exists, but not for these arguments.
+fn wrong_arguments(said: &str, functions: &str) -> QueryError {
+    let said = match said.split_once("coercion failed with:") {
+        Some((_, own)) => own,
+        None => said,
+    };
+    let error = QueryError::new(SqlState::UNDEFINED_FUNCTION, tidy(said));
+    match functions.split_once("Candidate functions:") {
+        Some((_, known)) if !known.contains("UserDefined") => {
+            error.with_hint(format!("there are: {}", tidy(known)))
+        }
+        _ => error,
+    }
 }
 
 fn unknown_table(name: &str) -> QueryError {

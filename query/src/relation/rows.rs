@@ -11,11 +11,15 @@ use arrow::array::{
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
@@ -26,7 +30,6 @@ use tacitus_storage::Snapshot;
 use super::{LATEST, SampleColumn, TAGS};
 use crate::filter;
 use crate::limits::BATCH_ROWS_MAX;
-use datafusion::common::tree_node::TreeNodeRecursion;
 
 /// Which of the two relations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +200,19 @@ impl ExecutionPlan for RowsExec {
         _: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let rows = self.tags.len().min(self.limit.unwrap_or(usize::MAX));
+        let rows = match self.relation {
+            TagRelation::Tags => Precision::Exact(rows),
+            TagRelation::Latest => Precision::Inexact(rows),
+        };
+        Ok(Arc::new(Statistics::new_unknown(&self.schema()).with_num_rows(rows)))
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -2,7 +2,15 @@
 //!
 //! *Invariant.* Every test asks through `Session::sql`, as the wires do.
 
+/// Statements made to hurt: long, deep, endless.
+mod bombs;
+/// Codes, hints and places of errors.
+mod errors;
 /// The store that all tests ask.
 mod fixture;
+/// What statements may take: time, memory, rows, places.
+mod limits;
+/// A filter answers the same whether the store answers it or not.
+mod pushdown;
 /// `tests/slt/*.slt`: behaviour a user can read.
 mod slt;

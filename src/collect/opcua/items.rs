@@ -68,8 +68,7 @@ impl Items {
     }
 
     fn refuse(&mut self, node: &Node, reason: String) {
-        let failure =
-            Failure { node: node.node.to_string(), tag: node.tag.to_string(), reason };
+        let failure = Failure { node: node.node.to_string(), tag: node.tag.to_string(), reason };
         // LIMIT: a browse that repeats at every connection must not grow the list.
         if self.refused.len() < ITEMS_MAX && !self.refused.contains(&failure) {
             self.refused.push(failure);

@@ -141,6 +141,8 @@ fn cost_bytes(data: &DataValue) -> usize {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Shared").field("waiting_bytes", &self.waiting_bytes).finish_non_exhaustive()
+        out.debug_struct("Shared")
+            .field("waiting_bytes", &self.waiting_bytes)
+            .finish_non_exhaustive()
     }
 }

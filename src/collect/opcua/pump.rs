@@ -87,8 +87,7 @@ impl Pump {
                 let known = self.store.known(node.tag.as_str());
                 let latest = known.and_then(|known| known.latest);
                 let gap = latest.filter(|_| known.is_some_and(|known| known.in_gap));
-                let track =
-                    Track { node, defined: known.is_some(), latest, gap, generation: 0 };
+                let track = Track { node, defined: known.is_some(), latest, gap, generation: 0 };
                 self.tracks.insert(handle, track);
             }
             Message::Values { origin, arrival, values, .. } => {
@@ -131,9 +130,10 @@ impl Pump {
         let again = confirmed.map(|gap| {
             let after = |ts: &Timestamp| *ts > gap;
             let server = server_time(data).map(|ts| ts.quantised(self.settings.quantum_ns));
-            server.filter(after).or(Some(arrival).filter(after)).unwrap_or_else(|| {
-                later(gap, self.settings.quantum_ns)
-            })
+            server
+                .filter(after)
+                .or(Some(arrival).filter(after))
+                .unwrap_or_else(|| later(gap, self.settings.quantum_ns))
         });
         let path = track.node.tag.as_str();
         self.points.push(point(path, &reading, reading.ts));

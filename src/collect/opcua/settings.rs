@@ -183,8 +183,7 @@ impl Draft {
         };
         let publishing_interval =
             problems.interval("publishing_interval", self.publishing_interval, 1_000);
-        let sampling_interval =
-            problems.interval("sampling_interval", self.sampling_interval, 500);
+        let sampling_interval = problems.interval("sampling_interval", self.sampling_interval, 500);
         let queue_size = self.queue_size.unwrap_or(10);
         if !(1..=10_000).contains(&queue_size) {
             problems.add(
@@ -386,12 +385,7 @@ mod tests {
             user: Some("reader".into()),
             sampling_interval: Some(Duration::from_millis(1)),
             queue_size: Some(0),
-            nodes: vec![
-                node("Oven", "a"),
-                node("i=1", "b"),
-                node("i=2", "b"),
-                node("i=3", ""),
-            ],
+            nodes: vec![node("Oven", "a"), node("i=1", "b"), node("i=2", "b"), node("i=3", "")],
             browse: Some(DraftBrowse {
                 root: "x".into(),
                 depth: Some(0),

@@ -120,7 +120,9 @@ impl Subscriptions {
             let (chunk, after) = rest.split_at(rest.len().min(room).min(chunk_max));
             match self.create(context, index, chunk, items).await {
                 Ok(()) => rest = after,
-                Err(error) if error.status() == StatusCode::BadTooManyOperations && chunk_max > 1 => {
+                Err(error)
+                    if error.status() == StatusCode::BadTooManyOperations && chunk_max > 1 =>
+                {
                     chunk_max = chunk_max.div_ceil(2);
                 }
                 Err(error) => return Err(error),
@@ -153,7 +155,9 @@ impl Subscriptions {
             .await?;
         let granted = {
             let state = context.session.subscription_state.lock();
-            state.get(id).map(|one| one.publishing_interval().saturating_mul(one.max_keep_alive_count()))
+            state
+                .get(id)
+                .map(|one| one.publishing_interval().saturating_mul(one.max_keep_alive_count()))
         };
         let silence_max = granted.unwrap_or(KEEP_ALIVE).max(Duration::from_secs(1)) * 3;
         self.live.push(Subscription { id, heard, silence_max, handles: Vec::new() });
@@ -190,7 +194,10 @@ impl Subscriptions {
 
     /// Ends the subscriptions that have fallen silent. Returns their items and when the first
     /// of them was last heard.
-    pub(super) async fn end_silent(&mut self, session: &Session) -> Option<(Vec<Handle>, Timestamp)> {
+    pub(super) async fn end_silent(
+        &mut self,
+        session: &Session,
+    ) -> Option<(Vec<Handle>, Timestamp)> {
         let (silent, live) =
             self.live.drain(..).partition(|one: &Subscription| one.heard.ago() > one.silence_max);
         self.live = live;

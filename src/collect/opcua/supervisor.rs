@@ -22,6 +22,7 @@ use tacitus_model::{Quality, Timestamp};
 use tacitus_storage::Clock;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use super::Parts;
 use super::browse::browse;
 use super::items::{Handle, Items};
 use super::link::{Clients, Event, Link, Refused, denies_user};
@@ -29,10 +30,7 @@ use super::mailbox::{Mailbox, Message, Origin};
 use super::settings::{Node, Settings};
 use super::subscribe::{Context, Heard, Subscriptions};
 use super::survey::{Survey, survey};
-use super::Parts;
-use crate::collect::limits::{
-    DENIED_WAITS, GAP_GRACE, ITEM_WAITS, RETRY_WAITS, SESSION_TIMEOUT,
-};
+use crate::collect::limits::{DENIED_WAITS, GAP_GRACE, ITEM_WAITS, RETRY_WAITS, SESSION_TIMEOUT};
 use crate::collect::{Phase, State};
 use crate::shutdown::Shutdown;
 

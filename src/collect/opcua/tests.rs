@@ -255,8 +255,7 @@ async fn values_come_with_status_code_and_source_time() {
     let source = DateTime::ymd_hms_nano(2031, 2, 3, 4, 5, 6, 123_456_700);
     let status = StatusCode::from(0x4093_0000);
     bench.set("temperature", DataValue::new_at_status(21.25_f64, source, status));
-    let points =
-        bench.until("t/temperature", |points| has(points, &Value::Float(21.25))).await;
+    let points = bench.until("t/temperature", |points| has(points, &Value::Float(21.25))).await;
     let last = points.last().unwrap();
     assert_eq!(last.quality, Quality(0x4093_0000));
     assert_eq!(last.ts, Some(at(&source).quantised(1_000_000)));

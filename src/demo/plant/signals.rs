@@ -69,11 +69,7 @@ const fn shape(
 }
 
 /// A sensor that falls to `idle` while its machine stands.
-const fn measured(
-    [mean, swing, noise, idle]: [f64; 4],
-    period_s: i64,
-    decimals: i32,
-) -> Behaviour {
+const fn measured([mean, swing, noise, idle]: [f64; 4], period_s: i64, decimals: i32) -> Behaviour {
     Behaviour::Measured { mean, swing, period_s, noise, decimals, idle }
 }
 
@@ -88,21 +84,37 @@ const fn counter(share: f64) -> Behaviour {
 
 /// What a line says of its work.
 pub(super) const LINE: &[Shape] = &[
-    shape("product", "", "product being made", Behaviour::Text([
-        "Spring water 0.5 l",
-        "Lemonade 0.33 l",
-        "Apple juice 1 l",
-        "Cola 0.33 l",
-    ])),
+    shape(
+        "product",
+        "",
+        "product being made",
+        Behaviour::Text([
+            "Spring water 0.5 l",
+            "Lemonade 0.33 l",
+            "Apple juice 1 l",
+            "Cola 0.33 l",
+        ]),
+    ),
     shape("batch", "", "number of the batch", Behaviour::Batch),
-    shape("operator", "", "who runs the line", Behaviour::Text([
-        "A. Keller", "M. Okafor", "J. Lindqvist", "S. Marino",
-    ])),
-    shape("ideal_rate", "1/min", "bottles a minute the product allows", Behaviour::SetPoint([
-        520.0, 500.0, 480.0, 500.0,
-    ])),
+    shape(
+        "operator",
+        "",
+        "who runs the line",
+        Behaviour::Text(["A. Keller", "M. Okafor", "J. Lindqvist", "S. Marino"]),
+    ),
+    shape(
+        "ideal_rate",
+        "1/min",
+        "bottles a minute the product allows",
+        Behaviour::SetPoint([520.0, 500.0, 480.0, 500.0]),
+    ),
     shape("hall_temperature", "°C", "air at the line", steady([22.4, 1.6, 0.1], 3_600, 1)),
-    shape("hall_humidity", "%", "relative humidity at the line", steady([48.0, 5.0, 0.4], 5_400, 1)),
+    shape(
+        "hall_humidity",
+        "%",
+        "relative humidity at the line",
+        steady([48.0, 5.0, 0.4], 5_400, 1),
+    ),
 ];
 
 /// What every machine says.
@@ -111,16 +123,27 @@ pub(super) const COMMON: &[Shape] = &[
     shape("running", "", "whether the machine runs", Behaviour::Running),
     shape("fault_code", "", "number of the fault, 0 for none", Behaviour::FaultCode),
     shape("speed", "1/min", "bottles a minute", measured([SPEED, 6.0, 3.0, 0.0], 420, 1)),
-    shape("speed_setpoint", "1/min", "bottles a minute asked for", Behaviour::SetPoint([
-        480.0, 480.0, 460.0, 480.0,
-    ])),
+    shape(
+        "speed_setpoint",
+        "1/min",
+        "bottles a minute asked for",
+        Behaviour::SetPoint([480.0, 480.0, 460.0, 480.0]),
+    ),
     shape("good_count", "", "good bottles of this batch", counter(0.992)),
     shape("reject_count", "", "rejected bottles of this batch", counter(0.008)),
     shape("motor_current", "A", "main drive", measured([11.8, 0.7, 0.35, 0.4], 180, 2)),
-    shape("motor_temperature", "°C", "winding of the main drive", measured(
-        [61.0, 3.0, 0.2, 48.0], 900, 1,
-    )),
-    shape("vibration", "mm/s", "bearing, root mean square", measured([1.9, 0.3, 0.25, 0.05], 240, 3)),
+    shape(
+        "motor_temperature",
+        "°C",
+        "winding of the main drive",
+        measured([61.0, 3.0, 0.2, 48.0], 900, 1),
+    ),
+    shape(
+        "vibration",
+        "mm/s",
+        "bearing, root mean square",
+        measured([1.9, 0.3, 0.25, 0.05], 240, 3),
+    ),
     shape("power", "kW", "active power", measured([7.4, 0.5, 0.2, 0.9], 300, 2)),
 ];
 
@@ -143,7 +166,12 @@ pub(super) const PASTEURISER: &[Shape] = &[
     shape("zone2_temperature", "°C", "heating", steady([58.0, 0.6, 0.12], 480, 2)),
     shape("zone3_temperature", "°C", "holding", steady([62.1, 0.3, 0.08], 460, 2)),
     shape("zone4_temperature", "°C", "cooling", steady([34.0, 1.1, 0.15], 520, 2)),
-    shape("zone3_setpoint", "°C", "holding, asked for", Behaviour::SetPoint([62.0, 62.0, 65.0, 62.0])),
+    shape(
+        "zone3_setpoint",
+        "°C",
+        "holding, asked for",
+        Behaviour::SetPoint([62.0, 62.0, 65.0, 62.0]),
+    ),
     shape("water_temperature", "°C", "circuit, return", steady([51.3, 0.9, 0.1], 610, 2)),
     shape("water_flow", "m³/h", "circuit", steady([38.5, 1.4, 0.3], 340, 2)),
     shape("steam_valve", "%", "position", steady([43.0, 11.0, 0.6], 290, 1)),
@@ -152,9 +180,12 @@ pub(super) const PASTEURISER: &[Shape] = &[
 pub(super) const LABELLER: &[Shape] = &[
     shape("glue_temperature", "°C", "applicator", steady([148.0, 1.8, 0.3], 430, 1)),
     shape("label_roll", "%", "left on the roll", steady([50.0, 48.0, 0.0], 2_400, 1)),
-    shape("label_offset", "mm", "last bottle, from where it belongs", measured(
-        [0.1, 0.2, 0.3, 0.1], 170, 2,
-    )),
+    shape(
+        "label_offset",
+        "mm",
+        "last bottle, from where it belongs",
+        measured([0.1, 0.2, 0.3, 0.1], 170, 2),
+    ),
 ];
 
 pub(super) const PACKER: &[Shape] = &[

@@ -82,7 +82,8 @@ async fn a_statement_is_answered_in_the_format_asked_for() {
         &[
             "content-type: application/json",
             r#"{"columns":[{"name":"tag","type":"text"},"#,
-            "[\"a/b\",\"2026-03-01T00:00:00Z\",0.1]\n]}",
+            "[\"a/b\",\"2026-03-01T00:00:00Z\",0.1]",
+            "\n]}",
         ],
     );
     let csv = post(address, "Accept: text/csv", sql).await;
