@@ -37,7 +37,10 @@ pub(super) fn run(flags: &Flags) -> Exit {
 
 /// A fresh directory, unless one was asked for.
 fn own_dir(flags: &Flags) -> Result<Option<PathBuf>, Exit> {
-    if flags.data.is_some() || flags.config.is_some() || std::env::var_os("TACITUS_DATA_DIR").is_some() {
+    if flags.data.is_some()
+        || flags.config.is_some()
+        || std::env::var_os("TACITUS_DATA_DIR").is_some()
+    {
         return Ok(None);
     }
     let dir = std::env::temp_dir().join(format!("tacitus-demo-{}", std::process::id()));
