@@ -28,7 +28,7 @@ use std::time::Duration;
 use ::opcua::types::{DataValue, DateTime, StatusCode, Variant};
 use chrono::DateTime as ChronoDateTime;
 use serde_json::{Map, Number, json};
-use tacitus_model::{Timestamp, Value};
+use tacitus_model::{Kind, Timestamp, Value};
 use tacitus_storage::{Clock, Engine};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,15 +89,28 @@ impl Demo {
         let listener =
             TcpListener::bind("127.0.0.1:0").await.map_err(|error| Error(error.to_string()))?;
         let plant = Plant::new(SEED);
-        let variables = plant.signals().iter().filter(|signal| signal.way == Way::OpcUa);
+        let signals = || plant.signals().iter().filter(|signal| signal.way == Way::OpcUa);
+        let typed = |signal: &Signal| match signal.kind {
+            Kind::Float => Variant::from(0.0),
+            Kind::Int => Variant::from(0_i64),
+            Kind::Bool => Variant::from(false),
+            Kind::State | Kind::Text => Variant::from(""),
+        };
         let shape = opcua::Shape {
             pki_dir: data_dir.join("pki").join("demo"),
             namespaces_before: Vec::new(),
-            variables: variables
-                .map(|signal| (signal.device.clone(), signal.name.to_owned(), Variant::Empty))
+            variables: signals()
+                .map(|signal| (signal.device.clone(), signal.name.to_owned(), typed(signal)))
                 .collect(),
         };
-        Ok(Self { server: opcua::Server::start(listener, shape).await.map_err(Error)? })
+        let server = opcua::Server::start(listener, shape).await.map_err(Error)?;
+        let nothing_yet = DataValue {
+            value: Some(Variant::Empty),
+            status: Some(StatusCode::BadWaitingForInitialData),
+            ..DataValue::default()
+        };
+        server.set(signals().map(|signal| (signal.path(), nothing_yet.clone())));
+        Ok(Self { server })
     }
 
     /// The collector of the plant's OPC UA server.

@@ -64,7 +64,7 @@ pub struct Renderer {
 enum Form {
     Json { rows_written: bool },
     Csv,
-    Arrow(ArrowWriter),
+    Arrow(Box<ArrowWriter>),
 }
 
 impl Renderer {
@@ -76,7 +76,7 @@ impl Renderer {
         let form = match format {
             Format::Json => Form::Json { rows_written: false },
             Format::Csv => Form::Csv,
-            Format::Arrow => Form::Arrow(ArrowWriter::new(schema).map_err(unwritable)?),
+            Format::Arrow => Form::Arrow(Box::new(ArrowWriter::new(schema).map_err(unwritable)?)),
         };
         Ok(Self { schema: SchemaRef::clone(schema), form })
     }

@@ -65,7 +65,7 @@ impl Default for Limits {
         Self {
             memory_bytes_max: 512 * 1024 * 1024,
             rows_max: 20_000_000,
-            statement_time_max: Duration::from_secs(60),
+            statement_time_max: Duration::from_mins(1),
             statements_max: 64,
             threads,
         }

@@ -149,7 +149,7 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(plan)
-        .map_err(|_| read_only("the statement"))
+        .map_err(|_writes| read_only("the statement"))
 }
 
 /// Refuses every statement that is not known to do no more than read.

@@ -31,8 +31,8 @@ use super::asked_to_stop;
 use super::counters::{many, one};
 use super::intake::StoreError;
 use super::limits::{
-    FAREWELL_TIME_MAX, GROUPS_BYTES_MAX, GROUPS_MAX, OUTPUT_BYTES_MAX, PACKET_SILENCE_MAX,
-    READ_BYTES_MAX, READ_BYTES_MIN,
+    FAREWELL_TIME_MAX, GROUP_BYTES_MAX, GROUPS_BYTES_MAX, GROUPS_MAX, OUTPUT_BYTES_MAX,
+    PACKET_SILENCE_MAX, READ_BYTES_MAX, READ_BYTES_MIN,
 };
 use super::room::Room;
 use super::seats::Seat;
@@ -78,6 +78,8 @@ struct Traffic {
     groups_bytes: usize,
     read_bytes: usize,
     heard: Instant,
+    /// Packets were read that are not taken yet: the last group was full.
+    is_behind: bool,
     end: Option<End>,
 }
 
@@ -102,6 +104,7 @@ impl Client {
             groups_bytes: 0,
             read_bytes: READ_BYTES_MIN,
             heard: Instant::now(),
+            is_behind: false,
             end: None,
         };
         // What came together with the CONNECT.
@@ -121,6 +124,10 @@ impl Client {
                 && traffic.groups_bytes < GROUPS_BYTES_MAX
                 && (traffic.groups.is_empty() || !self.room.is_crowded())
                 && self.connection.output.len() < OUTPUT_BYTES_MAX;
+            if may_read && traffic.is_behind {
+                self.take_frames(&mut traffic).await;
+                continue;
+            }
             let must_write = !self.connection.output.is_empty();
             if may_read {
                 self.frames.buffer().reserve(traffic.read_bytes);
@@ -196,11 +203,17 @@ impl Client {
         self.take_frames(traffic).await;
     }
 
-    /// Takes every whole packet that was read; their PUBLISHes become one group.
+    /// Takes every whole packet that was read; their PUBLISHes become one group. A group that is
+    /// full leaves the rest for the next: a topic alias makes much out of few bytes.
     async fn take_frames(&mut self, traffic: &mut Traffic) {
         let now_ms = self.room.now_ms();
         let mut group = Group::default();
+        traffic.is_behind = false;
         while traffic.end.is_none() {
+            if group.bytes >= GROUP_BYTES_MAX {
+                traffic.is_behind = true;
+                break;
+            }
             let taken = match self.frames.next_frame() {
                 Ok(Some(frame)) => self.connection.receive(&frame, now_ms),
                 Ok(None) => break,

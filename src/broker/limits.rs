@@ -27,6 +27,9 @@ pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 /// Smallest read, which is what an idle connection costs.
 pub(super) const READ_BYTES_MIN: usize = 4 * 1024;
 
+/// LIMIT: bytes of messages after which a group takes no more.
+pub(super) const GROUP_BYTES_MAX: usize = 1024 * 1024;
+
 /// LIMIT: groups of one connection that wait for the store. While one is synced the next is
 /// read; more than a few only add delay.
 pub(super) const GROUPS_MAX: usize = 8;

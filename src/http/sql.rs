@@ -32,9 +32,9 @@ use super::Problem;
 
 /// What the routes ask.
 #[derive(Debug, Clone)]
-pub struct Questions {
+pub(super) struct Questions {
     /// The way to ask.
-    pub session: Arc<Session>,
+    pub(super) session: Arc<Session>,
 }
 
 /// `POST /api/v1/sql`.
@@ -120,10 +120,8 @@ async fn respond(
         .map_err(|error| refusal(&error))?;
     let mut renderer = Renderer::new(format, answer.schema()).map_err(|error| refusal(&error))?;
     let mut bytes = renderer.begin();
-    let first = match answer.next().await {
-        Some(batch) => Some(batch.and_then(|batch| renderer.rows(&batch))),
-        None => None,
-    };
+    let first = answer.next().await;
+    let first = first.map(|batch| batch.and_then(|batch| renderer.rows(&batch)));
     let rest = match first {
         Some(Ok(rows)) => {
             bytes.extend(rows);

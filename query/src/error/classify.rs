@@ -119,6 +119,9 @@ fn schema_error(error: &SchemaError) -> QueryError {
     }
 }
 
+/// LIMIT: a hint is for reading.
+const NAMES_SHOWN_MAX: usize = 20;
+
 fn unknown_column(field: &Column, valid: &[Column]) -> QueryError {
     let error = QueryError::new(
         SqlState::UNDEFINED_COLUMN,
@@ -133,8 +136,6 @@ fn unknown_column(field: &Column, valid: &[Column]) -> QueryError {
     if let Some(name) = nearest(&field.name, names.iter().copied()) {
         return error.with_hint(format!("did you mean \"{name}\"?"));
     }
-    // LIMIT: a hint is for reading.
-    const NAMES_SHOWN_MAX: usize = 20;
     names.truncate(NAMES_SHOWN_MAX);
     let quoted = statement_like(&field.name).then_some("; text is written in single quotes");
     error.with_hint(format!("there are: {}{}", names.join(", "), quoted.unwrap_or_default()))

@@ -77,13 +77,11 @@ impl ScalarUDFImpl for TimeBucket {
         };
         let moments = moments.to_array(args.number_rows)?;
         let others: Result<Vec<Option<Other>>> = args.args.iter().skip(2).map(other).collect();
-        let bucketer = match (width_of(width)?, others?.into_iter().collect::<Option<Vec<_>>>()) {
-            (Some(width), Some(others)) => bucketer(width, others)?,
-            _ => {
-                let nulls = ScalarValue::try_new_null(kind)?;
-                return Ok(ColumnarValue::Scalar(nulls));
-            }
+        let others: Option<Vec<Other>> = others?.into_iter().collect();
+        let (Some(width), Some(others)) = (width_of(width)?, others) else {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(kind)?));
         };
+        let bucketer = bucketer(width, &others)?;
         let buckets = buckets(bucketer, as_timestamp_nanosecond_array(&moments)?)?;
         Ok(ColumnarValue::Array(Arc::new(buckets.with_data_type(kind.clone()))))
     }
@@ -162,8 +160,8 @@ fn other(argument: &ColumnarValue) -> Result<Option<Other>> {
     }
 }
 
-fn bucketer(width: IntervalMonthDayNano, others: Vec<Other>) -> Result<Bucketer> {
-    let (zone, origin) = match others.as_slice() {
+fn bucketer(width: IntervalMonthDayNano, others: &[Other]) -> Result<Bucketer> {
+    let (zone, origin) = match others {
         [] => (Zone::Utc, None),
         [Other::Zone(zone)] => (*zone, None),
         [Other::Origin(origin)] => (Zone::Utc, Some(*origin)),

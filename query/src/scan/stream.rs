@@ -88,14 +88,14 @@ impl SampleStream {
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
         for _ in 0..STEPS_PER_POLL_MAX {
             if let Some(batch) = self.gathered.next() {
-                return Ok(Some(self.cut(batch)));
+                return Ok(Some(self.cut(&batch)));
             }
             if self.ended {
                 return Ok(None);
             }
             self.step()?;
         }
-        Ok(self.gathered.next().map(|batch| self.cut(batch)))
+        Ok(self.gathered.next().map(|batch| self.cut(&batch)))
     }
 
     /// Reads one block, or goes on to the next tag.
@@ -137,7 +137,7 @@ impl SampleStream {
     }
 
     /// Cuts a batch to the rows still wanted.
-    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
+    fn cut(&mut self, batch: &RecordBatch) -> RecordBatch {
         let batch = batch.slice(0, batch.num_rows().min(self.left));
         self.left -= batch.num_rows();
         batch

@@ -1,6 +1,8 @@
 //! SQL as a client meets it, over a small store in memory.
 //!
 //! *Invariant.* Every test asks through `Session::sql`, as the wires do.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::panic, reason = "a test that cannot go on may panic")]
 
 /// Statements made to hurt: long, deep, endless.
 mod bombs;

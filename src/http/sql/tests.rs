@@ -52,7 +52,7 @@ async fn ask(address: std::net::SocketAddr, head: &str, body: &str) -> String {
         format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(60), socket.read_to_end(&mut answer))
+    tokio::time::timeout(Duration::from_mins(1), socket.read_to_end(&mut answer))
         .await
         .expect("an answer within a minute")
         .unwrap();
