@@ -146,6 +146,7 @@ impl Demo {
         let mut plant = Plant::new(parts.seed);
         history::define(&plant, &parts.engine).map_err(Error)?;
         history::fill(&mut plant, &parts).await.map_err(Error)?;
+        plant.report_all();
         Ok(Running { task: tokio::spawn(work(plant, self.server, parts, shutdown)) })
     }
 }

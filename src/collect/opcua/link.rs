@@ -3,8 +3,9 @@
 //! *Invariant.* While a link lives its event loop is polled, whatever its owner waits for: a
 //! request and the answer to it travel through that loop.
 //!
-//! *Invariant.* After every connection the library is told to ask for notifications; by itself
-//! it forgets that after the first, says "connected" and delivers nothing for ever.
+//! *Not here.* After a reconnect the library must be told to ask for notifications; by itself it
+//! says "connected" and delivers nothing for ever. The supervisor does, once it has fetched what
+//! was missed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl Link {
             .map_err(|error| refused(&error))?;
         let (sender, events) = channel(64);
         let polls = event_loop.enter().boxed();
-        let driver = tokio::spawn(drive(polls, Arc::clone(&session), sender, heard));
+        let driver = tokio::spawn(drive(polls, sender, heard));
         let mut link = Self { session, events, driver };
         match timeout(CONNECT_TIMEOUT, link.events.recv()).await {
             Ok(Some(Event::Up { .. })) => Ok(link),
@@ -168,14 +169,12 @@ async fn endpoint(client: &Client, url: &str) -> Result<EndpointDescription, Ref
 /// Polls the session for as long as somebody hears of it.
 async fn drive(
     mut polls: futures::stream::BoxStream<'static, Result<SessionPollResult, StatusCode>>,
-    session: Arc<Session>,
     events: Sender<Event>,
     heard: Arc<Heard>,
 ) {
     while let Some(Ok(poll)) = polls.next().await {
         let event = match poll {
             SessionPollResult::Reconnected(mode) => {
-                session.trigger_publish_now();
                 heard.now();
                 Event::Up { new: matches!(mode, SessionConnectMode::NewSession(_)) }
             }

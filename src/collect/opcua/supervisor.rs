@@ -164,7 +164,12 @@ impl Supervisor {
     }
 
     async fn set_up_and_hold(&mut self, link: &mut Link) -> (bool, End) {
-        let survey = match self.set_up(&link.session).await {
+        // A request on a connection that is lost would only end by its time limit.
+        let set_up = tokio::select! {
+            set_up = self.set_up(&link.session) => set_up,
+            _ = link.events.recv() => return (false, refused("the connection was lost")),
+        };
+        let survey = match set_up {
             Ok(survey) => survey,
             Err(error) => return (false, End::Refused(because(&error))),
         };
@@ -239,6 +244,9 @@ impl Supervisor {
     /// The connection is back and the session still there: the server sends what it kept. If
     /// the cut is already visible, values that did not change must be read to end it.
     async fn back(&mut self, session: &Session, before: &Survey) -> Result<Survey, Error> {
+        let fetched = self.subscriptions.fetch_missed(session, &self.mailbox).await;
+        session.trigger_publish_now();
+        fetched?;
         let now = survey(session).await?;
         if now.namespaces == before.namespaces && self.outage.is_some_and(|outage| outage.written) {
             self.read_all(session, &now).await?;
