@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
 use opcua::types::{
-    AttributeId, DataChangeNotification, DataValue, Error, ExtensionObject, MonitoredItemCreateRequest,
-    MonitoringMode, MonitoringParameters, NodeId, NotificationMessage, ReadValueId,
-    StatusChangeNotification, StatusCode, TimestampsToReturn,
+    AttributeId, DataChangeNotification, DataValue, Error, ExtensionObject,
+    MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId, NotificationMessage,
+    ReadValueId, StatusChangeNotification, StatusCode, TimestampsToReturn,
 };
 use tacitus_model::Timestamp;
 use tacitus_protocol::opcua::NodeName;
