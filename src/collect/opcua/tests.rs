@@ -191,7 +191,7 @@ impl Bench {
 struct Relay {
     address: std::net::SocketAddr,
     whole: tokio::sync::watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Relay {
