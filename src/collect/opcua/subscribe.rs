@@ -3,8 +3,8 @@
 //! *Invariant.* Every item asked for is accounted for: watched, or failed with the server's
 //! reason. A subscription that is silent for three of its keep-alive times is dead.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
@@ -66,10 +66,61 @@ pub(super) struct Subscription {
     id: u32,
     generation: u64,
     heard: Arc<Heard>,
-    /// The number of the last notification that came.
-    last: Arc<AtomicU32>,
+    numbers: Arc<Numbers>,
     silence_max: Duration,
     handles: Vec<Handle>,
+}
+
+impl Subscription {
+    /// Fetches one notification; returns whether the server still has it.
+    async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
+        match session.republish(self.id, number).await {
+            Ok(notification) => {
+                to.values(Origin::Subscription(self.generation), values(notification));
+                Ok(true)
+            }
+            // The server has no such one, does not keep any, or does not know the service.
+            Err(error) if error.status() != StatusCode::BadTimeout => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The numbers of a subscription's notifications: they count up, so that a client sees what it
+/// missed (Part 4, 5.14.1.1).
+#[derive(Debug, Default)]
+struct Numbers {
+    last: AtomicU32,
+    missed: Mutex<Vec<u32>>,
+}
+
+impl Numbers {
+    /// A notification came; an empty one bears the number of the one to come.
+    fn came(&self, number: u32, empty: bool) {
+        let last = self.last.load(Ordering::Relaxed);
+        let newest = if empty { preceding(number) } else { number };
+        let distance = newest.wrapping_sub(last);
+        if last != 0 && distance > u32::MAX / 2 {
+            return;
+        }
+        self.last.store(newest, Ordering::Relaxed);
+        // LIMIT: a server that jumps by more than it can keep has nothing to fetch.
+        if last == 0 || distance > MISSED_MAX {
+            return;
+        }
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = following(last);
+        while next != following(newest) {
+            if empty || next != number {
+                missed.push(next);
+            }
+            next = following(next);
+        }
+    }
+
+    fn take_missed(&self) -> Vec<u32> {
+        std::mem::take(&mut self.missed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// All subscriptions of a session.
@@ -142,12 +193,12 @@ impl Subscriptions {
         }
         self.generation += 1;
         let heard = Arc::new(Heard::new(Arc::clone(context.clock)));
-        let last = Arc::new(AtomicU32::new(0));
+        let numbers = Arc::new(Numbers::default());
         let inbox = Inbox {
             mailbox: context.mailbox.clone(),
             generation: self.generation,
             heard: Arc::clone(&heard),
-            last: Arc::clone(&last),
+            numbers: Arc::clone(&numbers),
         };
         let interval = context.settings.publishing_interval;
         let interval_ms = millis(interval).max(1);
@@ -167,7 +218,7 @@ impl Subscriptions {
         let silence_max = granted.unwrap_or(KEEP_ALIVE).max(Duration::from_secs(1)) * 3;
         let generation = self.generation;
         let handles = Vec::new();
-        self.live.push(Subscription { id, generation, heard, last, silence_max, handles });
+        self.live.push(Subscription { id, generation, heard, numbers, silence_max, handles });
         Ok((self.live.len() - 1, SUBSCRIPTION_ITEMS_MAX))
     }
 
@@ -199,32 +250,46 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Fetches the notifications that the server sent into a connection that was already gone,
-    /// and keeps until they are acknowledged. Must come before publishing goes on, so that
-    /// values stay in their order.
+    /// Fetches the notifications that the server sent into a connection that was already gone.
+    /// Must come before publishing goes on, so that values stay in their order.
     ///
     /// # Errors
     /// The connection was lost again. What was fetched is in the mailbox.
-    pub(super) async fn fetch_missed(
+    pub(super) async fn fetch_unseen(
         &self,
         session: &Session,
         mailbox: &Mailbox,
     ) -> Result<(), Error> {
         for subscription in &self.live {
             for _ in 0..MISSED_MAX {
-                let number = following(subscription.last.load(Ordering::Relaxed));
-                let missed = match session.republish(subscription.id, number).await {
-                    Ok(missed) => missed,
-                    // The server has no more, does not keep any, or does not know the service.
-                    Err(error) if error.status() != StatusCode::BadTimeout => break,
-                    Err(error) => return Err(error),
-                };
-                subscription.last.store(number, Ordering::Relaxed);
-                let values = values(missed);
-                mailbox.values(Origin::Subscription(subscription.generation), values);
+                let number = following(subscription.numbers.last.load(Ordering::Relaxed));
+                if !subscription.fetch(session, mailbox, number).await? {
+                    break;
+                }
+                subscription.numbers.last.store(number, Ordering::Relaxed);
             }
         }
         Ok(())
+    }
+
+    /// Fetches the notifications whose numbers were left out. A server does that after a cut:
+    /// it answers requests that came by the old connection. Returns how many it no longer has.
+    ///
+    /// # Errors
+    /// The connection was lost again.
+    pub(super) async fn fetch_missed(
+        &self,
+        session: &Session,
+        mailbox: &Mailbox,
+    ) -> Result<usize, Error> {
+        let mut lost = 0;
+        for subscription in &self.live {
+            for number in subscription.numbers.take_missed() {
+                let found = subscription.fetch(session, mailbox, number).await?;
+                lost += usize::from(!found);
+            }
+        }
+        Ok(lost)
     }
 
     /// Ends the subscriptions that have fallen silent. Returns their items and when the first
@@ -278,7 +343,7 @@ struct Inbox {
     mailbox: Mailbox,
     generation: u64,
     heard: Arc<Heard>,
-    last: Arc<AtomicU32>,
+    numbers: Arc<Numbers>,
 }
 
 impl OnSubscriptionNotificationCore for Inbox {
@@ -287,13 +352,12 @@ impl OnSubscriptionNotificationCore for Inbox {
         notification: NotificationMessage,
         _: MonitoredItemMap<'_>,
     ) {
-        // An empty notification is the keep-alive of the subscription; its number is that of the
-        // notification to come (Part 4, 5.14.1.1).
+        // An empty notification is the keep-alive of the subscription.
         self.heard.now();
-        let number = notification.sequence_number;
+        let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
+        self.numbers.came(notification.sequence_number, empty);
         let values = values(notification);
         if !values.is_empty() {
-            self.last.store(number, Ordering::Relaxed);
             self.mailbox.values(Origin::Subscription(self.generation), values);
         }
     }
@@ -317,8 +381,40 @@ fn following(number: u32) -> u32 {
     number.checked_add(1).unwrap_or(1)
 }
 
+/// The number of the notification before this one.
+fn preceding(number: u32) -> u32 {
+    if number > 1 { number - 1 } else { u32::MAX }
+}
+
 impl std::fmt::Debug for Heard {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Heard({:?} ago)", self.ago())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_left_out_is_fetched_later() {
+        // Pairs of number and whether the notification was empty; then what is missed.
+        for (came, missed) in [
+            (vec![(1, false), (2, false)], vec![]),
+            (vec![(1, false), (4, false)], vec![2, 3]),
+            (vec![(1, false), (2, true), (2, false)], vec![]),
+            (vec![(1, false), (4, true), (4, false)], vec![2, 3]),
+            (vec![(1, true), (1, false)], vec![]),
+            (vec![(5, false), (7, false), (8, false)], vec![6]),
+            (vec![(u32::MAX - 1, false), (1, false)], vec![u32::MAX]),
+            (vec![(3, false), (2, false), (4, false)], vec![]),
+            (vec![(3, false), (900_000, false), (900_001, false)], vec![]),
+        ] {
+            let numbers = Numbers::default();
+            for (number, empty) in &came {
+                numbers.came(*number, *empty);
+            }
+            assert_eq!(numbers.take_missed(), missed, "{came:?}");
+        }
     }
 }

@@ -173,12 +173,8 @@ impl Supervisor {
             Ok(survey) => survey,
             Err(error) => return (false, End::Refused(because(&error))),
         };
-        let since = self.clock.now();
-        self.state.change(|status| {
-            status.phase = Phase::Connected;
-            status.connected_since = Some(since);
-            status.connections_total += 1;
-        });
+        self.phase(Phase::Connected);
+        self.state.change(|status| status.connections_total += 1);
         tracing::info!(collector = %self.settings.name, "collects");
         (true, self.hold(link, survey).await)
     }
@@ -244,7 +240,7 @@ impl Supervisor {
     /// The connection is back and the session still there: the server sends what it kept. If
     /// the cut is already visible, values that did not change must be read to end it.
     async fn back(&mut self, session: &Session, before: &Survey) -> Result<Survey, Error> {
-        let fetched = self.subscriptions.fetch_missed(session, &self.mailbox).await;
+        let fetched = self.subscriptions.fetch_unseen(session, &self.mailbox).await;
         session.trigger_publish_now();
         fetched?;
         let now = survey(session).await?;
@@ -300,6 +296,10 @@ impl Supervisor {
                 quality: Quality::BAD_NO_COMMUNICATION,
                 handles: Some(handles),
             });
+        }
+        let lost = self.subscriptions.fetch_missed(session, &self.mailbox).await?;
+        if lost > 0 {
+            self.trouble(&format!("{lost} notifications were lost on their way"));
         }
         self.browse_if_due(session, survey).await?;
         self.create_due(session, survey).await
@@ -361,11 +361,10 @@ impl Supervisor {
     }
 
     fn phase(&self, phase: Phase) {
+        let since = (phase == Phase::Connected).then(|| self.clock.now());
         self.state.change(|status| {
             status.phase = phase;
-            if phase != Phase::Connected {
-                status.connected_since = None;
-            }
+            status.connected_since = since;
         });
     }
 
