@@ -7,6 +7,7 @@
 //! *Not here.* Commands this version does not have yet: they are unknown, not empty.
 
 mod config;
+mod demo;
 mod output;
 mod request;
 mod serve;
@@ -33,6 +34,8 @@ struct Line {
 enum Command {
     /// Run the server until it is told to stop
     Serve(Flags),
+    /// Run a server with a simulated plant around it
+    Demo(Flags),
     /// Ask a running server a question in SQL
     Sql(sql::Question),
     /// Say how a running server is
@@ -109,6 +112,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match line.command {
         Command::Serve(flags) => serve::run(&flags),
+        Command::Demo(flags) => demo::run(&flags),
         Command::Sql(question) => sql::run(&question),
         Command::Status(question) => status::run(&question),
         Command::Config { command } => config::run(&command),

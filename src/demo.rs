@@ -28,7 +28,7 @@ use std::time::Duration;
 use ::opcua::types::{DataValue, DateTime, StatusCode, Variant};
 use chrono::DateTime as ChronoDateTime;
 use serde_json::{Map, Number, json};
-use tacitus_model::{Timestamp, Value};
+use tacitus_model::{Kind, Timestamp, Value};
 use tacitus_storage::{Clock, Engine};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,15 +89,28 @@ impl Demo {
         let listener =
             TcpListener::bind("127.0.0.1:0").await.map_err(|error| Error(error.to_string()))?;
         let plant = Plant::new(SEED);
-        let variables = plant.signals().iter().filter(|signal| signal.way == Way::OpcUa);
+        let signals = || plant.signals().iter().filter(|signal| signal.way == Way::OpcUa);
+        let typed = |signal: &Signal| match signal.kind {
+            Kind::Float => Variant::from(0.0),
+            Kind::Int => Variant::from(0_i64),
+            Kind::Bool => Variant::from(false),
+            Kind::State | Kind::Text => Variant::from(""),
+        };
         let shape = opcua::Shape {
             pki_dir: data_dir.join("pki").join("demo"),
             namespaces_before: Vec::new(),
-            variables: variables
-                .map(|signal| (signal.device.clone(), signal.name.to_owned(), Variant::Empty))
+            variables: signals()
+                .map(|signal| (signal.device.clone(), signal.name.to_owned(), typed(signal)))
                 .collect(),
         };
-        Ok(Self { server: opcua::Server::start(listener, shape).await.map_err(Error)? })
+        let server = opcua::Server::start(listener, shape).await.map_err(Error)?;
+        let nothing_yet = DataValue {
+            value: Some(Variant::Empty),
+            status: Some(StatusCode::BadWaitingForInitialData),
+            ..DataValue::default()
+        };
+        server.set(signals().map(|signal| (signal.path(), nothing_yet.clone())));
+        Ok(Self { server })
     }
 
     /// The collector of the plant's OPC UA server.
@@ -133,6 +146,7 @@ impl Demo {
         let mut plant = Plant::new(parts.seed);
         history::define(&plant, &parts.engine).map_err(Error)?;
         history::fill(&mut plant, &parts).await.map_err(Error)?;
+        plant.report_all();
         Ok(Running { task: tokio::spawn(work(plant, self.server, parts, shutdown)) })
     }
 }
@@ -227,7 +241,9 @@ fn messages(
             Way::Json => {
                 let member = member(signal, &report.value).into_json();
                 match objects.iter_mut().find(|(device, _)| *device == signal.device) {
-                    Some((_, object)) => drop(object.insert(signal.name.to_owned(), member)),
+                    Some((_, object)) => {
+                        object.insert(signal.name.to_owned(), member);
+                    }
                     None => {
                         let stamp = json!(now.nanos() / 1_000_000);
                         let first = [("ts".to_owned(), stamp), (signal.name.to_owned(), member)];
@@ -240,22 +256,16 @@ fn messages(
     for (device, object) in objects {
         let payload = serde_json::Value::Object(object).to_string().into_bytes();
         let message = Message { topic: device.to_owned(), payload };
-        if is_cut_off(device, now) {
-            if kept.len() < KEPT_MAX {
-                kept.push(message);
-            }
-        } else if is_cut_off(device, earlier(now)) {
-            messages.append(kept);
+        if !is_cut_off(device, now) {
             messages.push(message);
-        } else {
-            messages.push(message);
+        } else if kept.len() < KEPT_MAX {
+            kept.push(message);
         }
     }
+    if !kept.iter().any(|message| is_cut_off(&message.topic, now)) {
+        messages.append(kept);
+    }
     messages
-}
-
-fn earlier(now: Timestamp) -> Timestamp {
-    Timestamp::from_nanos(now.nanos().saturating_sub(1_000_000_000))
 }
 
 /// A value as devices write it.

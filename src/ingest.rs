@@ -160,13 +160,14 @@ impl Ingest {
         Ok(sequence)
     }
 
-    /// Waits for room only: the samples are accepted, and on disk a little later.
+    /// Waits for room only: the samples are accepted, and on disk a little later. While the disk is
+    /// full they wait in the queue, until it is full too.
     ///
     /// # Errors
     /// Why not all of the batch was accepted.
     pub async fn enqueue(&self, batch: Batch) -> Result<(), WriteError> {
         for part in parts(batch, self.batch_bytes_max) {
-            drop(self.queue.push(part, self.room_wait).await?);
+            self.queue.accept(part, self.room_wait).await?;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! The Tacitus server: everything with sockets, threads, clocks and a command line.
 //!
 //! ```text
-//! cli ─▶ config ─▶ server ─┬─▶ http
-//!                          └─▶ store (tacitus-storage)
+//! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
+//!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
+//!                          └─▶ http     writes ──────┘
+//!                                       SQL ─▶ query ─────────────▶ store
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their

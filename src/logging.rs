@@ -9,12 +9,16 @@
 use std::io::{self, Write};
 
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::{Log, LogFormat};
+
+/// The crates of the OPC UA library, as they name themselves in the log.
+const OPCUA_TARGETS: [&str; 6] =
+    ["opcua_client", "opcua_core", "opcua_crypto", "opcua_nodes", "opcua_server", "opcua_types"];
 
 /// Starts the log of this process. A second call changes nothing.
 pub(crate) fn start(settings: &Log) {
@@ -22,6 +26,10 @@ pub(crate) fn start(settings: &Log) {
     let others = settings.level.min(Level::WARN);
     let others = if settings.level == Level::TRACE { Level::TRACE } else { others };
     let filter = Targets::new().with_default(others).with_target("tacitus", settings.level);
+    // The OPC UA library calls every refused connection and every missing certificate an error;
+    // collectors say themselves what of that matters.
+    let quiet = if others > Level::WARN { LevelFilter::TRACE } else { LevelFilter::OFF };
+    let filter = OPCUA_TARGETS.iter().fold(filter, |filter, name| filter.with_target(*name, quiet));
     let layer = match settings.format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(OneLine::stderr).boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),

@@ -32,6 +32,7 @@ use crate::clock::SystemClock;
 use crate::collect::Store;
 use crate::collect::opcua::{self, Collector};
 use crate::config::{Data, Settings};
+use crate::demo;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
 use crate::limits::STOP_MAX;
@@ -48,8 +49,11 @@ pub struct Server;
 pub struct Running {
     addresses: Addresses,
     engine: Arc<Engine>,
+    ingest: Ingest,
+    clock: Arc<dyn Clock>,
     committer: Committer,
     trigger: Trigger,
+    shutdown: Shutdown,
     senders: Senders,
 }
 
@@ -101,7 +105,7 @@ impl Server {
         let addresses = Addresses { http, mqtt: broker.local_addr() };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
-            ingest,
+            ingest: ingest.clone(),
             session: Arc::new(session),
             broker: broker.counters(),
             collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
@@ -111,10 +115,10 @@ impl Server {
             body_bytes_max: usize::try_from(settings.http.body_bytes_max).unwrap_or(usize::MAX),
         });
         let router = http::router(facts, settings.http.body_timeout);
-        let http = tokio::spawn(listener.serve(router, shutdown));
+        let http = tokio::spawn(listener.serve(router, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
         let senders = Senders { http, broker, collectors };
-        Ok(Running { addresses, engine, committer, trigger, senders })
+        Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
 
@@ -176,6 +180,18 @@ impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// What a simulated plant needs of this server, and when to stop.
+    pub(crate) fn for_demo(&self) -> (demo::Parts, Shutdown) {
+        let parts = demo::Parts {
+            mqtt: self.addresses.mqtt,
+            engine: Arc::clone(&self.engine),
+            ingest: self.ingest.clone(),
+            clock: Arc::clone(&self.clock),
+            seed: demo::SEED,
+        };
+        (parts, self.shutdown.clone())
     }
 
     /// Returns when the store has failed and nothing more can be kept.

@@ -17,7 +17,7 @@
 //!
 //! *Not here.* Which topics are taken and how they are renamed: see [`crate::topic`].
 
-use tacitus_model::{PATH_BYTES_MAX, Quality, TEXT_BYTES_MAX, Timestamp, Value};
+use tacitus_model::{Kind, PATH_BYTES_MAX, Quality, TEXT_BYTES_MAX, Timestamp, Value};
 
 use crate::Point;
 use crate::json::{self, Json};
@@ -115,7 +115,7 @@ pub fn decode(path: &str, payload: &[u8], settings: &Settings) -> Result<Vec<Poi
         return Err(Refusal::PathTooLong);
     }
     if !text.starts_with(['{', '[', '"']) {
-        let (value, quality) = bare(text)?;
+        let (value, quality) = bare_value(text, None)?;
         return Ok(vec![Point::new(path, value).with_quality(quality)]);
     }
     let json = json::read(text, settings.json_values_max)
@@ -136,17 +136,35 @@ pub fn decode(path: &str, payload: &[u8], settings: &Settings) -> Result<Vec<Poi
     if tree.points.is_empty() { Err(Refusal::NoValue) } else { Ok(tree.points) }
 }
 
-/// The one value of a payload that is not JSON, so that a known topic needs no [`Point`]; `None`
-/// where [`decode`] has to look.
+/// The text of a payload that is not JSON, so that a known topic needs no [`Point`]; `None` where
+/// [`decode`] has to look.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_bare(
-    payload: &[u8],
-    settings: &Settings,
-) -> Result<Option<(Value, Quality)>, Refusal> {
+pub fn bare_text<'p>(payload: &'p [u8], settings: &Settings) -> Result<Option<&'p str>, Refusal> {
     let text = text(payload, settings)?;
-    if text.starts_with(['{', '[', '"']) { Ok(None) } else { bare(text).map(Some) }
+    Ok((!text.starts_with(['{', '[', '"'])).then_some(text))
+}
+
+/// The value of such a text. For a tag of [`Kind::Text`] it is kept letter by letter: a serial
+/// number such as `0012` is no number.
+///
+/// # Errors
+/// The text is longer than a sample can hold.
+pub fn bare_value(text: &str, kind: Option<Kind>) -> Result<(Value, Quality), Refusal> {
+    let value = match number(text) {
+        _ if text == "null" => return Ok((Value::Null, Quality::BAD_NO_DATA)),
+        _ if kind == Some(Kind::Text) => checked_text(text)?,
+        Some(value) => value,
+        None if text.eq_ignore_ascii_case("true") => Value::Bool(true),
+        None if text.eq_ignore_ascii_case("false") => Value::Bool(false),
+        None => checked_text(text)?,
+    };
+    let quality = match &value {
+        Value::Float(number) if !number.is_finite() => Quality::BAD_OUT_OF_RANGE,
+        _ => Quality::GOOD,
+    };
+    Ok((value, quality))
 }
 
 /// The payload as text without the white space and byte-order mark around it.
@@ -158,26 +176,6 @@ fn text<'p>(payload: &'p [u8], settings: &Settings) -> Result<&'p str, Refusal> 
     let text = std::str::from_utf8(payload).map_err(|_utf8| Refusal::NotText)?;
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
     if text.is_empty() { Err(Refusal::Empty) } else { Ok(text) }
-}
-
-/// A payload that is not JSON: a number, a boolean, null, or a text.
-fn bare(text: &str) -> Result<(Value, Quality), Refusal> {
-    let value = if let Some(value) = number(text) {
-        value
-    } else if text.eq_ignore_ascii_case("true") {
-        Value::Bool(true)
-    } else if text.eq_ignore_ascii_case("false") {
-        Value::Bool(false)
-    } else if text == "null" {
-        return Ok((Value::Null, Quality::BAD_NO_DATA));
-    } else {
-        checked_text(text)?
-    };
-    let quality = match &value {
-        Value::Float(number) if !number.is_finite() => Quality::BAD_OUT_OF_RANGE,
-        _ => Quality::GOOD,
-    };
-    Ok((value, quality))
 }
 
 /// A text that is a number as a whole; also `NaN` and `inf`, which devices send as text.

@@ -31,8 +31,8 @@ use super::asked_to_stop;
 use super::counters::{many, one};
 use super::intake::StoreError;
 use super::limits::{
-    FAREWELL_TIME_MAX, GROUPS_BYTES_MAX, GROUPS_MAX, OUTPUT_BYTES_MAX, PACKET_SILENCE_MAX,
-    READ_BYTES_MAX, READ_BYTES_MIN,
+    FAREWELL_TIME_MAX, GROUP_BYTES_MAX, GROUPS_BYTES_MAX, GROUPS_MAX, OUTPUT_BYTES_MAX,
+    PACKET_SILENCE_MAX, READ_BYTES_MAX, READ_BYTES_MIN,
 };
 use super::room::Room;
 use super::seats::Seat;
@@ -78,6 +78,8 @@ struct Traffic {
     groups_bytes: usize,
     read_bytes: usize,
     heard: Instant,
+    /// Packets were read that are not taken yet: the last group was full.
+    is_behind: bool,
     end: Option<End>,
 }
 
@@ -102,10 +104,11 @@ impl Client {
             groups_bytes: 0,
             read_bytes: READ_BYTES_MIN,
             heard: Instant::now(),
+            is_behind: false,
             end: None,
         };
         // What came together with the CONNECT.
-        self.take_frames(&mut traffic);
+        self.take_frames(&mut traffic).await;
         let mut tick = tokio::time::interval(self.tick_every());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
@@ -119,7 +122,12 @@ impl Client {
             }
             let may_read = traffic.groups.len() < GROUPS_MAX
                 && traffic.groups_bytes < GROUPS_BYTES_MAX
+                && (traffic.groups.is_empty() || !self.room.is_crowded())
                 && self.connection.output.len() < OUTPUT_BYTES_MAX;
+            if may_read && traffic.is_behind {
+                self.take_frames(&mut traffic).await;
+                continue;
+            }
             let must_write = !self.connection.output.is_empty();
             if may_read {
                 self.frames.buffer().reserve(traffic.read_bytes);
@@ -139,7 +147,7 @@ impl Client {
                 read = self.reader.read_buf(self.frames.buffer()), if may_read => {
                     match read {
                         Ok(0) | Err(_) => traffic.end = Some(End::Lost),
-                        Ok(count) => self.heard(&mut traffic, count),
+                        Ok(count) => self.heard(&mut traffic, count).await,
                     }
                 }
                 // Also while nothing can be delivered: the mailbox may be full.
@@ -176,20 +184,15 @@ impl Client {
     /// Gives the client what waits for it, as far as it takes it.
     fn deliver(&mut self) {
         let now_ms = self.room.now_ms();
-        let before = self.connection.output.len();
-        self.connection.resend(now_ms);
-        let mut count = 0;
+        let mut written = self.connection.resend(now_ms);
         while self.connection.has_room() {
             let Some(delivery) = self.seat.mailbox.pop() else { break };
-            self.connection.deliver(delivery, now_ms);
-            count += 1;
+            written += usize::from(self.connection.deliver(delivery, now_ms));
         }
-        if self.connection.output.len() > before {
-            many(&self.room.counters.messages_out, count);
-        }
+        many(&self.room.counters.messages_out, written);
     }
 
-    fn heard(&mut self, traffic: &mut Traffic, count: usize) {
+    async fn heard(&mut self, traffic: &mut Traffic, count: usize) {
         many(&self.room.counters.bytes_in, count);
         traffic.heard = Instant::now();
         if count >= traffic.read_bytes {
@@ -197,21 +200,27 @@ impl Client {
         } else if count < traffic.read_bytes / 4 {
             traffic.read_bytes = (traffic.read_bytes / 2).max(READ_BYTES_MIN);
         }
-        self.take_frames(traffic);
+        self.take_frames(traffic).await;
     }
 
-    /// Takes every whole packet that was read; their PUBLISHes become one group.
-    fn take_frames(&mut self, traffic: &mut Traffic) {
+    /// Takes every whole packet that was read; their PUBLISHes become one group. A group that is
+    /// full leaves the rest for the next: a topic alias makes much out of few bytes.
+    async fn take_frames(&mut self, traffic: &mut Traffic) {
         let now_ms = self.room.now_ms();
         let mut group = Group::default();
+        traffic.is_behind = false;
         while traffic.end.is_none() {
+            if group.bytes >= GROUP_BYTES_MAX {
+                traffic.is_behind = true;
+                break;
+            }
             let taken = match self.frames.next_frame() {
                 Ok(Some(frame)) => self.connection.receive(&frame, now_ms),
                 Ok(None) => break,
                 Err(refusal) => Err(refusal),
             };
             match taken {
-                Ok(action) => self.act(action, &mut group, traffic),
+                Ok(action) => self.act(action, &mut group, traffic).await,
                 Err(refusal) => traffic.end = Some(End::Cut(refusal)),
             }
         }
@@ -220,7 +229,7 @@ impl Client {
         }
     }
 
-    fn act(&mut self, action: Action, group: &mut Group, traffic: &mut Traffic) {
+    async fn act(&mut self, action: Action, group: &mut Group, traffic: &mut Traffic) {
         match action {
             Action::None => {}
             Action::Publish(message, awaited) => {
@@ -230,7 +239,7 @@ impl Client {
             }
             Action::Subscribe { packet_id, subscription_id, requests } => {
                 let room = Arc::clone(&self.room);
-                room.subscribe(&mut self.connection, packet_id, subscription_id, &requests);
+                room.subscribe(&mut self.connection, packet_id, subscription_id, &requests).await;
             }
             Action::Unsubscribe { packet_id, filters } => {
                 let room = Arc::clone(&self.room);
@@ -254,6 +263,7 @@ impl Client {
     fn submit(&self, group: Group, traffic: &mut Traffic) {
         many(&self.room.counters.messages_in, group.messages.len());
         traffic.groups_bytes += group.bytes;
+        self.room.begin_storing(group.bytes);
         let room = Arc::clone(&self.room);
         let client = Arc::clone(&self.seat.client);
         let received = room.now();
@@ -266,6 +276,7 @@ impl Client {
     /// Publishes and acknowledges a group, or says that it was not kept.
     async fn settle(&mut self, traffic: &mut Traffic, (group, result): Settled) {
         traffic.groups_bytes -= group.bytes;
+        self.room.end_storing(group.bytes);
         let counters = Arc::clone(&self.room.counters);
         match result {
             Ok(()) => {

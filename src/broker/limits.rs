@@ -27,12 +27,19 @@ pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 /// Smallest read, which is what an idle connection costs.
 pub(super) const READ_BYTES_MIN: usize = 4 * 1024;
 
+/// LIMIT: bytes of messages after which a group takes no more.
+pub(super) const GROUP_BYTES_MAX: usize = 1024 * 1024;
+
 /// LIMIT: groups of one connection that wait for the store. While one is synced the next is
 /// read; more than a few only add delay.
 pub(super) const GROUPS_MAX: usize = 8;
 
 /// LIMIT: bytes of one connection that wait for the store. Above it the socket is not read.
 pub(super) const GROUPS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// LIMIT: bytes of all connections that wait for the store. Above it a connection is read only if
+/// nothing of its own waits.
+pub(super) const STORING_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// LIMIT: bytes waiting for the socket above which it is not read either: a client that sends
 /// and never reads its acknowledgements waits.
@@ -42,6 +49,19 @@ pub(super) const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// cut; for an absent one further messages are dropped and counted. 8 MiB is a quarter of a
 /// second at full rate, or an hour of an ordinary plant line.
 pub(super) const MAILBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// LIMIT: bytes that wait for all sessions together. Above it a mailbox gets no more than its
+/// equal share, which is what keeps a well-behaved subscriber going when others are not.
+pub(super) const MAILBOXES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// See [`MAILBOXES_BYTES_MAX`].
+pub(super) const MAILBOX_BYTES_SHARE: usize = MAILBOXES_BYTES_MAX / SESSIONS_MAX;
+
+/// LIMIT: subscriptions of all sessions. Each costs some 300 bytes and its filter.
+pub(super) const SUBSCRIPTIONS_ALL_MAX: usize = 200_000;
+
+/// How many filters of a SUBSCRIBE are worked off before others get their turn: each may look
+/// through all retained messages.
+pub(super) const SUBSCRIBE_TURN: usize = 8;
 
 /// LIMIT: retained messages that wait to be sent to one session.
 pub(super) const RETAINED_WAITING_MAX: usize = 200_000;

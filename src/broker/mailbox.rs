@@ -1,15 +1,17 @@
 //! Messages that wait for one session.
 //!
-//! *Invariant.* Never more than [`MAILBOX_BYTES_MAX`]; pushing never waits, so no subscriber can
+//! *Invariant.* Never more than [`MAILBOX_BYTES_MAX`], nor much more than [`MAILBOXES_BYTES_MAX`] in
+//! all; pushing never waits, so no subscriber can
 //! slow down anybody else.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tacitus_protocol::mqtt::{Delivery, QoS};
 use tokio::sync::Notify;
 
-use super::limits::MAILBOX_BYTES_MAX;
+use super::limits::{MAILBOX_BYTES_MAX, MAILBOX_BYTES_SHARE, MAILBOXES_BYTES_MAX};
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +33,26 @@ struct Inside {
 }
 
 /// The mailbox of one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mailbox {
+    /// Bytes in all mailboxes.
+    all_bytes: Arc<AtomicUsize>,
     inside: Mutex<Inside>,
     arrived: Notify,
 }
 
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.all_bytes.fetch_sub(self.inside().bytes, Ordering::Relaxed);
+    }
+}
+
 impl Mailbox {
+    /// An empty mailbox of an absent client; `all_bytes` is shared by all mailboxes.
+    pub(super) fn new(all_bytes: Arc<AtomicUsize>) -> Self {
+        Self { all_bytes, inside: Mutex::default(), arrived: Notify::new() }
+    }
+
     fn inside(&self) -> std::sync::MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -49,9 +64,13 @@ impl Mailbox {
             return Pushed::NotKept;
         }
         let bytes = delivery.bytes();
-        let has_room = inside.bytes + bytes <= MAILBOX_BYTES_MAX && !inside.is_overflown;
+        let all_bytes = self.all_bytes.load(Ordering::Relaxed);
+        let bytes_max =
+            if all_bytes < MAILBOXES_BYTES_MAX { MAILBOX_BYTES_MAX } else { MAILBOX_BYTES_SHARE };
+        let has_room = inside.bytes + bytes <= bytes_max && !inside.is_overflown;
         if has_room {
             inside.bytes += bytes;
+            self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
             inside.waiting.push_back(delivery);
         } else if inside.is_present {
             inside.is_overflown = true;
@@ -66,6 +85,7 @@ impl Mailbox {
         let mut inside = self.inside();
         let delivery = inside.waiting.pop_front()?;
         inside.bytes -= delivery.bytes();
+        self.all_bytes.fetch_sub(delivery.bytes(), Ordering::Relaxed);
         Some(delivery)
     }
 
@@ -92,6 +112,8 @@ impl Mailbox {
         inside.is_present = false;
         inside.is_overflown = false;
         inside.waiting.retain(|delivery| delivery.qos != QoS::AtMostOnce);
-        inside.bytes = inside.waiting.iter().map(Delivery::bytes).sum();
+        let bytes = inside.waiting.iter().map(Delivery::bytes).sum();
+        self.all_bytes.fetch_sub(inside.bytes - bytes, Ordering::Relaxed);
+        inside.bytes = bytes;
     }
 }

@@ -8,7 +8,7 @@
 //! *Not here.* Sockets (`connection`), the store (`intake`).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -23,7 +23,10 @@ use tacitus_storage::Clock;
 use super::bus::{Bus, Exit};
 use super::counters::{Counters, many, one, set};
 use super::intake::{Incoming, Intake, StoreError};
-use super::limits::{RETAINED_BYTES_MAX, RETAINED_MAX, RETAINED_WAITING_MAX};
+use super::limits::{
+    RETAINED_BYTES_MAX, RETAINED_MAX, RETAINED_WAITING_MAX, STORING_BYTES_MAX, SUBSCRIBE_TURN,
+    SUBSCRIPTIONS_ALL_MAX,
+};
 use super::mailbox::{Mailbox, Pushed};
 use super::seats::{Claim, Ended, Seat, Seats, Vacated};
 
@@ -45,6 +48,8 @@ pub(super) struct Room {
     boxes: RwLock<HashMap<SessionKey, Arc<Mailbox>>>,
     seats: Mutex<Seats>,
     guests: AtomicU64,
+    /// Bytes of messages that are with the store.
+    storing_bytes: AtomicUsize,
 }
 
 impl std::fmt::Debug for Room {
@@ -71,6 +76,7 @@ impl Room {
             boxes: RwLock::default(),
             seats: Mutex::default(),
             guests: AtomicU64::new(0),
+            storing_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -128,7 +134,6 @@ impl Room {
     ) -> Option<(Arc<str>, Message)> {
         let client = Arc::clone(&seat.client);
         let will = will.and_then(|will| Some((will, will.message(seat.key, self.now_ms())?)));
-        // Before the seat is free again: its successor must not lose its mailbox.
         let mut seats = self.seats();
         let vacated = seats.vacate(seat, session, expiry_s, will, Instant::now());
         set(&self.counters.sessions_now, seats.len());
@@ -150,19 +155,23 @@ impl Room {
     }
 
     fn clear(&self, ended: Ended) -> Option<(Arc<str>, Message)> {
-        if let Some(session) = &ended.session {
-            let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-            for filter in session.filters() {
-                tree.remove(filter, ended.key);
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        match &ended.session {
+            Some(session) => {
+                for filter in session.filters() {
+                    tree.remove(filter, ended.key);
+                }
             }
-            set(&self.counters.subscriptions_now, tree.len());
+            None => tree.forget(ended.key),
         }
+        set(&self.counters.subscriptions_now, tree.len());
+        drop(tree);
         self.boxes.write().unwrap_or_else(PoisonError::into_inner).remove(&ended.key);
         ended.will.map(|message| (ended.client, message))
     }
 
     /// Makes the subscriptions of a SUBSCRIBE and answers it.
-    pub(super) fn subscribe(
+    pub(super) async fn subscribe(
         &self,
         connection: &mut Connection,
         packet_id: u16,
@@ -171,7 +180,10 @@ impl Room {
     ) {
         let mut codes = Vec::with_capacity(requests.len());
         let mut retained = Vec::new();
-        for request in requests {
+        for (index, request) in requests.iter().enumerate() {
+            if index % SUBSCRIBE_TURN == SUBSCRIBE_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
             codes.push(self.subscribe_one(connection, subscription_id, request, &mut retained));
         }
         connection.subscribed(packet_id, codes, retained);
@@ -195,7 +207,9 @@ impl Room {
         let key = connection.session().key();
         let filters = connection.session().filters();
         let is_new = !filters.contains(&request.filter);
-        if is_new && filters.len() >= SUBSCRIPTIONS_MAX {
+        let all = self.counters.subscriptions_now.load(Ordering::Relaxed);
+        let is_full = filters.len() >= SUBSCRIPTIONS_MAX || all >= SUBSCRIPTIONS_ALL_MAX as u64;
+        if is_new && is_full {
             return SubscribeReasonCode::QuotaExceeded;
         }
         let book = self.book();
@@ -207,7 +221,7 @@ impl Room {
         let before = retained.len();
         if wants_retained {
             let messages = book.retained.matching(&request.filter, self.now_ms());
-            retained.extend(messages.map(|message| Delivery {
+            retained.extend(messages.take(RETAINED_WAITING_MAX).map(|message| Delivery {
                 message: message.clone(),
                 qos: if message.qos() < request.qos { message.qos() } else { request.qos },
                 retain: true,
@@ -253,6 +267,21 @@ impl Room {
         set(&self.counters.subscriptions_now, tree.len());
         drop(tree);
         connection.unsubscribed(packet_id, reasons);
+    }
+
+    /// Whether so much waits for the store that only those with nothing waiting may add to it.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.storing_bytes.load(Ordering::Relaxed) >= STORING_BYTES_MAX
+    }
+
+    /// Bytes are going to the store.
+    pub(super) fn begin_storing(&self, bytes: usize) {
+        self.storing_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The store has answered for them.
+    pub(super) fn end_storing(&self, bytes: usize) {
+        self.storing_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Stores messages as one group. Topics that begin with `$` are not the historian's.

@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use tacitus_protocol::mqtt::{Message, Session, SessionKey, Will};
@@ -85,6 +86,8 @@ pub(super) struct Ended {
 pub(super) struct Seats {
     places: HashMap<Arc<str>, Place>,
     last_key: u64,
+    /// Bytes in all mailboxes.
+    mailbox_bytes: Arc<AtomicUsize>,
 }
 
 impl Seats {
@@ -131,7 +134,8 @@ impl Seats {
         let is_resumed = earlier.is_some();
         let (session, mailbox) = earlier.unwrap_or_else(|| {
             self.last_key += 1;
-            (Session::new(SessionKey(self.last_key)), Arc::default())
+            let mailbox = Mailbox::new(Arc::clone(&self.mailbox_bytes));
+            (Session::new(SessionKey(self.last_key)), Arc::new(mailbox))
         });
         let (here, gone) = watch::channel(());
         let wanted = Arc::new(Notify::new());
@@ -179,12 +183,20 @@ impl Seats {
         Vacated::Away(due)
     }
 
-    /// Sessions whose time is over, and wills whose time has come.
+    /// Sessions whose time is over or whose connection died, and wills whose time has come.
     pub(super) fn due(&mut self, now: Instant) -> (Vec<Ended>, Vec<(Arc<str>, Message)>) {
         let mut wills = Vec::new();
         let mut over = Vec::new();
         for (client, place) in &mut self.places {
-            let Place::Away(away) = place else { continue };
+            let away = match place {
+                Place::Away(away) => away,
+                Place::Taken { gone, .. } => {
+                    if gone.has_changed().is_err() {
+                        over.push(Arc::clone(client));
+                    }
+                    continue;
+                }
+            };
             if away.expires.is_some_and(|at| at <= now) {
                 over.push(Arc::clone(client));
             } else if let Some((_, message)) = away.will.take_if(|(at, _)| *at <= now) {
@@ -193,13 +205,17 @@ impl Seats {
         }
         let mut ended = Vec::with_capacity(over.len());
         for client in over {
-            if let Some(Place::Away(away)) = self.places.remove(&client) {
-                ended.push(Ended {
+            match self.places.remove(&client) {
+                Some(Place::Away(away)) => ended.push(Ended {
                     key: away.session.key(),
                     session: Some(away.session),
                     will: away.will.map(|(_, message)| message),
                     client,
-                });
+                }),
+                Some(Place::Taken { key, .. }) => {
+                    ended.push(Ended { client, key, session: None, will: None });
+                }
+                None => {}
             }
         }
         (ended, wills)

@@ -56,7 +56,7 @@ async fn serve(config: Config) -> Exit {
 }
 
 /// Says why the server does not run and what the caller's supervisor should make of it.
-fn refuse(error: &StartError) -> Exit {
+pub(super) fn refuse(error: &StartError) -> Exit {
     complain(&format!("error: {error}\n"));
     if !error.hint().is_empty() {
         complain(&format!("  hint: {}\n", error.hint()));
@@ -65,13 +65,13 @@ fn refuse(error: &StartError) -> Exit {
 }
 
 /// The requests to stop.
-struct Signals {
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -79,7 +79,7 @@ impl Signals {
         })
     }
 
-    async fn heard(mut self) {
+    pub(super) async fn heard(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

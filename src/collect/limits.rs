@@ -28,6 +28,9 @@ pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// build it in one piece.
 pub const SUBSCRIPTION_ITEMS_MAX: usize = 5_000;
 
+/// LIMIT: notifications of a subscription that are fetched again after a cut. Servers keep fewer.
+pub const MISSED_MAX: usize = 1_000;
+
 /// LIMIT: operations of one request where the server states no limit of its own.
 pub const REQUEST_OPERATIONS_MAX: usize = 500;
 

@@ -13,6 +13,11 @@ use crate::collect::opcua::{Draft, DraftBrowse, DraftNode, Password, Settings};
 pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Settings> {
     let mut collectors: Vec<Settings> = Vec::new();
     for entry in keys.entries("collect.opcua") {
+        // What is required and missing is reported already.
+        let said = |name: &str| keys.text(&format!("{entry}.{name}")).is_some();
+        if !said("name") || !said("endpoint") {
+            continue;
+        }
         let password = password(keys, &entry, problems);
         match draft(keys, &entry, password).check() {
             Ok(settings) if collectors.iter().any(|other| other.name == settings.name) => {

@@ -136,3 +136,45 @@ fn a_list_entry_misses_what_is_required() {
          explain collect.opcua[].endpoint` says what it is for",
     );
 }
+
+#[test]
+fn each_wrong_value_is_refused_for_what_is_wrong_with_it() {
+    for (line, want) in [
+        ("data.dir = \"\"", "\"data.dir\" is \"\", which is not the name of a file"),
+        ("data.dir = 5", "\"data.dir\" is 5, which is not the name of a file"),
+        ("data.reserve = 5", "\"data.reserve\" is 5, which is not a size"),
+        ("data.reserve = \"5\"", "\"data.reserve\" is \"5\", which is not a size"),
+        ("data.reserve = \"5 mib\"", "\"data.reserve\" is \"5 mib\", which is not a size"),
+        ("data.reserve = \"-5 MiB\"", "\"data.reserve\" is \"-5 MiB\", which is not a size"),
+        ("data.reserve = \"1 B\"", "\"data.reserve\" is 1 B, which is below the least"),
+        ("data.reserve = \"99999999 TiB\"", "\"data.reserve\" is \"99999999 TiB\", which is not"),
+        ("data.log_file = \"2 GiB\"", "\"data.log_file\" is 2 GiB, which is above the most"),
+        ("data.seal_after = \"5\"", "\"data.seal_after\" is \"5\", which is not a length of time"),
+        ("data.seal_after = \"0 s\"", "\"data.seal_after\" is 0 ms, which is below the least"),
+        ("data.seal_after = 12:00:00", "\"data.seal_after\" is a date, which is not a length"),
+        ("http.addr = \"8428\"", "\"http.addr\" is \"8428\", which is not an address"),
+        ("http.addr = \"example.com:80\"", "\"http.addr\" is \"example.com:80\", which is not"),
+        ("http.addr = \"127.0.0.1:99999\"", "\"http.addr\" is \"127.0.0.1:99999\", which is not"),
+        ("http.addr = \"[::]:80\"", "\"http.addr\" is \"[::]:80\", which other machines can reach"),
+        ("mqtt.addr = \"192.168.1.5:1883\"", "\"mqtt.addr\" is \"192.168.1.5:1883\", which other"),
+        ("http.connections = -1", "\"http.connections\" is -1, which is not a whole number"),
+        ("http.connections = 1.5", "\"http.connections\" is a number with a fraction, which is"),
+        ("http.connections = true", "\"http.connections\" is true, which is not a whole number"),
+        ("log.level = \"LOUD\"", "\"log.level\" is \"LOUD\", which is not one of its words"),
+        ("mqtt.include = \"#\\n\"\nmqtt.exclude = [5]", "\"mqtt.exclude\" is a list, which is not"),
+        ("mqtt.include = [\"a/#/b\"]", "\"mqtt.include[0]\": "),
+        ("mqtt.rules = 5", "\"mqtt.rules\" is a list of tables"),
+        ("mqtt.rules = [5]", "\"mqtt.rules\" is a list of tables"),
+        ("[[mqtt.rules]]\npattern = \"(\"", "\"mqtt.rules[0].pattern\": "),
+        ("[[http]]\naddr = \"x\"", "\"http\" is a section, not a key"),
+        ("x = 1", "unknown key \"x\""),
+        ("[data]\n[data]", "this is not TOML: "),
+        ("[data", "this is not TOML: "),
+    ] {
+        let file = Some(("t.toml".into(), line.to_owned()));
+        let problems = Config::load(&Sources { file, ..Sources::default() }).unwrap_err();
+        let found: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(found.iter().any(|message| message.starts_with(want)), "{line}: {found:?}");
+        assert!(problems.iter().all(|problem| problem.origin != Origin::Default), "{line}");
+    }
+}

@@ -148,6 +148,11 @@ impl Plant {
         &self.signals
     }
 
+    /// Makes every device report all it has at the next step, as after being switched on.
+    pub fn report_all(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.reported = None);
+    }
+
     /// Lets the plant work until `ts` and returns what its devices report then. Measurements are
     /// reported at every step, everything else when it changes and once a minute.
     pub fn step(&mut self, ts: Timestamp) -> Vec<Report> {

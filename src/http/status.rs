@@ -184,6 +184,11 @@ fn ingest(ingest: &Ingest) -> Vec<Reading> {
     vec![
         Reading::counter("ingest_samples", "Samples committed", counters.samples),
         Reading::counter("ingest_commits", "Commits, each with one sync", counters.commits),
+        Reading::counter(
+            "ingest_samples_lost",
+            "Samples of senders without an answer that could not be written at a stop",
+            counters.samples_lost,
+        ),
         Reading::gauge("ingest_queue_bytes", "Bytes that wait", counters.queue_bytes as u64),
         Reading::gauge(
             "ingest_queue_limit_bytes",

@@ -17,7 +17,7 @@ use tacitus_storage::{Engine, Error, ErrorKind, Progress};
 use tokio::sync::watch;
 
 use super::WriteError;
-use super::queue::Queue;
+use super::queue::{Entry, Queue};
 
 /// About how many bytes of batches become one commit. LIMIT: the last of a group waits for all of
 /// it, and the group must fit a log file.
@@ -28,6 +28,9 @@ const REST: Duration = Duration::from_millis(250);
 
 /// How long a commit waits for a seal before its senders are told that the store is busy.
 const SEAL_WAIT: Duration = Duration::from_secs(5);
+
+/// How long it rests after a refusal: what was accepted is tried again, but not in a busy loop.
+const REFUSED_REST: Duration = Duration::from_millis(50);
 
 /// How often it looks.
 const SEAL_ASKED_EVERY: Duration = Duration::from_millis(5);
@@ -83,11 +86,11 @@ impl Committer {
     /// Takes nothing more, writes what waits, and ends the threads. Blocks until that is done.
     pub fn stop(self) {
         self.queue.close(WriteError::Stopped);
+        // The last commits may have to wait for a seal, so tending ends after them.
+        let committed = self.committing.join();
         drop(self.tend);
-        for thread in [self.committing, self.tending] {
-            if thread.join().is_err() {
-                tracing::error!("a storage thread ended in a panic");
-            }
+        if committed.and(self.tending.join()).is_err() {
+            tracing::error!("a storage thread ended in a panic");
         }
     }
 }
@@ -141,24 +144,64 @@ fn commit_all(engine: &Engine, guard: &Guard) {
     while let Some(mut group) = guard.queue.take(GROUP_BYTES_MAX) {
         let batches: Vec<Batch> =
             group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)).collect();
-        match commit(engine, &batches) {
+        let result = commit(engine, &batches);
+        let invalid = matches!(&result, Err(error) if error.kind() == ErrorKind::Invalid);
+        for (entry, batch) in group.iter_mut().zip(batches) {
+            entry.batch = batch;
+        }
+        if invalid {
             // One batch that cannot be kept must not stop those that came with it.
-            Err(error) if error.kind() == ErrorKind::Invalid && batches.len() > 1 => {
-                for (entry, batch) in group.into_iter().zip(batches) {
-                    let result = commit(engine, std::slice::from_ref(&batch));
-                    let outcome = outcome(result, batch.len(), &guard, &mut refusing);
-                    guard.queue.complete(entry, outcome);
-                }
+            for entry in group {
+                let result = commit(engine, std::slice::from_ref(&entry.batch));
+                settle(vec![entry], result, &guard, &mut refusing);
             }
-            result => {
-                let samples = batches.iter().map(Batch::len).sum();
-                let outcome = outcome(result, samples, &guard, &mut refusing);
-                for entry in group {
-                    guard.queue.complete(entry, outcome);
-                }
-            }
+        } else {
+            settle(group, result, &guard, &mut refusing);
         }
     }
+    let lost = guard.queue.lost();
+    if lost > 0 {
+        tracing::error!(lost, "samples that were accepted without a promise could not be written");
+    }
+}
+
+/// Tells the senders of a group what became of it.
+fn settle(
+    group: Vec<Entry>,
+    result: Result<u64, Error>,
+    guard: &Guard,
+    refusing: &mut Option<ErrorKind>,
+) {
+    let queue = &guard.queue;
+    let error = match result {
+        Ok(sequence) => {
+            queue.note_commit(group.iter().map(|entry| entry.batch.len()).sum());
+            if refusing.take().is_some() {
+                tracing::info!("writing again");
+            }
+            return queue.complete(group, Ok(sequence));
+        }
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::Poisoned => {
+            guard.fail_with(&error);
+            return queue.complete(group, Err(WriteError::Poisoned));
+        }
+        ErrorKind::Invalid => {
+            tracing::error!(%error, hint = error.hint(), "a batch cannot be kept");
+            return queue.complete(group, Err(WriteError::Invalid));
+        }
+        kind => {
+            // One line for each change of mind, not for each batch.
+            if refusing.replace(kind) != Some(kind) {
+                tracing::warn!(%error, hint = error.hint(), "writing is refused");
+            }
+            let full = kind == ErrorKind::Full;
+            queue.refuse(group, if full { WriteError::Full } else { WriteError::Busy });
+        }
+    }
+    std::thread::sleep(REFUSED_REST);
 }
 
 /// Commits; waits while samples arrive faster than the tending thread can seal them, so that the
@@ -173,38 +216,6 @@ fn commit(engine: &Engine, batches: &[Batch]) -> Result<u64, Error> {
             result => return result,
         }
     }
-}
-
-/// What senders are told of a commit.
-fn outcome(
-    result: Result<u64, Error>,
-    samples: usize,
-    guard: &Guard,
-    refusing: &mut Option<ErrorKind>,
-) -> Result<u64, WriteError> {
-    let error = match result {
-        Ok(sequence) => {
-            guard.queue.note_commit(samples);
-            if refusing.take().is_some() {
-                tracing::info!("writing again");
-            }
-            return Ok(sequence);
-        }
-        Err(error) => error,
-    };
-    if error.kind() == ErrorKind::Poisoned {
-        guard.fail_with(&error);
-        return Err(WriteError::Poisoned);
-    }
-    // One line for each change of mind, not for each batch.
-    if refusing.replace(error.kind()) != Some(error.kind()) {
-        tracing::warn!(%error, hint = error.hint(), "writing is refused");
-    }
-    Err(match error.kind() {
-        ErrorKind::Full => WriteError::Full,
-        ErrorKind::Invalid => WriteError::Invalid,
-        _ => WriteError::Busy,
-    })
 }
 
 /// Does background work until told to stop; rests while there is none. A full disk is no reason

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use tacitus_model::{Batch, Tag};
+use tacitus_model::{Batch, PATH_BYTES_MAX, Sample, Tag};
 use tacitus_protocol::payload;
 use tacitus_protocol::topic::{Form, Rules, Verdict};
 use tacitus_protocol::{Point, payload::Refusal as Undecoded};
@@ -22,8 +22,9 @@ use super::resolve::{Origin, Reason};
 use super::{Ingest, WriteError};
 use crate::broker::{Incoming, Intake, StoreError};
 
-/// LIMIT: each known topic is held with what became of it; beyond, all are learnt again.
-const TOPICS_KNOWN_MAX: usize = 1 << 20;
+/// LIMIT: each known topic is held with what became of it, a few hundred bytes; beyond, all are
+/// learnt again.
+const TOPICS_KNOWN_MAX: usize = 1 << 18;
 
 /// The source that tags of MQTT topics name.
 const SOURCE: &str = "mqtt";
@@ -49,6 +50,12 @@ enum Topic {
     },
 }
 
+/// Why a value is not kept.
+enum Unkept {
+    Undecoded(Undecoded),
+    Unfit(Reason),
+}
+
 impl Mqtt {
     /// Listens by these rules.
     pub fn new(ingest: Ingest, rules: Rules, settings: payload::Settings) -> Self {
@@ -63,39 +70,53 @@ impl Mqtt {
         }
         let topic = self.topic(&message.topic);
         let Topic::Take { path, form, tag } = &*topic else { return };
-        let bare = match payload::decode_bare(&message.payload, &self.settings) {
-            Ok(bare) => bare,
+        let origin = Origin { source: SOURCE, form: form.as_ref(), now: message.received };
+        match payload::bare_text(&message.payload, &self.settings) {
+            Ok(Some(text)) => match self.bare(text, path, tag, origin) {
+                Ok(sample) => batch.push(sample),
+                Err(Unkept::Undecoded(error)) => self.undecoded(message, &error),
+                Err(Unkept::Unfit(reason)) => self.unfit(message, path, &reason),
+            },
+            Ok(None) => self.take_json(message, path, origin, batch),
+            Err(error) => self.undecoded(message, &error),
+        }
+    }
+
+    /// The sample of a payload that is one value.
+    fn bare(
+        &self,
+        text: &str,
+        path: &str,
+        tag: &OnceLock<Arc<Tag>>,
+        origin: Origin<'_>,
+    ) -> Result<Sample, Unkept> {
+        let resolver = &self.ingest.resolver;
+        let known = match tag.get() {
+            Some(known) => Some(known),
+            None => resolver.find(path).map(|found| tag.get_or_init(|| found)),
+        };
+        let fixed = origin.form.and_then(|form| form.kind);
+        let kind = known.map(|tag| tag.definition.kind).or(fixed);
+        let (value, quality) = payload::bare_value(text, kind).map_err(Unkept::Undecoded)?;
+        let sample = if let Some(known) = known {
+            resolver.arrived(known, value, quality, origin.now)
+        } else {
+            let mut point = Point::new(path, value).with_quality(quality);
+            resolver.sample(&mut point, origin)
+        };
+        sample.map_err(Unkept::Unfit)
+    }
+
+    fn take_json(&self, message: &Incoming, path: &str, origin: Origin<'_>, batch: &mut Batch) {
+        let points = match payload::decode(path, &message.payload, &self.settings) {
+            Ok(points) => points,
             Err(error) => return self.undecoded(message, &error),
         };
-        let resolver = &self.ingest.resolver;
-        if let (Some((value, quality)), Some(tag)) = (&bare, tag.get()) {
-            return match resolver.arrived(tag, value.clone(), *quality, message.received) {
+        for mut point in points {
+            match self.ingest.resolver.sample(&mut point, origin) {
                 Ok(sample) => batch.push(sample),
-                Err(reason) => self.unfit(message, path, &reason),
-            };
-        }
-        let origin = Origin { source: SOURCE, form: form.as_ref(), now: message.received };
-        if let Some((value, quality)) = bare {
-            let mut point = Point::new(path.as_str(), value).with_quality(quality);
-            match resolver.sample(&mut point, origin) {
-                Ok((known, sample)) => {
-                    tag.get_or_init(|| known);
-                    batch.push(sample);
-                }
-                Err(reason) => self.unfit(message, path, &reason),
+                Err(reason) => self.unfit(message, &point.path, &reason),
             }
-            return;
-        }
-        match payload::decode(path, &message.payload, &self.settings) {
-            Ok(points) => {
-                for mut point in points {
-                    match resolver.sample(&mut point, origin) {
-                        Ok((_tag, sample)) => batch.push(sample),
-                        Err(reason) => self.unfit(message, &point.path, &reason),
-                    }
-                }
-            }
-            Err(error) => self.undecoded(message, &error),
         }
     }
 
@@ -109,6 +130,10 @@ impl Mqtt {
                     Topic::Take { path, form: form.cloned(), tag: OnceLock::new() }
                 }
             });
+            // LIMIT: a topic longer than any path is rare, and up to 64 KiB long.
+            if name.len() > PATH_BYTES_MAX {
+                return topic;
+            }
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             if topics.len() >= TOPICS_KNOWN_MAX {
                 topics.clear();

@@ -17,20 +17,13 @@ use super::WriteError;
 /// What a sender is told of its batch.
 pub(super) type Outcome = Result<u64, WriteError>;
 
-/// A batch that waits, and who waits for it.
+/// A batch that waits.
 pub(super) struct Entry {
     pub(super) batch: Batch,
-    rows: usize,
-    done: oneshot::Sender<Outcome>,
+    /// Who waits for its outcome; `None`: it was accepted, and must not be given up.
+    done: Option<oneshot::Sender<Outcome>>,
     /// Its share of the bound, given back when the entry is dropped.
     _room: OwnedSemaphorePermit,
-}
-
-impl Entry {
-    /// Tells the sender; false if it does not listen, because it only enqueued or hung up.
-    fn complete(self, outcome: Outcome) -> bool {
-        self.done.send(outcome).is_ok()
-    }
 }
 
 /// The queue.
@@ -75,28 +68,40 @@ impl Queue {
         batch: Batch,
         room_wait: Duration,
     ) -> Result<oneshot::Receiver<Outcome>, WriteError> {
-        let admitted = tokio::time::timeout(room_wait, self.admit(batch)).await;
-        admitted.unwrap_or(Err(WriteError::Busy))
+        let (done, outcome) = oneshot::channel();
+        self.admit(batch, Some(done), room_wait).await?;
+        Ok(outcome)
     }
 
-    async fn admit(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, WriteError> {
+    /// Waits for room and puts the batch in, for good.
+    pub(super) async fn accept(&self, batch: Batch, room_wait: Duration) -> Result<(), WriteError> {
+        self.admit(batch, None, room_wait).await
+    }
+
+    async fn admit(
+        &self,
+        batch: Batch,
+        done: Option<oneshot::Sender<Outcome>>,
+        room_wait: Duration,
+    ) -> Result<(), WriteError> {
         let bytes = u32::try_from(batch.size_bytes().min(self.bytes_max)).unwrap_or(u32::MAX);
-        let door = self.door.lock().await;
-        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
-        // The semaphore is closed together with the queue.
-        let Ok(room) = room else {
-            return Err(self.lock().closed.unwrap_or(WriteError::Stopped));
+        let enter = async {
+            let door = self.door.lock().await;
+            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+            let mut waiting = self.lock();
+            match (waiting.closed, room) {
+                (None, Ok(room)) => {
+                    waiting.entries.push_back(Entry { batch, done, _room: room });
+                    drop(waiting);
+                    drop(door);
+                    self.arrived.notify_one();
+                    Ok(())
+                }
+                // The semaphore is closed together with the queue.
+                (why, _) => Err(why.unwrap_or(WriteError::Stopped)),
+            }
         };
-        let (done, outcome) = oneshot::channel();
-        let mut waiting = self.lock();
-        if let Some(why) = waiting.closed {
-            return Err(why);
-        }
-        waiting.entries.push_back(Entry { rows: batch.len(), batch, done, _room: room });
-        drop(waiting);
-        drop(door);
-        self.arrived.notify_one();
-        Ok(outcome)
+        tokio::time::timeout(room_wait, enter).await.unwrap_or(Err(WriteError::Busy))
     }
 
     /// Takes what waits, up to about `bytes_max`; waits until there is something. `None`: the
@@ -133,21 +138,38 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    /// Closes and tells everyone inside.
+    /// Closes and gives up what is inside.
     pub(super) fn abandon(&self, why: WriteError) {
         self.close(why);
         let entries = std::mem::take(&mut self.lock().entries);
+        self.complete(entries, Err(why));
+    }
+
+    /// Ends entries: tells who waits for them, and counts what was accepted and not written.
+    pub(super) fn complete(&self, entries: impl IntoIterator<Item = Entry>, outcome: Outcome) {
         for entry in entries {
-            self.complete(entry, Err(why));
+            match entry.done {
+                // Who hung up was promised nothing.
+                Some(done) => drop(done.send(outcome).ok()),
+                None if outcome.is_err() => {
+                    self.lost.fetch_add(entry.batch.len() as u64, Ordering::Relaxed);
+                }
+                None => {}
+            }
         }
     }
 
-    /// Tells a sender; counts the samples that were accepted and then not written.
-    pub(super) fn complete(&self, entry: Entry, outcome: Outcome) {
-        let rows = entry.rows;
-        if !entry.complete(outcome) && outcome.is_err() {
-            self.lost.fetch_add(rows as u64, Ordering::Relaxed);
-        }
+    /// Refuses a group and all who wait behind it; what was accepted goes back to the front, to
+    /// be tried again. Once the queue is closed there is no again.
+    pub(super) fn refuse(&self, group: Vec<Entry>, why: WriteError) {
+        let mut waiting = self.lock();
+        let behind = std::mem::take(&mut waiting.entries);
+        let keeps = waiting.closed.is_none();
+        let (accepted, refused): (Vec<_>, Vec<_>) =
+            group.into_iter().chain(behind).partition(|entry| keeps && entry.done.is_none());
+        waiting.entries = accepted.into();
+        drop(waiting);
+        self.complete(refused, Err(why));
     }
 
     /// Counts a commit.
@@ -266,18 +288,36 @@ mod tests {
         let close = async { queue.close(WriteError::Stopped) };
         let (outside, ()) = tokio::join!(queue.push(one(1), PATIENT), close);
         assert_eq!(outside.unwrap_err(), WriteError::Stopped);
-        for entry in queue.take(1).unwrap() {
-            queue.complete(entry, Ok(7));
-        }
+        queue.complete(queue.take(1).unwrap(), Ok(7));
         assert_eq!(inside.await, Ok(Ok(7)));
         assert!(queue.take(1).is_none());
+    }
+
+    #[tokio::test]
+    async fn refusing_tells_those_who_wait_and_keeps_what_was_accepted() {
+        let queue = Queue::new(1 << 20);
+        let mut waits = Vec::new();
+        for ts in 0..2 {
+            waits.push(queue.push(one(10 * ts), PATIENT).await.unwrap());
+            queue.accept(one(10 * ts + 1), PATIENT).await.unwrap();
+        }
+        let group = queue.take(1).unwrap();
+        queue.refuse(group, WriteError::Full);
+        for outcome in waits {
+            assert_eq!(outcome.await, Ok(Err(WriteError::Full)));
+        }
+        let group = queue.take(1 << 20).unwrap();
+        assert_eq!(times(&group), [1, 11]);
+        queue.close(WriteError::Stopped);
+        queue.refuse(group, WriteError::Full);
+        assert_eq!((queue.lost(), queue.take(1).is_none()), (2, true));
     }
 
     #[tokio::test]
     async fn abandoning_tells_everyone_and_counts_what_nobody_waits_for() {
         let queue = Queue::new(1 << 20);
         let waits = queue.push(one(0), PATIENT).await.unwrap();
-        drop(queue.push(one(1), PATIENT).await.unwrap());
+        queue.accept(one(1), PATIENT).await.unwrap();
         queue.abandon(WriteError::Poisoned);
         queue.close(WriteError::Stopped);
         assert_eq!(waits.await, Ok(Err(WriteError::Poisoned)));

@@ -48,9 +48,21 @@ impl Refusal {
             source: start(source),
             name: start(name),
             reason: start(reason),
-            payload: bytes.escape_ascii().to_string(),
+            payload: printable(bytes),
         }
     }
+}
+
+/// Bytes as a person can read them: text as it is, control characters and what is no text escaped.
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+        }
+        text.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    text
 }
 
 /// What went through ingestion since the start.

@@ -113,7 +113,7 @@ impl Resolver {
             Resolved { batch: Batch::with_capacity(points.len()), ..Resolved::default() };
         for (index, mut point) in points.into_iter().enumerate() {
             match self.sample(&mut point, origin) {
-                Ok((_tag, sample)) => resolved.batch.push(sample),
+                Ok(sample) => resolved.batch.push(sample),
                 Err(reason) => {
                     let text = reason.to_string();
                     let payload = shown(&point.value);
@@ -130,13 +130,14 @@ impl Resolver {
         resolved
     }
 
-    /// The sample of a point, and its tag. Takes the value out of the point if it fits.
-    pub(super) fn sample(
-        &self,
-        point: &mut Point,
-        origin: Origin<'_>,
-    ) -> Result<(Arc<Tag>, Sample), Reason> {
-        let tag = match self.engine.catalog().find(&point.path) {
+    /// The tag of a path, if there is one.
+    pub(super) fn find(&self, path: &str) -> Option<Arc<Tag>> {
+        self.engine.catalog().find(path)
+    }
+
+    /// The sample of a point. Takes the value out of the point if it fits.
+    pub(super) fn sample(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
+        let tag = match self.find(&point.path) {
             Some(tag) => tag,
             None => self.create(point, origin)?,
         };
@@ -145,8 +146,7 @@ impl Resolver {
             Some(ts) => ts.quantised(tag.definition.quantum_ns),
             None => self.arrival(tag.id, origin.now),
         };
-        let sample = Sample { tag: tag.id, ts, value, quality: point.quality };
-        Ok((tag, sample))
+        Ok(Sample { tag: tag.id, ts, value, quality: point.quality })
     }
 
     /// The sample of a value that arrived for a known tag.

@@ -72,6 +72,19 @@ impl Plant {
         resolved.batch
     }
 
+    /// Writes samples of `a/b` at 0, 1, 2… until the disk is full; returns how many were written.
+    async fn fill(&self) -> i64 {
+        self.disk.set_faults(SimFaults { bytes_max: Some(1), ..SimFaults::default() });
+        // The log file at hand still takes some.
+        for ts in 0..100_000 {
+            if let Err(error) = self.ingest.write(self.batch("a/b", ts, 1.0)).await {
+                assert_eq!(error, WriteError::Full);
+                return ts;
+            }
+        }
+        panic!("the disk did not get full");
+    }
+
     /// Writes until a sync fails under a write; the first to fail may be one of the background.
     async fn poison(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -161,20 +174,9 @@ async fn stopping_writes_what_was_accepted_and_takes_nothing_more() {
 #[tokio::test]
 async fn a_full_disk_is_told_to_senders_and_writing_resumes_by_itself() {
     let plant = plant(&small());
-    plant.ingest.write(plant.batch("a/b", 0, 1.0)).await.unwrap();
-    plant.disk.set_faults(SimFaults { bytes_max: Some(1), ..SimFaults::default() });
+    let ts = plant.fill().await;
     let deadline = Instant::now() + Duration::from_secs(20);
-    let mut ts = 1;
-    let refusal = loop {
-        // The log files at hand may still take some.
-        let written = plant.ingest.write(plant.batch("a/b", ts, 1.0)).await;
-        ts += 1;
-        if written.is_err() || Instant::now() > deadline {
-            break written;
-        }
-    };
-    assert_eq!(refusal, Err(WriteError::Full));
-    assert_eq!(plant.rows("a/b").len(), usize::try_from(ts - 1).unwrap());
+    assert_eq!(plant.rows("a/b").len(), usize::try_from(ts).unwrap());
 
     plant.disk.set_faults(SimFaults::default());
     while plant.ingest.write(plant.batch("a/b", ts, 1.0)).await.is_err() {
@@ -182,6 +184,24 @@ async fn a_full_disk_is_told_to_senders_and_writing_resumes_by_itself() {
         plant.clock.advance_ns(1_000_000_000);
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_accepted_waits_while_the_disk_is_full() {
+    let plant = plant(&small());
+    plant.fill().await;
+    let stored = plant.rows("a/b").len();
+    plant.ingest.enqueue(plant.batch("a/b", -1, 1.0)).await.unwrap();
+    let refused = plant.ingest.write(plant.batch("a/b", -2, 1.0)).await;
+    assert_eq!(refused, Err(WriteError::Full), "who waits is told");
+    plant.disk.set_faults(SimFaults::default());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while plant.rows("a/b").len() <= stored {
+        assert!(Instant::now() < deadline, "writing did not resume");
+        plant.clock.advance_ns(1_000_000_000);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(plant.rows("a/b")[0].0, -1);
 }
 
 #[tokio::test]
@@ -330,15 +350,20 @@ fn the_last_hundred_refusals_are_kept_with_the_beginning_of_what_came() {
     let mqtt = plant.mqtt(Rules::default());
     let mut batch = Batch::default();
     for n in 0..250 {
-        mqtt.take(&message(&format!("a/{n}"), "{\"x\": \u{1}\"é"), &mut batch);
+        let payload = Bytes::from_static(b"{\"x\": \x01\"\xc3\xa9");
+        let topic = format!("a/{n}");
+        mqtt.take(&Incoming { payload, ..message(&topic, "") }, &mut batch);
     }
     let refusals = plant.ingest.refusals();
     assert_eq!(refusals.len(), 100);
     let newest = &refusals[0];
     assert_eq!((newest.source.as_str(), newest.name.as_str()), ("mqtt:sensor-1", "a/249"));
-    assert_eq!(newest.payload, r#"{\"x\": \x01\"\xc3\xa9"#);
+    assert_eq!(newest.payload, r#"{"x": \u{1}"é"#);
     assert!(newest.reason.contains("line 1 column"), "{}", newest.reason);
     assert_eq!(plant.ingest.counters().refused, [("payload_json", 250)].into());
+    let payload = Bytes::from_static(b"\xff\x00binary");
+    mqtt.take(&Incoming { payload, ..message("a", "") }, &mut batch);
+    assert_eq!(plant.ingest.refusals()[0].payload, r"\xff\u{0}binary");
 }
 
 #[tokio::test]
@@ -400,6 +425,23 @@ async fn a_topic_rule_names_the_tag_and_fixes_its_form() {
     assert_eq!((pressure.definition.unit.as_str(), pressure.definition.step), ("bar", true));
     assert_eq!(plant.engine.catalog().len(), 2);
     assert_eq!(plant.ingest.counters().refused, [("state", 1)].into());
+}
+
+#[tokio::test]
+async fn a_text_tag_keeps_texts_that_look_like_numbers() {
+    let plant = plant(&small());
+    let rule = RuleSpec {
+        topic: Some("+/serial".into()),
+        kind: Some("text".into()),
+        ..RuleSpec::default()
+    };
+    let rules = Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap();
+    let group = [message("press/serial", "0012"), message("press/serial", "1e3")];
+    plant.mqtt(rules).store(&group).await.unwrap();
+    // As after a restart: the tag is known to the catalog only.
+    plant.mqtt(Rules::default()).store(&[message("press/serial", "007")]).await.unwrap();
+    let serials: Vec<_> = plant.rows("press/serial").into_iter().map(|row| row.1).collect();
+    assert_eq!(serials, [text("0012"), text("1e3"), text("007")]);
 }
 
 #[tokio::test]

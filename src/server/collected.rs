@@ -44,7 +44,7 @@ impl Store for Collected {
 
     async fn put(&self, points: Vec<Point>, source: &str) -> Result<u64, StoreError> {
         let resolved = self.ingest.resolve(points, source);
-        let refused = resolved.refused.len() as u64;
+        let refused = resolved.refused_count as u64;
         loop {
             match self.ingest.enqueue(resolved.batch.clone()).await {
                 Ok(()) => return Ok(refused),

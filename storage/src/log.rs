@@ -25,10 +25,10 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorKind};
-use crate::limits::LOG_SPARES_MAX;
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
 
+pub(crate) use file::Files;
 pub(crate) use frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
 #[cfg(fuzzing)]
 pub(crate) use record::decode_records;
@@ -40,16 +40,12 @@ pub(crate) type StoreId = [u8; 16];
 /// The log, open for writing.
 #[derive(Debug)]
 pub(crate) struct Log {
-    disk: Arc<dyn Disk>,
     store: StoreId,
     file_bytes: u64,
-    /// Files that are full, oldest first.
+    /// Files that no more frames go to, oldest first.
     full: Vec<FullFile>,
     current: Current,
-    /// The file that follows the current one, if it is ready.
-    prepared: Option<Current>,
-    /// Names of files to reuse.
-    spares: Vec<String>,
+    files: Arc<Files>,
 }
 
 /// A file that no more frames go to.
@@ -108,43 +104,18 @@ impl Log {
         Ok(())
     }
 
-    /// Makes the file after the current one ready, so that a roll costs no more than a switch.
-    ///
-    /// # Errors
-    /// As the operating system says; the log goes on in the current file.
-    pub(crate) fn prepare(&mut self) -> Result<bool, Error> {
-        if self.prepared.is_some() {
-            return Ok(false);
-        }
-        let number = self.current.number + 1;
-        let file = self.make_file(number)?;
-        let end = FILE_HEADER_BYTES as u64;
-        self.prepared = Some(Current { number, file, end, last_sequence: 0 });
-        Ok(true)
-    }
-
+    /// Goes on in the next file.
     fn roll(&mut self) -> Result<(), Error> {
-        self.prepare()?;
-        if let Some(next) = self.prepared.take() {
-            let full = std::mem::replace(&mut self.current, next);
-            self.full.push(FullFile { number: full.number, last_sequence: full.last_sequence });
-        }
+        let next = Current::from(self.files.take()?);
+        let full = std::mem::replace(&mut self.current, next);
+        self.full.push(FullFile { number: full.number, last_sequence: full.last_sequence });
         Ok(())
     }
 
-    /// A file with this number, from a spare where there is one. Its header is durable before it
-    /// gets its name, and its name before it gets a frame.
-    fn make_file(&mut self, number: u64) -> Result<Box<dyn DiskFile>, Error> {
-        let (from, file) = match self.spares.pop() {
-            Some(spare) => {
-                let file = self.disk.open(&spare);
-                let file = file.map_err(|source| Error::io("open", &spare, source))?;
-                (spare, file)
-            }
-            None => file::blank(&*self.disk, number, self.file_bytes)?,
-        };
-        file::name_log_file(&*self.disk, &self.store, &from, &*file, number)?;
-        Ok(file)
+    /// The files before, after and aside of those that frames go to: they can be made ready and
+    /// put aside while frames are written.
+    pub(crate) fn files(&self) -> Arc<Files> {
+        Arc::clone(&self.files)
     }
 
     /// The number of the first file that has, or will have, a frame after `checkpoint`.
@@ -153,18 +124,12 @@ impl Log {
         needed.map_or(self.current.number, |file| file.number)
     }
 
-    /// Turns one file before `first_needed` into a spare. The manifest that says that none of
-    /// them is needed is durable: what it needs is its word, not what this log knows since.
-    ///
-    /// # Errors
-    /// As the operating system says; the file stays where it is.
-    pub(crate) fn recycle(&mut self, first_needed: u64) -> Result<bool, Error> {
-        let Some(at) = self.full.iter().position(|file| file.number < first_needed) else {
-            return Ok(false);
-        };
-        let number = self.full.remove(at).number;
-        self.spares.extend(file::retire(&*self.disk, number, self.spares.len())?);
-        Ok(true)
+    /// Gives up the oldest file, if it is before `first_needed`: its number, for
+    /// [`Files::retire`]. The manifest that says that none of them is needed is durable: what it
+    /// needs is its word, not what this log knows since.
+    pub(crate) fn give_up(&mut self, first_needed: u64) -> Option<u64> {
+        let at = self.full.iter().position(|file| file.number < first_needed)?;
+        Some(self.full.remove(at).number)
     }
 
     /// Bytes of the files in use, spares not counted.
@@ -183,8 +148,7 @@ impl Log {
 /// # Errors
 /// As the operating system says.
 pub(crate) fn create(disk: &Arc<dyn Disk>, store: StoreId, file_bytes: u64) -> Result<(), Error> {
-    let (from, file) = file::blank(&**disk, 1, file_bytes)?;
-    file::name_log_file(&**disk, &store, &from, &*file, 1)
+    Files::new(Arc::clone(disk), store, file_bytes, 1, Vec::new()).take().map(drop)
 }
 
 /// Opens the log and hands over every record after `checkpoint`, in order.
@@ -207,11 +171,6 @@ pub(crate) use recovery::From as RecoverFrom;
 /// is damage, without any it is a store that was never finished.
 pub(crate) fn has_frames(disk: &dyn Disk) -> Result<bool, Error> {
     recovery::has_frames(disk)
-}
-
-/// A spare is kept as long as there are few.
-const fn keep_spare(spares: usize) -> bool {
-    spares < LOG_SPARES_MAX
 }
 
 /// An error for a batch that no frame can hold.

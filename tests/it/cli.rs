@@ -109,15 +109,17 @@ fn a_second_process_on_the_same_directory_is_refused() {
 fn an_address_in_use_is_named_with_its_key() {
     let dir = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let mut command = tacitus();
-    command.args(["serve", "--http", &address, "--mqtt", "127.0.0.1:0", "--data"]).arg(dir.path());
-    let (code, out, err) = outcome(&command.output().unwrap());
-    assert_eq!((code, out.as_str()), (2, ""));
-    assert!(
-        err.contains(&format!("error: could not listen on \"{address}\" (http.addr)")),
-        "{err}"
-    );
+    let taken = taken.local_addr().unwrap().to_string();
+    for (http, mqtt, key) in
+        [(taken.as_str(), "127.0.0.1:0", "http.addr"), ("127.0.0.1:0", &taken, "mqtt.addr")]
+    {
+        let mut command = tacitus();
+        command.args(["serve", "--http", http, "--mqtt", mqtt, "--data"]).arg(dir.path());
+        let (code, out, err) = outcome(&command.output().unwrap());
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        let want = format!("error: could not listen on \"{taken}\" ({key})");
+        assert!(err.contains(&want), "{err}");
+    }
 }
 
 #[test]

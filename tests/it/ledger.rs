@@ -231,13 +231,22 @@ impl Ledger {
     #[track_caller]
     pub(crate) fn check(&self, server: &Server) -> Found {
         let rows = server.rows("SELECT tag, CAST(ts AS BIGINT), value FROM samples");
+        self.compare(&rows);
+        let counted = server.rows("SELECT count(*) FROM samples");
+        assert_eq!(counted, [rows.len().to_string()], "count and scan differ");
+        Found { samples: rows.len() as u64, acked: self.acked() }
+    }
+
+    /// Compares rows of tag, nanoseconds and value with what was sent and acknowledged.
+    #[track_caller]
+    fn compare(&self, rows: &[String]) {
         let mut seen: Vec<Vec<bool>> = self
             .writers
             .iter()
             .map(|writer| vec![false; usize::try_from(writer.sent.load(Ordering::SeqCst)).unwrap()])
             .collect();
         let mut last: BTreeMap<&str, i64> = BTreeMap::new();
-        for row in &rows {
+        for row in rows {
             let fields: Vec<&str> = row.split(',').collect();
             let [tag, ts, value] = fields[..] else { panic!("{row}") };
             let (ts, value): (i64, f64) = (ts.parse().unwrap(), value.parse().unwrap());
@@ -254,9 +263,6 @@ impl Ledger {
                 panic!("{}: sample {n} was acknowledged (of {acked}) and is lost", writer.name);
             }
         }
-        let counted = server.rows("SELECT count(*) FROM samples");
-        assert_eq!(counted, [rows.len().to_string()], "count and scan differ");
-        Found { samples: rows.len() as u64, acked: self.acked() }
     }
 
     #[track_caller]
@@ -272,5 +278,30 @@ impl Ledger {
         let place = place.unwrap_or_else(|| panic!("never sent: {row}"));
         assert!(!*place, "found twice: {row}");
         *place = true;
+    }
+}
+
+#[test]
+fn the_ledger_finds_what_is_lost_doubled_changed_or_invented() {
+    let ledger = Ledger::new();
+    let writer = &ledger.writers[0];
+    writer.sent.store(3, Ordering::SeqCst);
+    writer.acked.store(2, Ordering::SeqCst);
+    let row =
+        |n: u64, value: f64| format!("{},{},{value:?}", writer.tag(n), (EPOCH_MS + n) * 1_000_000);
+    let sent = |n: u64| row(n, writer.value(n));
+    let neighbour = f64::from_bits(writer.value(1).to_bits() ^ 1);
+    for (rows, right) in [
+        (vec![sent(0), sent(1)], true),
+        (vec![sent(0), sent(1), sent(2)], true),
+        (vec![sent(0)], false),
+        (vec![sent(1), sent(2)], false),
+        (vec![sent(0), sent(1), sent(1)], false),
+        (vec![sent(0), row(1, neighbour)], false),
+        (vec![sent(0), sent(1), sent(3)], false),
+        (vec![sent(0), sent(1), "kill/other/0,1735689600000000000,1.0".to_owned()], false),
+    ] {
+        let compared = std::panic::catch_unwind(|| ledger.compare(&rows));
+        assert_eq!(compared.is_ok(), right, "{rows:?}");
     }
 }

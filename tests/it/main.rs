@@ -5,6 +5,7 @@
 //! own, so that tests run beside each other.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![expect(clippy::panic, reason = "a test that cannot go on may panic")]
+#![expect(clippy::print_stdout, reason = "a test that measures or skips says so")]
 
 // What is typed, and the exact texts and exit codes that come back.
 mod cli;
@@ -18,6 +19,8 @@ mod ledger;
 mod kill;
 // A minimal MQTT client that knows which message was acknowledged.
 mod mqtt;
+// A sync that fails: no acknowledgement after it, exit code 4.
+mod poison;
 // A server as a child process.
 mod server;
 // SIGTERM: a polite stop.

@@ -50,7 +50,7 @@ async def main(port: int, count: int, before: int) -> None:
                 second = tick // 10
                 bad = second % 15 >= 10
                 code = ua.StatusCode(ua.StatusCodes.BadSensorFailure if bad else ua.StatusCodes.Good)
-                reading = ua.DataValue(ua.Variant(1.5 + second), StatusCode_=code, SourceTimestamp=now)
+                reading = ua.DataValue(ua.Variant(1.5 + second), StatusCode=code, SourceTimestamp=now)
                 await server.write_attribute_value(sensor.nodeid, reading)
                 await counter.write_value(ua.Variant(second, ua.VariantType.Int64))
                 await state.write_value("running" if second % 20 < 15 else "stopped")

@@ -212,6 +212,9 @@ impl Connection {
     /// Acknowledges one message the way the store decided. `Err` if a 3.1.1 client must be sent
     /// away, because its protocol has no word for "not kept".
     pub fn stored(&mut self, awaited: Awaited, stored: Stored) -> Result<(), Refusal> {
+        if awaited == Awaited::Nothing {
+            return Ok(());
+        }
         let (verdict, version) = match (stored, self.version) {
             (Stored::Kept, version) => (Verdict::Kept, version),
             (Stored::NoRoom, Version::V5) => (Verdict::QuotaExceeded, Version::V5),
@@ -269,22 +272,25 @@ impl Connection {
     }
 
     fn receive_pubrec(&mut self, id: u16, failed: bool) {
-        let flight = self.session.flights.iter_mut().find(|(flying, _)| *flying == id);
-        match flight {
+        let Some(index) = self.session.flight(id) else {
+            if !failed {
+                reply::pubrel(self.version, id, false, &mut self.output);
+            }
+            return;
+        };
+        match self.session.flights.get(index) {
             Some((_, Flight::Published(delivery))) if delivery.qos != QoS::ExactlyOnce => {}
-            Some(_) if failed => self.end_flight(id),
-            Some((_, flight)) => {
-                *flight = Flight::Released;
+            _ if failed => self.end_flight(id),
+            _ => {
+                self.session.release_flight(index);
                 reply::pubrel(self.version, id, true, &mut self.output);
             }
-            None if failed => {}
-            None => reply::pubrel(self.version, id, false, &mut self.output),
         }
     }
 
     fn end_flight(&mut self, id: u16) {
         if let Some(index) = self.session.flight(id) {
-            self.session.flights.remove(index);
+            self.session.end_flight(index);
             if index < self.resent {
                 self.resent -= 1;
             }
@@ -328,21 +334,24 @@ impl Connection {
     pub fn has_room(&self) -> bool {
         self.output.len() < OUTPUT_BYTES_HIGH
             && self.session.flights.len() < self.flight_max
+            && self.session.has_flight_room()
             && self.resent >= self.session.flights.len()
     }
 
-    /// Writes what a session brings along: flights again, then retained messages. To be called
-    /// until nothing changes, before deliveries are given.
-    pub fn resend(&mut self, now_ms: u64) {
+    /// Writes what a session brings along: flights again, then retained messages; how many were
+    /// written for the first time. To be called before deliveries are given.
+    pub fn resend(&mut self, now_ms: u64) -> usize {
         while self.output.len() < OUTPUT_BYTES_HIGH && self.resent < self.session.flights.len() {
             self.resend_one(now_ms);
         }
+        let mut written = 0;
         while self.has_room() {
             let Some(delivery) = self.session.retained.pop_front() else {
-                return;
+                break;
             };
-            self.deliver(delivery, now_ms);
+            written += usize::from(self.deliver(delivery, now_ms));
         }
+        written
     }
 
     fn resend_one(&mut self, now_ms: u64) {
@@ -369,15 +378,15 @@ impl Connection {
         if is_written {
             self.resent += 1;
         } else {
-            self.session.flights.remove(self.resent);
+            self.session.end_flight(self.resent);
         }
     }
 
-    /// Writes one message to the client. One that has expired, or is larger than the client
-    /// takes, ends here, as the standard says.
-    pub fn deliver(&mut self, delivery: Delivery, now_ms: u64) {
+    /// Writes one message to the client, and says so. One that has expired, or is larger than the
+    /// client takes, ends here, as the standard says.
+    pub fn deliver(&mut self, delivery: Delivery, now_ms: u64) -> bool {
         if delivery.message.is_expired(now_ms) {
-            return;
+            return false;
         }
         let has_id = delivery.qos != QoS::AtMostOnce;
         let writing = Writing {
@@ -389,9 +398,10 @@ impl Connection {
         };
         let is_written = write_publish(&delivery, writing, &mut self.output);
         if is_written && has_id {
-            self.session.flights.push_back((writing.packet_id, Flight::Published(delivery)));
+            self.session.begin_flight(writing.packet_id, delivery);
             self.resent = self.session.flights.len();
         }
+        is_written
     }
 }
 

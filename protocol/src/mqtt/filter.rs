@@ -4,7 +4,7 @@
 //!
 //! *Not here.* Which topics become tags; who is subscribed (`tree`).
 
-use super::limits::FILTER_LEVELS_MAX;
+use super::limits::{FILTER_BYTES_MAX, FILTER_LEVELS_MAX};
 
 /// Whether a text (already free of U+0000) is a topic name a client may publish to.
 #[must_use]
@@ -28,7 +28,9 @@ pub fn check_filter(filter: &str) -> Result<(), FilterError> {
     if filter.starts_with("$share/") || filter == "$share" {
         return Err(FilterError::Shared);
     }
-    if filter.is_empty() || filter.split('/').count() > FILTER_LEVELS_MAX {
+    let is_too_long =
+        filter.len() > FILTER_BYTES_MAX || filter.split('/').count() > FILTER_LEVELS_MAX;
+    if filter.is_empty() || is_too_long {
         return Err(FilterError::Invalid);
     }
     let mut levels = filter.split('/').peekable();
@@ -85,6 +87,7 @@ mod tests {
     #[test]
     fn filters_are_checked_as_the_standard_says() {
         let deep = vec!["a"; FILTER_LEVELS_MAX + 1].join("/");
+        let long = "a".repeat(FILTER_BYTES_MAX + 1);
         let cases = [
             ("a", Ok(())),
             ("a/b/c", Ok(())),
@@ -104,6 +107,7 @@ mod tests {
             ("+a", Err(FilterError::Invalid)),
             ("a/++", Err(FilterError::Invalid)),
             (deep.as_str(), Err(FilterError::Invalid)),
+            (long.as_str(), Err(FilterError::Invalid)),
             ("$share/g/a", Err(FilterError::Shared)),
         ];
         for (filter, want) in cases {

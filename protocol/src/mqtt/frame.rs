@@ -61,8 +61,6 @@ impl Frames {
         }
         let head = 1 + length_bytes;
         if self.buffer.len() < head + length {
-            let missing = head + length - self.buffer.len();
-            self.buffer.reserve(missing);
             return Ok(None);
         }
         self.buffer.advance(head);

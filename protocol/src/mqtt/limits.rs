@@ -15,14 +15,23 @@ pub const RECEIVE_MAX: u16 = 1024;
 /// pays for a round trip; 100 is what clients are tested with.
 pub const FLIGHT_MAX: u16 = 100;
 
-/// LIMIT: topic aliases a client may define. Each costs a topic kept for the connection.
-pub const TOPIC_ALIAS_MAX: u16 = 128;
+/// LIMIT: bytes of messages in flight to one client above which the window is shut: large messages
+/// must not multiply with the count above.
+pub const FLIGHT_BYTES_MAX: usize = 1024 * 1024;
+
+/// LIMIT: topic aliases a client may define. Each costs a topic of up to 64 KiB kept for the
+/// connection.
+pub const TOPIC_ALIAS_MAX: u16 = 32;
 
 /// LIMIT: levels of a topic filter. It bounds the depth of the subscription tree, which is walked
 /// by recursion; real topics have fewer than 20 levels.
 pub const FILTER_LEVELS_MAX: usize = 128;
 
-/// LIMIT: subscriptions of one session. A client that needs more wants a wildcard.
+/// LIMIT: bytes of a topic filter. Longer ones are refused in the SUBACK.
+pub const FILTER_BYTES_MAX: usize = 4096;
+
+/// LIMIT: subscriptions of one session, and filters of one packet. A client that needs more wants
+/// a wildcard.
 pub const SUBSCRIPTIONS_MAX: usize = 4096;
 
 /// LIMIT: bytes of a client identifier. The standard asks for 23; tools use UUIDs and host names.

@@ -11,6 +11,7 @@ use rumqttd::protocol::{DisconnectReasonCode, QoS, RetainForwardRule};
 
 use super::filter::is_topic;
 use super::frame::{Frame, kind};
+use super::limits::SUBSCRIPTIONS_MAX;
 use super::properties::{Place, Properties};
 use super::refusal::Refusal;
 use super::wire::Reader;
@@ -147,6 +148,7 @@ fn subscribe(version: Version, reader: &mut Reader<'_>) -> Result<Packet, Refusa
     };
     let mut requests = Vec::new();
     while !reader.is_empty() {
+        check_count(requests.len())?;
         let filter = reader.text()?.to_owned();
         requests.push(request(version, filter, reader.u8()?)?);
     }
@@ -154,6 +156,14 @@ fn subscribe(version: Version, reader: &mut Reader<'_>) -> Result<Packet, Refusa
         return Err(Refusal::protocol("SUBSCRIBE without a filter"));
     }
     Ok(Packet::Subscribe { id, subscription_id, requests })
+}
+
+/// Whether a packet may have one filter more than this many.
+fn check_count(filters: usize) -> Result<(), Refusal> {
+    if filters < SUBSCRIPTIONS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::new(DisconnectReasonCode::QuotaExceeded, "packet has too many filters"))
 }
 
 fn request(version: Version, filter: String, options: u8) -> Result<Request, Refusal> {
@@ -186,6 +196,7 @@ fn unsubscribe(version: Version, reader: &mut Reader<'_>) -> Result<Packet, Refu
     }
     let mut filters = Vec::new();
     while !reader.is_empty() {
+        check_count(filters.len())?;
         filters.push(reader.text()?.to_owned());
     }
     if filters.is_empty() {

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::limits::FLIGHT_BYTES_MAX;
 use super::message::Delivery;
 use super::tree::SessionKey;
 
@@ -29,6 +30,15 @@ pub(crate) enum Flight {
     Released,
 }
 
+impl Flight {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Published(delivery) => delivery.bytes(),
+            Self::Released => 0,
+        }
+    }
+}
+
 /// The state of one client identifier.
 #[derive(Debug)]
 pub struct Session {
@@ -40,6 +50,8 @@ pub struct Session {
     pub(crate) flights: VecDeque<(u16, Flight)>,
     /// Retained messages a SUBSCRIBE asked for, not yet sent.
     pub(crate) retained: VecDeque<Delivery>,
+    /// Bytes of the messages in flight.
+    flight_bytes: usize,
     last_id: u16,
 }
 
@@ -53,6 +65,7 @@ impl Session {
             incoming: HashMap::new(),
             flights: VecDeque::new(),
             retained: VecDeque::new(),
+            flight_bytes: 0,
             last_id: 0,
         }
     }
@@ -81,5 +94,31 @@ impl Session {
 
     pub(crate) fn flight(&self, id: u16) -> Option<usize> {
         self.flights.iter().position(|(flying, _)| *flying == id)
+    }
+
+    /// Whether the bytes in flight leave room for another message.
+    pub(crate) fn has_flight_room(&self) -> bool {
+        self.flight_bytes < FLIGHT_BYTES_MAX
+    }
+
+    /// A message was sent under this id.
+    pub(crate) fn begin_flight(&mut self, id: u16, delivery: Delivery) {
+        self.flight_bytes += delivery.bytes();
+        self.flights.push_back((id, Flight::Published(delivery)));
+    }
+
+    /// The message at this index has arrived; of its flight only the id is left.
+    pub(crate) fn release_flight(&mut self, index: usize) {
+        if let Some((_, flight)) = self.flights.get_mut(index) {
+            let earlier = std::mem::replace(flight, Flight::Released);
+            self.flight_bytes -= earlier.bytes();
+        }
+    }
+
+    /// The flight at this index is over.
+    pub(crate) fn end_flight(&mut self, index: usize) {
+        if let Some((_, flight)) = self.flights.remove(index) {
+            self.flight_bytes -= flight.bytes();
+        }
     }
 }

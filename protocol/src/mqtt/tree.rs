@@ -99,6 +99,11 @@ impl Tree {
         is_removed
     }
 
+    /// Removes every subscription of a session whose filters are not known any more.
+    pub fn forget(&mut self, session: SessionKey) {
+        self.count -= forget(&mut self.root, session);
+    }
+
     /// The deliveries of message number `number`, appended to `found`.
     pub fn deliveries(
         &self,
@@ -171,6 +176,17 @@ fn remove(node: &mut Node, filter: &str, session: SessionKey) -> bool {
         node.children.remove(level);
     }
     is_removed
+}
+
+/// Recursion is as deep as the longest filter.
+fn forget(node: &mut Node, session: SessionKey) -> usize {
+    let mut count = usize::from(node.here.remove(&session).is_some());
+    count += usize::from(node.rest.remove(&session).is_some());
+    node.children.retain(|_, child| {
+        count += forget(child, session);
+        !child.is_empty()
+    });
+    count
 }
 
 fn each(subscribers: &Subscribers, visit: &mut impl FnMut(SessionKey, &Subscription)) {

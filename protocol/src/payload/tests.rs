@@ -78,6 +78,18 @@ fn a_bare_payload_without_a_finite_number_is_kept_as_bad() {
 }
 
 #[test]
+fn a_bare_payload_for_a_text_tag_is_kept_letter_by_letter() {
+    for payload in ["0012", "1e3", "true", "NaN", "RUN"] {
+        let want = (text(payload), Quality::GOOD);
+        assert_eq!(bare_value(payload, Some(Kind::Text)), Ok(want));
+    }
+    let null = (Value::Null, Quality::BAD_NO_DATA);
+    assert_eq!(bare_value("null", Some(Kind::Text)), Ok(null));
+    let number = (Value::Float(12.0), Quality::GOOD);
+    assert_eq!(bare_value("0012", Some(Kind::Float)), Ok(number));
+}
+
+#[test]
 fn every_leaf_of_an_object_is_a_tag() {
     check(
         r#"{"temp": 4.1, "door": {"open": false, "side": "left"}, "err": null}"#,
@@ -327,8 +339,8 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(payload in prop::collection::vec(any::<u8>(), 0..200)) {
         let whole = decode("a/b", &payload, &Settings::default());
-        let bare = decode_bare(&payload, &Settings::default());
-        if let Ok(Some((value, quality))) = bare {
+        if let Ok(Some(text)) = bare_text(&payload, &Settings::default()) {
+            let (value, quality) = bare_value(text, None).unwrap();
             prop_assert!(whole.is_ok_and(|p| p == [Point::new("a/b", value).with_quality(quality)]));
         }
     }

@@ -3,7 +3,8 @@
 use rumqttd::protocol::{DisconnectReasonCode, Packet, PubAckReason, PubRecReason};
 use tacitus_protocol::mqtt::Version;
 
-use super::client::{Client, Manner, V4_CLEAN, V5_CLEAN, publish_bytes};
+use super::super::limits::GROUP_BYTES_MAX;
+use super::client::{Client, Manner, V4_CLEAN, V5_CLEAN, packet, publish_bytes, put_text};
 use super::{House, Mood, StoreError};
 
 #[tokio::test]
@@ -137,6 +138,28 @@ async fn what_was_sent_before_a_disconnect_is_kept() {
     client.send(&bytes).await;
     client.last_words().await;
     assert_eq!(house.store.kept(), [("a".to_owned(), "1".into())]);
+}
+
+#[tokio::test]
+async fn an_alias_that_stands_for_a_long_topic_makes_no_huge_group() {
+    const COUNT: usize = 1000;
+    let house = House::open().await;
+    let mut client = Client::connect(&house, "c", V5_CLEAN).await;
+    let topic = "x".repeat(60_000);
+    let mut body = Vec::new();
+    put_text(&mut body, &topic);
+    body.extend_from_slice(&[3, 0x23, 0, 1]);
+    let mut bytes = packet(0x30, &body);
+    for _ in 1..COUNT {
+        bytes.extend(packet(0x30, &[0, 0, 3, 0x23, 0, 1]));
+    }
+    client.send(&bytes).await;
+    // Acknowledged after all before it.
+    client.publish_kept("$end", b"", false).await;
+    let groups = house.store.groups.lock().unwrap();
+    assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), COUNT);
+    let largest = groups.iter().map(Vec::len).max().unwrap();
+    assert!(largest * topic.len() < 2 * GROUP_BYTES_MAX, "{largest} messages in one group");
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 //! *Invariant.* While a link lives its event loop is polled, whatever its owner waits for: a
 //! request and the answer to it travel through that loop.
 //!
-//! *Invariant.* After every connection the library is told to ask for notifications; by itself
-//! it forgets that after the first, says "connected" and delivers nothing for ever.
+//! *Not here.* After a reconnect the library must be told to ask for notifications; by itself it
+//! says "connected" and delivers nothing for ever. The supervisor does, once it has fetched what
+//! was missed.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,11 +57,25 @@ pub(super) struct Link {
     driver: JoinHandle<()>,
 }
 
-/// The client library with this collector's limits.
-///
-/// # Errors
-/// What the library finds wrong with its configuration.
-pub(super) fn client(settings: &Settings, pki_dir: &std::path::Path) -> Result<Client, String> {
+/// The client library, twice.
+pub(super) struct Clients {
+    /// Asks for endpoints and does not repeat itself: why nobody answers is said at once.
+    once: Client,
+    /// Holds sessions and tries for ever to reactivate them; their owner ends that.
+    patient: Client,
+}
+
+impl Clients {
+    /// The client library with this collector's limits.
+    ///
+    /// # Errors
+    /// What the library finds wrong with its configuration.
+    pub(super) fn new(settings: &Settings, pki_dir: &Path) -> Result<Self, String> {
+        Ok(Self { once: client(settings, pki_dir, 0)?, patient: client(settings, pki_dir, -1)? })
+    }
+}
+
+fn client(settings: &Settings, pki_dir: &Path, retries: i32) -> Result<Client, String> {
     let session_timeout_ms = u32::try_from(SESSION_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
     ClientBuilder::new()
         .application_name("Tacitus")
@@ -67,7 +83,7 @@ pub(super) fn client(settings: &Settings, pki_dir: &std::path::Path) -> Result<C
         .product_uri("urn:tacitus")
         .session_name(format!("tacitus {}", settings.name))
         .pki_dir(pki_dir)
-        .session_retry_limit(-1)
+        .session_retry_limit(retries)
         .session_retry_initial(Duration::from_secs(1))
         .session_retry_max(Duration::from_secs(5))
         .session_timeout(session_timeout_ms)
@@ -93,22 +109,24 @@ impl Link {
     /// # Errors
     /// Why it is not.
     pub(super) async fn open(
-        client: &mut Client,
+        clients: &mut Clients,
         settings: &Settings,
         heard: Arc<Heard>,
     ) -> Result<Self, Refused> {
-        let endpoint = timeout(CONNECT_TIMEOUT, endpoint(client, &settings.endpoint))
+        let endpoint = timeout(CONNECT_TIMEOUT, endpoint(&clients.once, &settings.endpoint))
             .await
             .unwrap_or_else(|_| Err(unanswered()))?;
         let identity = match &settings.login {
             None => IdentityToken::Anonymous,
             Some((user, password)) => IdentityToken::new_user_name(user, password.0.as_str()),
         };
-        let (session, event_loop) =
-            client.connect_to_endpoint_directly(endpoint, identity).map_err(|e| refused(&e))?;
+        let (session, event_loop) = clients
+            .patient
+            .connect_to_endpoint_directly(endpoint, identity)
+            .map_err(|error| refused(&error))?;
         let (sender, events) = channel(64);
         let polls = event_loop.enter().boxed();
-        let driver = tokio::spawn(drive(polls, Arc::clone(&session), sender, heard));
+        let driver = tokio::spawn(drive(polls, sender, heard));
         let mut link = Self { session, events, driver };
         match timeout(CONNECT_TIMEOUT, link.events.recv()).await {
             Ok(Some(Event::Up { .. })) => Ok(link),
@@ -151,14 +169,12 @@ async fn endpoint(client: &Client, url: &str) -> Result<EndpointDescription, Ref
 /// Polls the session for as long as somebody hears of it.
 async fn drive(
     mut polls: futures::stream::BoxStream<'static, Result<SessionPollResult, StatusCode>>,
-    session: Arc<Session>,
     events: Sender<Event>,
     heard: Arc<Heard>,
 ) {
     while let Some(Ok(poll)) = polls.next().await {
         let event = match poll {
             SessionPollResult::Reconnected(mode) => {
-                session.trigger_publish_now();
                 heard.now();
                 Event::Up { new: matches!(mode, SessionConnectMode::NewSession(_)) }
             }

@@ -25,6 +25,9 @@ use crate::collect::{Phase, State, Store, StoreError};
 /// The overflow bit of a `StatusCode` whose info type is "data value" (Part 4, 7.39.1).
 const OVERFLOW: u32 = 0x0000_0480;
 
+/// The status of an item that the server has not sampled yet (Part 6, A.2).
+const BAD_WAITING_FOR_INITIAL_DATA: Quality = Quality(0x8032_0000);
+
 /// A tag as the pump knows it.
 #[derive(Debug)]
 struct Track {
@@ -107,6 +110,10 @@ impl Pump {
             Ok(reading) => reading,
             Err(refusal) => return self.refused(handle, refusal),
         };
+        if reading.value == Value::Null && reading.quality == BAD_WAITING_FOR_INITIAL_DATA {
+            // The server has not looked yet: that says nothing of the signal.
+            return;
+        }
         if reading.quality.0 & OVERFLOW == OVERFLOW {
             self.state.overflows.fetch_add(1, Ordering::Relaxed);
         }

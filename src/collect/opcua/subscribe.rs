@@ -4,12 +4,12 @@
 //! reason. A subscription that is silent for three of its keep-alive times is dead.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
 use opcua::types::{
-    AttributeId, DataChangeNotification, Error, ExtensionObject, MonitoredItemCreateRequest,
+    AttributeId, DataChangeNotification, DataValue, Error, ExtensionObject, MonitoredItemCreateRequest,
     MonitoringMode, MonitoringParameters, NodeId, NotificationMessage, ReadValueId,
     StatusChangeNotification, StatusCode, TimestampsToReturn,
 };
@@ -22,7 +22,7 @@ use super::items::{Handle, Items};
 use super::mailbox::{Mailbox, Origin};
 use super::settings::Settings;
 use super::survey::Survey;
-use crate::collect::limits::{KEEP_ALIVE, SUBSCRIPTION_ITEMS_MAX};
+use crate::collect::limits::{KEEP_ALIVE, MISSED_MAX, SUBSCRIPTION_ITEMS_MAX};
 
 /// When something was last heard.
 pub(super) struct Heard {
@@ -64,7 +64,10 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug)]
 pub(super) struct Subscription {
     id: u32,
+    generation: u64,
     heard: Arc<Heard>,
+    /// The number of the last notification that came.
+    last: Arc<AtomicU32>,
     silence_max: Duration,
     handles: Vec<Handle>,
 }
@@ -87,6 +90,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Subscriptions {
+    /// When one of them was last heard.
+    pub(super) fn heard_at(&self) -> Option<Timestamp> {
+        self.live.iter().map(|one| one.heard.at()).max()
+    }
+
     /// Forgets all: their session is gone.
     pub(super) fn forget(&mut self) {
         self.live.clear();
@@ -134,10 +142,12 @@ impl Subscriptions {
         }
         self.generation += 1;
         let heard = Arc::new(Heard::new(Arc::clone(context.clock)));
+        let last = Arc::new(AtomicU32::new(0));
         let inbox = Inbox {
             mailbox: context.mailbox.clone(),
             generation: self.generation,
             heard: Arc::clone(&heard),
+            last: Arc::clone(&last),
         };
         let interval = context.settings.publishing_interval;
         let interval_ms = millis(interval).max(1);
@@ -155,7 +165,9 @@ impl Subscriptions {
                 .map(|one| one.publishing_interval().saturating_mul(one.max_keep_alive_count()))
         };
         let silence_max = granted.unwrap_or(KEEP_ALIVE).max(Duration::from_secs(1)) * 3;
-        self.live.push(Subscription { id, heard, silence_max, handles: Vec::new() });
+        let generation = self.generation;
+        let handles = Vec::new();
+        self.live.push(Subscription { id, generation, heard, last, silence_max, handles });
         Ok((self.live.len() - 1, SUBSCRIPTION_ITEMS_MAX))
     }
 
@@ -182,6 +194,34 @@ impl Subscriptions {
                 }
                 Some(status) => items.failed(*handle, status.to_string(), now),
                 None => items.failed(*handle, "the server did not answer for it".into(), now),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches the notifications that the server sent into a connection that was already gone,
+    /// and keeps until they are acknowledged. Must come before publishing goes on, so that
+    /// values stay in their order.
+    ///
+    /// # Errors
+    /// The connection was lost again. What was fetched is in the mailbox.
+    pub(super) async fn fetch_missed(
+        &self,
+        session: &Session,
+        mailbox: &Mailbox,
+    ) -> Result<(), Error> {
+        for subscription in &self.live {
+            for _ in 0..MISSED_MAX {
+                let number = following(subscription.last.load(Ordering::Relaxed));
+                let missed = match session.republish(subscription.id, number).await {
+                    Ok(missed) => missed,
+                    // The server has no more, does not keep any, or does not know the service.
+                    Err(error) if error.status() != StatusCode::BadTimeout => break,
+                    Err(error) => return Err(error),
+                };
+                subscription.last.store(number, Ordering::Relaxed);
+                let values = values(missed);
+                mailbox.values(Origin::Subscription(subscription.generation), values);
             }
         }
         Ok(())
@@ -238,6 +278,7 @@ struct Inbox {
     mailbox: Mailbox,
     generation: u64,
     heard: Arc<Heard>,
+    last: Arc<AtomicU32>,
 }
 
 impl OnSubscriptionNotificationCore for Inbox {
@@ -246,21 +287,34 @@ impl OnSubscriptionNotificationCore for Inbox {
         notification: NotificationMessage,
         _: MonitoredItemMap<'_>,
     ) {
-        // An empty notification is the keep-alive of the subscription.
+        // An empty notification is the keep-alive of the subscription; its number is that of the
+        // notification to come (Part 4, 5.14.1.1).
         self.heard.now();
-        let mut values = Vec::new();
-        for object in notification.notification_data.into_iter().flatten() {
-            if let Some(change) = object.inner_as::<StatusChangeNotification>() {
-                tracing::warn!(status = %change.status, "the server ended a subscription");
-            } else if let Some(data) = object.into_inner_as::<DataChangeNotification>() {
-                let items = data.monitored_items.into_iter().flatten();
-                values.extend(items.map(|item| (Handle(item.client_handle), item.value)));
-            }
-        }
+        let number = notification.sequence_number;
+        let values = values(notification);
         if !values.is_empty() {
+            self.last.store(number, Ordering::Relaxed);
             self.mailbox.values(Origin::Subscription(self.generation), values);
         }
     }
+}
+
+fn values(notification: NotificationMessage) -> Vec<(Handle, DataValue)> {
+    let mut values = Vec::new();
+    for object in notification.notification_data.into_iter().flatten() {
+        if let Some(change) = object.inner_as::<StatusChangeNotification>() {
+            tracing::warn!(status = %change.status, "the server ended a subscription");
+        } else if let Some(data) = object.into_inner_as::<DataChangeNotification>() {
+            let items = data.monitored_items.into_iter().flatten();
+            values.extend(items.map(|item| (Handle(item.client_handle), item.value)));
+        }
+    }
+    values
+}
+
+/// The number of the notification after this one: 0 is never used (Part 4, 7.9).
+fn following(number: u32) -> u32 {
+    number.checked_add(1).unwrap_or(1)
 }
 
 impl std::fmt::Debug for Heard {

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opcua::client::{Client, Session};
+use opcua::client::Session;
 use opcua::types::{AttributeId, Error, NodeId, ReadValueId, StatusCode, TimestampsToReturn};
 use tacitus_model::{Quality, Timestamp};
 use tacitus_storage::Clock;
@@ -25,7 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use super::Parts;
 use super::browse::browse;
 use super::items::{Handle, Items};
-use super::link::{Event, Link, Refused, client, denies_user};
+use super::link::{Clients, Event, Link, Refused, denies_user};
 use super::mailbox::{Mailbox, Message, Origin};
 use super::settings::{Node, Settings};
 use super::subscribe::{Context, Heard, Subscriptions};
@@ -97,8 +97,8 @@ impl Supervisor {
     }
 
     pub(super) async fn run(mut self) {
-        match client(&self.settings, &self.pki_dir) {
-            Ok(mut client) => self.collect(&mut client).await,
+        match Clients::new(&self.settings, &self.pki_dir) {
+            Ok(mut clients) => self.collect(&mut clients).await,
             Err(reason) => self.trouble(&reason),
         }
         self.mailbox.order(Message::Gap {
@@ -109,17 +109,17 @@ impl Supervisor {
         self.mailbox.order(Message::End);
     }
 
-    async fn collect(&mut self, client: &mut Client) {
+    async fn collect(&mut self, clients: &mut Clients) {
         let mut retry = Waits::new(RETRY_WAITS);
         let mut denied = Waits::new(DENIED_WAITS);
         loop {
             self.phase(Phase::Connecting);
-            let (was_connected, end) = Box::pin(self.attempt(client)).await;
+            let (was_connected, end) = Box::pin(self.attempt(clients)).await;
             if was_connected {
                 retry = Waits::new(RETRY_WAITS);
                 denied = Waits::new(DENIED_WAITS);
             }
-            self.write_gap(self.heard.at());
+            self.write_gap(self.heard_at());
             let wait = match end {
                 End::Stopped => return,
                 End::Renew(reason) => {
@@ -140,12 +140,12 @@ impl Supervisor {
     }
 
     /// One link from its opening to its end; also says whether it came to collect.
-    async fn attempt(&mut self, client: &mut Client) -> (bool, End) {
+    async fn attempt(&mut self, clients: &mut Clients) -> (bool, End) {
         self.subscriptions.forget();
         let shutdown = self.shutdown.clone();
         let heard = Arc::new(Heard::new(Arc::clone(&self.clock)));
         let opened = tokio::select! {
-            opened = Link::open(client, &self.settings, Arc::clone(&heard)) => opened,
+            opened = Link::open(clients, &self.settings, Arc::clone(&heard)) => opened,
             () = shutdown.requested() => return (false, End::Stopped),
         };
         let mut link = match opened {
@@ -164,7 +164,12 @@ impl Supervisor {
     }
 
     async fn set_up_and_hold(&mut self, link: &mut Link) -> (bool, End) {
-        let survey = match self.set_up(&link.session).await {
+        // A request on a connection that is lost would only end by its time limit.
+        let set_up = tokio::select! {
+            set_up = self.set_up(&link.session) => set_up,
+            _ = link.events.recv() => return (false, refused("the connection was lost")),
+        };
+        let survey = match set_up {
             Ok(survey) => survey,
             Err(error) => return (false, End::Refused(because(&error))),
         };
@@ -207,7 +212,10 @@ impl Supervisor {
                     Some(Event::Failed(status)) if denies_user(status) => {
                         return End::Refused(Refused { denied: true, reason: status.to_string() });
                     }
-                    Some(Event::Failed(status)) => self.trouble(&status.to_string()),
+                    // Told when the connection was lost; each try is no news.
+                    Some(Event::Failed(status)) => {
+                        tracing::debug!(collector = %self.settings.name, %status, "no connection yet");
+                    }
                 },
                 _ = ticks.tick() => {
                     if let Some(end) = self.tick(&link.session, &survey).await {
@@ -218,11 +226,17 @@ impl Supervisor {
         }
     }
 
+    /// When the server last said anything.
+    fn heard_at(&self) -> Timestamp {
+        let said = self.subscriptions.heard_at();
+        said.map_or(self.heard.at(), |said| said.max(self.heard.at()))
+    }
+
     fn lost(&mut self, status: StatusCode) {
         self.trouble(&format!("the connection was lost: {status}"));
         self.phase(Phase::Reconnecting);
         if self.outage.is_none() {
-            let at = self.heard.at();
+            let at = self.heard_at();
             self.outage = Some(Outage { since: Instant::now(), at, written: false });
         }
     }
@@ -230,6 +244,9 @@ impl Supervisor {
     /// The connection is back and the session still there: the server sends what it kept. If
     /// the cut is already visible, values that did not change must be read to end it.
     async fn back(&mut self, session: &Session, before: &Survey) -> Result<Survey, Error> {
+        let fetched = self.subscriptions.fetch_missed(session, &self.mailbox).await;
+        session.trigger_publish_now();
+        fetched?;
         let now = survey(session).await?;
         if now.namespaces == before.namespaces && self.outage.is_some_and(|outage| outage.written) {
             self.read_all(session, &now).await?;

@@ -36,10 +36,9 @@ pub(super) async fn survey(session: &Session) -> Result<Survey, Error> {
             slot.clone_from(uri);
         }
     }
-    use VariableId as Id;
-    let read = Id::Server_ServerCapabilities_OperationLimits_MaxNodesPerRead;
-    let browse = Id::Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse;
-    let create = Id::Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall;
+    let read = VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerRead;
+    let browse = VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse;
+    let create = VariableId::Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall;
     Ok(Survey {
         namespaces,
         read_max: limit(session, read, REQUEST_OPERATIONS_MAX).await?,

@@ -9,7 +9,7 @@ use opcua::types::{DataValue, DateTime, StatusCode, Variant};
 use tacitus_model::{Kind, Quality, TagDefinition, Timestamp, Value};
 use tacitus_protocol::Point;
 use tacitus_storage::Clock;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::collect::{Known, Phase, StoreError};
@@ -92,6 +92,18 @@ impl Bench {
         Self::start_with(nodes, |draft| draft).await
     }
 
+    /// The same behind a wire that can be cut, at an address that the server does not know.
+    async fn start_behind_relay(nodes: &[&str]) -> (Self, Relay) {
+        let mut relay = None;
+        let bench = Self::start_with(nodes, |draft| {
+            let server = draft.endpoint.trim_start_matches("opc.tcp://").parse().unwrap();
+            let endpoint = relay.insert(Relay::start(server)).address;
+            Draft { endpoint: format!("opc.tcp://{endpoint}"), ..draft }
+        })
+        .await;
+        (bench, relay.unwrap())
+    }
+
     async fn start_with(nodes: &[&str], change: impl FnOnce(Draft) -> Draft) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,6 +152,15 @@ impl Bench {
         self.server.as_ref().unwrap().set([(format!("line/{name}"), value)]);
     }
 
+    /// Waits until the collector says that it is so far.
+    async fn until_phase(&self, phase: Phase) {
+        let begin = Instant::now();
+        while self.collector.state().status().phase != phase {
+            assert!(begin.elapsed() < DEADLINE, "{:?}", self.collector.state().status());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until the points of a tag satisfy a condition.
     #[track_caller]
     fn until<'a>(
@@ -163,6 +184,54 @@ impl Bench {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+    }
+}
+
+/// A wire that can be cut: it passes bytes on to the server, or closes everything it has.
+struct Relay {
+    address: std::net::SocketAddr,
+    whole: tokio::sync::watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Relay {
+    fn start(server: std::net::SocketAddr) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (whole, watch) = tokio::sync::watch::channel(true);
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut watch = watch.clone();
+                if !*watch.borrow_and_update() {
+                    continue;
+                }
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(server).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = watch.wait_for(|whole| !whole) => {}
+                    }
+                });
+            }
+        });
+        Self { address, whole, task }
+    }
+
+    fn cut(&self) {
+        self.whole.send_replace(false);
+    }
+
+    fn mend(&self) {
+        self.whole.send_replace(true);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -258,6 +327,29 @@ async fn an_unchanged_value_ends_the_gap_though_its_source_time_is_older() {
     let gap = points.iter().rfind(|point| is_gap(point)).unwrap();
     let newest = points.iter().max_by_key(|point| point.ts).unwrap();
     assert!(newest.ts > gap.ts && newest.value == Value::Float(20.5), "{points:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_cut_of_the_wire_costs_nothing_and_leaves_no_gap() {
+    let (bench, relay) = Bench::start_behind_relay(&[&node("temperature")]).await;
+    bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
+    bench.until_phase(Phase::Connected).await;
+    relay.cut();
+    bench.until_phase(Phase::Reconnecting).await;
+    // Apart by more than the sampling interval: the server keeps both for the collector.
+    let first = DateTime::ymd_hms(2031, 1, 1, 0, 0, 0);
+    let second = DateTime::ymd_hms(2031, 1, 1, 0, 0, 1);
+    bench.set("temperature", DataValue::new_at(31.0_f64, first));
+    bench.set("temperature", DataValue::new_at(32.0_f64, second));
+    relay.mend();
+    let points = bench.until("t/temperature", |points| has(points, &Value::Float(32.0))).await;
+    assert!(has(&points, &Value::Float(31.0)), "{points:?}");
+    assert!(!points.iter().any(is_gap), "{points:?}");
+    // The session goes on: values that change later come too.
+    let third = DateTime::ymd_hms(2031, 1, 1, 0, 0, 2);
+    bench.set("temperature", DataValue::new_at(33.0_f64, third));
+    bench.until("t/temperature", |points| has(points, &Value::Float(33.0))).await;
+    assert_eq!(bench.collector.state().status().connections_total, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

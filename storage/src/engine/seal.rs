@@ -195,15 +195,21 @@ impl Engine {
 
     fn recycle(&self, keeper: &Keeper) -> Result<bool, Error> {
         let mut writer = self.lock_writer();
-        let recycled = writer.log.recycle(keeper.manifest.first_log)?;
+        let Some(number) = writer.log.give_up(keeper.manifest.first_log) else {
+            return Ok(false);
+        };
+        let files = writer.log.files();
         self.log_bytes.store(writer.log.bytes(), Ordering::Relaxed);
-        Ok(recycled)
+        drop(writer);
+        files.retire(number).map(|()| true)
     }
 
+    /// Makes the next log file ready. Only a roll that comes meanwhile waits for it.
     fn prepare(&self) -> Result<bool, Error> {
         if self.full.load(Ordering::Acquire) {
             return Ok(false);
         }
-        self.lock_writer().log.prepare()
+        let files = self.lock_writer().log.files();
+        files.prepare()
     }
 }

@@ -8,15 +8,141 @@
 //! *Invariant.* A file named `N.log` has a durable header that says N. Frames of a former life
 //! carry another number in their checksum and never verify.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
+use crate::limits::LOG_SPARES_MAX;
+use crate::log::StoreId;
 use crate::log::frame::{FILE_HEADER_BYTES, encode_file_header};
-use crate::log::{StoreId, keep_spare};
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
 
+/// The files of the log that no frames go to: the next one, and those put aside.
+///
+/// It has a lock of its own, so that the next file can be filled with zeros while frames go to
+/// the current one.
+#[derive(Debug)]
+pub(crate) struct Files {
+    disk: Arc<dyn Disk>,
+    store: StoreId,
+    file_bytes: u64,
+    stock: Mutex<Stock>,
+}
+
+#[derive(Debug)]
+struct Stock {
+    /// The number of the next file to make ready.
+    next_number: u64,
+    prepared: Option<Ready>,
+    /// Names of files to reuse.
+    spares: Vec<String>,
+}
+
+/// A file that is ready for its first frame.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) number: u64,
+    pub(crate) file: Box<dyn DiskFile>,
+}
+
+impl Files {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        store: StoreId,
+        file_bytes: u64,
+        next_number: u64,
+        spares: Vec<String>,
+    ) -> Self {
+        let stock = Mutex::new(Stock { next_number, prepared: None, spares });
+        Self { disk, store, file_bytes, stock }
+    }
+
+    /// Enters a file that was found ready.
+    pub(crate) fn enter(&self, ready: Ready) {
+        let mut stock = self.lock();
+        stock.next_number = ready.number + 1;
+        stock.prepared = Some(ready);
+    }
+
+    /// Makes the next file ready, so that a roll costs no more than a switch; `false` where it is
+    /// ready already.
+    ///
+    /// # Errors
+    /// As the operating system says; the log goes on in the current file.
+    pub(crate) fn prepare(&self) -> Result<bool, Error> {
+        let mut stock = self.lock();
+        if stock.prepared.is_some() {
+            return Ok(false);
+        }
+        stock.prepared = Some(self.make(&mut stock)?);
+        Ok(true)
+    }
+
+    /// The next file; made now, where it was not made ready.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn take(&self) -> Result<Ready, Error> {
+        let mut stock = self.lock();
+        match stock.prepared.take() {
+            Some(ready) => Ok(ready),
+            None => self.make(&mut stock),
+        }
+    }
+
+    /// Puts a file aside for reuse, or removes it where there are spares enough.
+    ///
+    /// # Errors
+    /// As the operating system says; the next start puts the file aside.
+    pub(crate) fn retire(&self, number: u64) -> Result<(), Error> {
+        let mut stock = self.lock();
+        let keep = stock.spares.len() < LOG_SPARES_MAX;
+        let (name, spare) = (Naming::log(number), Naming::spare(number));
+        let retire = || {
+            if keep {
+                self.disk.rename(&name, &spare)?;
+            } else {
+                self.disk.remove(&name)?;
+            }
+            self.disk.sync_dir()
+        };
+        retire().map_err(|source| Error::io("retire log file", &name, source))?;
+        stock.spares.extend(keep.then_some(spare));
+        Ok(())
+    }
+
+    /// A file with the next number, from a spare where there is one. Its header is durable before
+    /// it gets its name, and its name before it gets a frame.
+    fn make(&self, stock: &mut Stock) -> Result<Ready, Error> {
+        let number = stock.next_number;
+        let (from, file) = match stock.spares.pop() {
+            Some(spare) => {
+                let file = self.disk.open(&spare);
+                let file = file.map_err(|source| Error::io("open", &spare, source))?;
+                (spare, file)
+            }
+            None => blank(&*self.disk, number, self.file_bytes)?,
+        };
+        name_log_file(&*self.disk, &self.store, &from, &*file, number)?;
+        stock.next_number += 1;
+        Ok(Ready { number, file })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Ready> for super::Current {
+    fn from(ready: Ready) -> Self {
+        let end = FILE_HEADER_BYTES as u64;
+        Self { number: ready.number, file: ready.file, end, last_sequence: 0 }
+    }
+}
+
 /// A new file of the full length, zeros throughout, under a temporary name.
-pub(crate) fn blank(
+fn blank(
     disk: &dyn Disk,
     number: u64,
     file_bytes: u64,
@@ -47,7 +173,7 @@ pub(crate) fn blank(
 }
 
 /// Gives a blank or spare file its header and then its name.
-pub(crate) fn name_log_file(
+fn name_log_file(
     disk: &dyn Disk,
     store: &StoreId,
     from: &str,
@@ -66,21 +192,4 @@ pub(crate) fn name_log_file(
         disk.sync_dir()
     };
     finish().map_err(|source| Error::io("make log file", &name, source))
-}
-
-/// Puts a file aside; the name of the spare, unless there are enough and it was removed.
-pub(crate) fn retire(disk: &dyn Disk, number: u64, spares: usize) -> Result<Option<String>, Error> {
-    let name = Naming::log(number);
-    let spare = Naming::spare(number);
-    let keep = keep_spare(spares);
-    let retire = || {
-        if keep {
-            disk.rename(&name, &spare)?;
-        } else {
-            disk.remove(&name)?;
-        }
-        disk.sync_dir()
-    };
-    retire().map_err(|source| Error::io("retire log file", &name, source))?;
-    Ok(keep.then_some(spare))
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
+use crate::limits::LOG_SPARES_MAX;
+use crate::log::file::{Files, Ready};
 use crate::log::frame::{self, FILE_HEADER_BYTES, decode_file_header};
 use crate::log::record::{Record, decode_records};
 use crate::log::{Current, FullFile, Log, StoreId};
@@ -47,7 +49,7 @@ pub(crate) fn recover(
     }
     // Files made ready but never written follow the last one with frames.
     let written = files.iter().rposition(|file| file.last_sequence > 0).unwrap_or(0);
-    let mut behind = files.split_off(files.len().min(written + 1)).into_iter().map(Current::from);
+    let mut behind = files.split_off(files.len().min(written + 1)).into_iter();
     let Some(last) = files.pop() else {
         return Err(Error::corrupt(&Naming::log(from.first_file), "it is missing"));
     };
@@ -62,13 +64,17 @@ pub(crate) fn recover(
     current.file.sync().map_err(|source| Error::io("sync", &name, source))?;
     disk.sync_dir().map_err(|source| Error::io("sync the directory of", &name, source))?;
     let prepared = behind.next();
-    // Only now, with everything read and sound, is anything in the directory changed.
-    let spares = spares(&**disk, from.first_file, file_bytes)?;
     if let Some(surplus) = behind.next() {
         let name = Naming::log(surplus.number);
         return Err(Error::corrupt(&name, "it is empty, and so is the file before it"));
     }
-    Ok(Log { disk: Arc::clone(disk), store, file_bytes, full, current, prepared, spares })
+    // Only now, with everything read and sound, is anything in the directory changed.
+    let spares = spares(&**disk, from.first_file, file_bytes)?;
+    let files = Files::new(Arc::clone(disk), store, file_bytes, current.number + 1, spares);
+    if let Some(ReadFile { number, file, .. }) = prepared {
+        files.enter(Ready { number, file });
+    }
+    Ok(Log { store, file_bytes, full, current, files: Arc::new(files) })
 }
 
 impl std::convert::From<ReadFile> for Current {
@@ -103,7 +109,7 @@ fn spares(disk: &dyn Disk, first: u64, file_bytes: u64) -> Result<Vec<String>, E
                 continue;
             }
             let usable = disk.open(&name)?.size()? == file_bytes;
-            if !usable || !super::keep_spare(spares.len()) {
+            if !usable || spares.len() >= LOG_SPARES_MAX {
                 disk.remove(&name)?;
                 continue;
             }

@@ -10,7 +10,7 @@ use rumqttd::protocol::{
     SubscribeProperties, Unsubscribe,
 };
 
-use super::super::limits::PACKET_BYTES_MAX;
+use super::super::limits::{PACKET_BYTES_MAX, SUBSCRIPTIONS_MAX};
 use super::super::{Action, ConnectError, Version, converse, read_connect};
 use super::{connect_bytes, frame, open, packet, publish_bytes, published, say};
 
@@ -111,6 +111,16 @@ fn packets_against_the_rules_end_the_connection_with_the_right_reason() {
         let refusal = say(&mut open(*version), bytes).unwrap_err();
         assert_eq!(refusal.reason, *reason, "{what}");
     }
+}
+
+#[test]
+fn a_packet_with_more_filters_than_a_session_may_have_is_refused() {
+    let mut body = vec![0, 1];
+    for _ in 0..=SUBSCRIPTIONS_MAX {
+        body.extend_from_slice(b"\x00\x01a\x00");
+    }
+    let refusal = say(&mut open(Version::V4), &packet(0x82, &body)).unwrap_err();
+    assert_eq!(refusal.reason, DisconnectReasonCode::QuotaExceeded);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use rumqttd::protocol::{Packet, QoS};
 
+use super::super::limits::FLIGHT_BYTES_MAX;
 use super::super::{Connection, Delivery, Message, Parts, Session, SessionKey, Version};
 use super::{answer, connect_bytes, message, open, open_with, payload_of, read_as_client, say};
 
@@ -106,6 +107,21 @@ fn the_window_is_the_clients_receive_maximum_and_acknowledgements_open_it() {
     say(&mut client, b"\x50\x02\x00\x03").unwrap();
     assert!(!client.has_room());
     say(&mut client, b"\x70\x02\x00\x03").unwrap();
+    assert!(client.has_room());
+}
+
+#[test]
+fn large_messages_shut_the_window_before_their_count_does() {
+    let mut client = open(Version::V4);
+    let large = "x".repeat(FLIGHT_BYTES_MAX / 2);
+    for _ in 0..2 {
+        assert!(client.has_room());
+        client.deliver(delivery(QoS::ExactlyOnce, &large), 0);
+        client.output.clear();
+    }
+    assert!(!client.has_room());
+    // With PUBREC the message has arrived; only its id is in flight.
+    say(&mut client, b"\x50\x02\x00\x01").unwrap();
     assert!(client.has_room());
 }
 

@@ -19,12 +19,14 @@ fn puback_comes_from_the_store_and_not_from_the_packet() {
 
 #[test]
 fn a_message_of_quality_0_waits_for_nothing() {
-    let mut client = open(Version::V5);
-    let (_, awaited) =
-        published(say(&mut client, &publish_bytes(Version::V5, 0, 0, "a", b"")).unwrap());
-    assert_eq!(awaited, Awaited::Nothing);
-    client.stored(awaited, Stored::NoRoom).unwrap();
-    assert_eq!(answer(&mut client), b"");
+    for version in [Version::V4, Version::V5] {
+        let mut client = open(version);
+        let publish = publish_bytes(version, 0, 0, "a", b"");
+        let (_, awaited) = published(say(&mut client, &publish).unwrap());
+        assert_eq!(awaited, Awaited::Nothing);
+        client.stored(awaited, Stored::NoRoom).unwrap();
+        assert_eq!(answer(&mut client), b"");
+    }
 }
 
 #[test]

@@ -110,6 +110,20 @@ fn removing_the_last_subscription_leaves_nothing_behind() {
     assert_eq!(format!("{tree:?}"), format!("{:?}", Tree::default()));
 }
 
+#[test]
+fn a_forgotten_session_has_no_subscriptions_and_others_keep_theirs() {
+    let mut tree = Tree::default();
+    for filter in ["a/b/c", "a/+/#", "#"] {
+        tree.insert(filter, SessionKey(1), PLAIN);
+    }
+    tree.insert("a/b", SessionKey(2), PLAIN);
+    tree.forget(SessionKey(1));
+    assert_eq!(tree.len(), 1);
+    assert_eq!(deliveries(&tree, &message("a/b", b"")).len(), 1);
+    assert!(tree.remove("a/b", SessionKey(2)));
+    assert_eq!(format!("{tree:?}"), format!("{:?}", Tree::default()));
+}
+
 proptest! {
     #[test]
     fn the_tree_finds_exactly_what_the_rule_matches(
