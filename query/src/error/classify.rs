@@ -214,6 +214,7 @@ const PHRASES: &[(&str, SqlState)] = &[
     ("time zone", SqlState::INVALID_TIME_ZONE),
     ("parsing timestamp", SqlState::INVALID_DATETIME_FORMAT),
     ("parsing interval", SqlState::INVALID_DATETIME_FORMAT),
+    ("type interval", SqlState::INVALID_DATETIME_FORMAT),
     ("Interval", SqlState::INVALID_DATETIME_FORMAT),
     ("Cannot cast", SqlState::INVALID_TEXT_REPRESENTATION),
     ("Divide by zero", SqlState::DIVISION_BY_ZERO),
