@@ -121,7 +121,7 @@ fn publisher(address: &str, connection: usize, messages: usize, window: usize) {
     assert_eq!(answer[3], 0, "the connection was refused");
     let (mut sent, mut acknowledged) = (0, 0);
     let mut rest = 0;
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     while acknowledged < messages {
         let until = messages.min(acknowledged + window);
         let packets: Vec<u8> = (sent..until).flat_map(|n| publish_packet(connection, n)).collect();

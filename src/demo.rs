@@ -103,7 +103,7 @@ impl Demo {
                 .map(|signal| (signal.device.clone(), signal.name.to_owned(), typed(signal)))
                 .collect(),
         };
-        let server = opcua::Server::start(listener, shape).await.map_err(Error)?;
+        let server = opcua::Server::start(listener, shape).map_err(Error)?;
         let nothing_yet = DataValue {
             value: Some(Variant::Empty),
             status: Some(StatusCode::BadWaitingForInitialData),
@@ -240,15 +240,13 @@ fn messages(
             }),
             Way::Json => {
                 let member = member(signal, &report.value).into_json();
-                match objects.iter_mut().find(|(device, _)| *device == signal.device) {
-                    Some((_, object)) => {
-                        object.insert(signal.name.to_owned(), member);
-                    }
-                    None => {
-                        let stamp = json!(now.nanos() / 1_000_000);
-                        let first = [("ts".to_owned(), stamp), (signal.name.to_owned(), member)];
-                        objects.push((&signal.device, first.into_iter().collect()));
-                    }
+                let begun = objects.iter_mut().find(|(device, _)| *device == signal.device);
+                if let Some((_, object)) = begun {
+                    object.insert(signal.name.to_owned(), member);
+                } else {
+                    let stamp = json!(now.nanos() / 1_000_000);
+                    let first = [("ts".to_owned(), stamp), (signal.name.to_owned(), member)];
+                    objects.push((&signal.device, first.into_iter().collect()));
                 }
             }
         }

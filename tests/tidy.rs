@@ -3,6 +3,8 @@
 //!
 //! *Invariant.* A rule that is not checked here, by the compiler or by clippy is advice.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -52,7 +52,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a server keeps a session without a connection. A connection that returns within it
 /// goes on where it was, and the server's queues bridge the cut.
-pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+pub const SESSION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often the server is asked whether it lives.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ pub const GAP_GRACE: Duration = Duration::from_secs(10);
 pub const RETRY_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// The waits after the server refused the user. They are long because servers lock accounts.
-pub const DENIED_WAITS: [Duration; 2] = [Duration::from_secs(120), Duration::from_secs(600)];
+pub const DENIED_WAITS: [Duration; 2] = [Duration::from_mins(2), Duration::from_mins(10)];
 
 /// The waits between attempts to watch an item the server refused.
-pub const ITEM_WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(600)];
+pub const ITEM_WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_mins(10)];

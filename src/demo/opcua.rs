@@ -45,7 +45,7 @@ impl Server {
     ///
     /// # Errors
     /// What the library says.
-    pub async fn start(listener: TcpListener, shape: Shape) -> Result<Self, String> {
+    pub fn start(listener: TcpListener, shape: Shape) -> Result<Self, String> {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let mut builder = ServerBuilder::new_anonymous("Tacitus demo plant")
             .application_uri("urn:tacitus:demo")

@@ -69,7 +69,7 @@ fn kill_one_store(kills: u64, chance: &SeededChance, tally: &mut Tally) {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::new();
     for _ in 0..kills {
-        if chance.next_u64() % 10 == 0 {
+        if chance.next_u64().is_multiple_of(10) {
             let server = Server::spawn(dir.path(), &SMALL);
             pause(Duration::from_micros(chance.next_u64() % 150_000));
             server.kill();

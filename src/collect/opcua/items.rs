@@ -36,7 +36,8 @@ enum Watch {
 /// All items of a collector.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    items: Vec<Item>,
+    /// By handle.
+    all: Vec<Item>,
     by_node: HashMap<NodeName, Handle>,
     by_tag: HashMap<String, Handle>,
     refused: Vec<Failure>,
@@ -49,10 +50,10 @@ impl Items {
         if self.by_node.contains_key(&node.node) {
             return None;
         }
-        let number = u32::try_from(self.items.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX).saturating_add(1);
         let handle = Handle(number);
         let taken = self.by_tag.contains_key(node.tag.as_str());
-        if taken || self.items.len() >= ITEMS_MAX {
+        if taken || self.all.len() >= ITEMS_MAX {
             let reason = if taken {
                 "another node fills this tag".to_owned()
             } else {
@@ -63,7 +64,7 @@ impl Items {
         }
         self.by_node.insert(node.node.clone(), handle);
         self.by_tag.insert(node.tag.as_str().to_owned(), handle);
-        self.items.push(Item { handle, node, watch: Watch::Wanted });
+        self.all.push(Item { handle, node, watch: Watch::Wanted });
         Some(handle)
     }
 
@@ -77,16 +78,15 @@ impl Items {
 
     /// Turns namespace indices into URIs, by the array of the session at hand.
     pub(super) fn pin(&mut self, namespaces: &[String]) {
-        for item in &mut self.items {
+        for item in &mut self.all {
             item.node.node = item.node.node.clone().pinned(namespaces);
         }
-        self.by_node =
-            self.items.iter().map(|item| (item.node.node.clone(), item.handle)).collect();
+        self.by_node = self.all.iter().map(|item| (item.node.node.clone(), item.handle)).collect();
     }
 
     /// A new session watches nothing yet.
     pub(super) fn reset(&mut self) {
-        for item in &mut self.items {
+        for item in &mut self.all {
             item.watch = Watch::Wanted;
         }
     }
@@ -107,7 +107,7 @@ impl Items {
             Watch::Good => false,
             Watch::Failed { again, .. } => *again <= now,
         };
-        self.items.iter().filter(due).map(|item| (item.handle, item.node.node.clone())).collect()
+        self.all.iter().filter(due).map(|item| (item.handle, item.node.node.clone())).collect()
     }
 
     pub(super) fn good(&mut self, handle: Handle) {
@@ -129,12 +129,12 @@ impl Items {
 
     /// The items that are watched.
     pub(super) fn watched(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter().filter(|item| matches!(item.watch, Watch::Good))
+        self.all.iter().filter(|item| matches!(item.watch, Watch::Good))
     }
 
     /// Every item that is not, with the reason.
     pub(super) fn failures(&self) -> Vec<Failure> {
-        let failed = self.items.iter().filter_map(|item| match &item.watch {
+        let failed = self.all.iter().filter_map(|item| match &item.watch {
             Watch::Failed { reason, .. } => Some(Failure {
                 node: item.node.node.to_string(),
                 tag: item.node.tag.to_string(),
@@ -147,7 +147,7 @@ impl Items {
 
     fn get_mut(&mut self, handle: Handle) -> Option<&mut Item> {
         let index = usize::try_from(handle.0).ok()?.checked_sub(1)?;
-        self.items.get_mut(index)
+        self.all.get_mut(index)
     }
 }
 

@@ -91,7 +91,7 @@ fn client(settings: &Settings, pki_dir: &Path, retries: i32) -> Result<Client, S
         .keep_alive_interval(KEEP_ALIVE)
         .max_failed_keep_alive_count(2)
         .request_timeout(REQUEST_TIMEOUT)
-        .publish_timeout(Duration::from_secs(60))
+        .publish_timeout(Duration::from_mins(1))
         .min_publish_interval(Duration::from_millis(10))
         .ignore_clock_skew(true)
         .max_string_length(TEXT_BYTES_MAX)

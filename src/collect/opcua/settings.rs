@@ -256,7 +256,7 @@ impl Problems {
 
     fn interval(&mut self, key: &str, given: Option<Duration>, default_ms: u64) -> Duration {
         let interval = given.unwrap_or(Duration::from_millis(default_ms));
-        if interval < Duration::from_millis(10) || interval > Duration::from_secs(3600) {
+        if interval < Duration::from_millis(10) || interval > Duration::from_hours(1) {
             self.add(
                 key,
                 format!("{interval:?} is not between 10 ms and 1 h"),
