@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tacitus_model::{Kind, Quality, Value};
+use tacitus_model::{Kind, Quality, Timestamp, Value};
 
 /// Samples of one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +122,15 @@ pub(crate) struct Row {
     pub(crate) text: Option<Arc<str>>,
 }
 
+impl Row {
+    /// A sample as a row of its tag.
+    pub(crate) fn of(ts: Timestamp, value: &Value, quality: Quality) -> Self {
+        let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };
+        let null = matches!(value, Value::Null);
+        Self { ts: ts.nanos(), bits: bits_of(value), null, quality: quality.0, text }
+    }
+}
+
 /// Adds to a column that exists only once a row differs from the usual.
 fn push_sparse<T: Copy + PartialEq>(column: &mut Option<Vec<T>>, at: usize, item: T, usual: T) {
     match column {
@@ -170,7 +179,7 @@ pub(crate) fn value_of(kind: Kind, bits: u64, text: impl FnOnce() -> Option<Arc<
 }
 
 /// The lane that stands for a value; text has none of its own.
-pub(crate) fn bits_of(value: &Value) -> u64 {
+fn bits_of(value: &Value) -> u64 {
     match value {
         Value::Float(number) => number.to_bits(),
         Value::Int(number) => number.cast_unsigned(),

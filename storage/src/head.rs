@@ -12,13 +12,12 @@
 mod last;
 mod slab;
 
-use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp, Value};
+use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
 
-use crate::block::{Block, Row, bits_of};
+use crate::block::{Block, Row};
 use crate::table::Table;
 use slab::{Slab, SlabRow};
 
@@ -82,15 +81,8 @@ impl Head {
         let mut bytes = 0;
         for (tag, ts, value, quality) in batch.iter() {
             let Some(entry) = self.tags.reach(tag) else { continue };
-            let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };
-            bytes += size_of::<SlabRow>() + text.as_ref().map_or(0, |text: &Arc<str>| text.len());
-            let row = Row {
-                ts: ts.nanos(),
-                bits: bits_of(value),
-                null: matches!(value, Value::Null),
-                quality: quality.0,
-                text,
-            };
+            let row = Row::of(ts, value, quality);
+            bytes += size_of::<SlabRow>() + row.text.as_ref().map_or(0, |text| text.len());
             slab::append(&entry.first, &row, offset);
         }
         self.rows.fetch_add(batch.len(), Ordering::Relaxed);

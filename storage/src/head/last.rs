@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tacitus_model::{Batch, Kind, Quality, Sample, TagId, TimeRange, Timestamp, Value};
 
-use crate::block::{Row, bits_of, value_of};
+use crate::block::{Row, value_of};
 use crate::table::Table;
 
 /// The latest sample and the extent of every tag.
@@ -54,15 +54,7 @@ impl LastValues {
     /// Takes a committed batch into account. Only the one writer calls this.
     pub(crate) fn note(&self, batch: &Batch) {
         for (tag, ts, value, quality) in batch.iter() {
-            let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };
-            let row = Row {
-                ts: ts.nanos(),
-                bits: bits_of(value),
-                null: matches!(value, Value::Null),
-                quality: quality.0,
-                text,
-            };
-            self.note_row(tag, row);
+            self.note_row(tag, Row::of(ts, value, quality));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the head shows a reader.
 
-use tacitus_model::{Quality, Sample};
+use tacitus_model::{Quality, Sample, Value};
 
 use super::*;
 
