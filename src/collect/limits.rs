@@ -69,3 +69,7 @@ pub const DENIED_WAITS: [Duration; 2] = [Duration::from_mins(2), Duration::from_
 
 /// The waits between attempts to watch an item the server refused.
 pub const ITEM_WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_mins(10)];
+
+/// Numbers of missed notifications that wait to be fetched. LIMIT: they are fetched every second,
+/// one request each.
+pub const MISSED_LISTED_MAX: usize = 1_000;

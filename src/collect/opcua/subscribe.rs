@@ -22,7 +22,7 @@ use super::items::{Handle, Items};
 use super::mailbox::{Mailbox, Origin};
 use super::settings::Settings;
 use super::survey::Survey;
-use crate::collect::limits::{KEEP_ALIVE, MISSED_MAX, SUBSCRIPTION_ITEMS_MAX};
+use crate::collect::limits::{KEEP_ALIVE, MISSED_LISTED_MAX, MISSED_MAX, SUBSCRIPTION_ITEMS_MAX};
 
 /// When something was last heard.
 pub(super) struct Heard {
@@ -111,7 +111,7 @@ impl Numbers {
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = following(last);
         while next != following(newest) {
-            if empty || next != number {
+            if (empty || next != number) && missed.len() < MISSED_LISTED_MAX {
                 missed.push(next);
             }
             next = following(next);
