@@ -14,10 +14,28 @@ fn page(kind: Kind, lanes: &[u64]) -> Block {
     block
 }
 
+/// The chunk of a block, read back page by page.
+fn read(chunk: &EncodedChunk, block: &Block) -> Option<Block> {
+    let parsed = Chunk::parse(block.kind, &chunk.meta)?;
+    let mut out = Block::empty(block.kind);
+    for (number, page) in chunk.pages.iter().enumerate() {
+        let times = block.times.chunks(PAGE_ROWS_MAX).nth(number)?;
+        let mut bytes = Vec::new();
+        encode_times(&mut bytes, times);
+        parsed.decode(number, page, times.len(), &mut out)?;
+        decode_times(&bytes, times.len(), &mut out.times)?;
+    }
+    Some(out)
+}
+
 #[track_caller]
 fn check(block: &Block) -> usize {
     let bytes = encode_page(block);
     assert_eq!(decode_page(block.kind, block.len(), &bytes).as_ref(), Some(block));
+    for level in [Level::Hot, Level::Cold] {
+        let chunk = encode_chunk(block, level, &mut Guess::default());
+        assert_eq!(read(&chunk, block).as_ref(), Some(block));
+    }
     bytes.len()
 }
 
