@@ -96,6 +96,11 @@ impl Chunk {
         meta.is_empty().then_some(Self { kind })
     }
 
+    /// About the memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self)
+    }
+
     /// Decodes page `number` of the chunk and appends what it has, all but times, to `out`, whose
     /// `bits` must be as long as its columns. After `None`, `out` is of no use.
     pub(crate) fn decode(
@@ -183,7 +188,7 @@ pub(crate) fn decode_page(kind: Kind, rows: usize, bytes: &[u8]) -> Option<Block
     };
     let nulls = sparse::decode_nulls(&mut from, rows)?;
     let qualities = sparse::decode_qualities(&mut from, rows)?;
-    from.is_empty().then_some(Block { kind, times, bits, texts, nulls, qualities })
+    from.is_empty().then_some(Block { kind, times, bits, texts, nulls, qualities, sequences: None })
 }
 
 #[cfg(test)]

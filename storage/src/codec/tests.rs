@@ -9,7 +9,7 @@ use crate::block::Row;
 fn page(kind: Kind, lanes: &[u64]) -> Block {
     let mut block = Block::empty(kind);
     for (ts, bits) in (0..).map(|row| row * 1_000_000_000).zip(lanes) {
-        block.push(Row { ts, bits: *bits, null: false, quality: 0, text: None });
+        block.push(Row { ts, bits: *bits, null: false, quality: 0, text: None, sequence: 0 });
     }
     block
 }
@@ -96,7 +96,7 @@ fn rows(kind: Kind) -> impl Strategy<Value = Block> {
         for (step, bits, null, quality, text) in rows {
             ts += step;
             let text = (kind == Kind::Text).then(|| text.into());
-            block.push(Row { ts, bits, null, quality: quality << 30, text });
+            block.push(Row { ts, bits, null, quality: quality << 30, text, sequence: 0 });
         }
         block
     })
