@@ -13,6 +13,9 @@
 //! whatever threads it likes.
 
 mod commit;
+mod history;
+mod import;
+mod maintain;
 mod recover;
 mod seal;
 mod settings;
@@ -23,15 +26,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::audit::{Audit, AuditEntry, Change};
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
+use crate::compaction::Partitions;
 use crate::error::Error;
 use crate::head::LastValues;
 use crate::log::Log;
-use crate::manifest::Manifest;
+use crate::manifest::{Deletion, Manifest};
 use crate::snapshot::Snapshot;
 use crate::version::Version;
 
+pub use import::Imported;
 pub use seal::Progress;
 pub use settings::{Parts, Settings};
 pub use status::EngineStatus;
@@ -44,6 +50,11 @@ pub struct Engine {
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
     keeper: Mutex<Keeper>,
+    /// Held by the one job of upkeep that runs.
+    upkeep: Mutex<()>,
+    partitions: Partitions,
+    /// The number of the next file.
+    numbers: AtomicU64,
     /// The disk is full to its reserve.
     full: AtomicBool,
     /// The log failed.
@@ -60,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     pub(crate) last: LastValues,
     pub(crate) cache: BlockCache,
+    pub(crate) audit: Audit,
     version: ArcSwap<Version>,
     /// The last sequence that is durable and applied.
     visible: AtomicU64,
@@ -116,8 +128,36 @@ impl Engine {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_upkeep(&self) -> MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the time of day can be believed enough to let samples go.
+    fn clock_is_sound(&self, now: tacitus_model::Timestamp) -> bool {
+        now.nanos() > 0
+    }
+
     fn check_poison(&self) -> Result<(), Error> {
         if self.poisoned.load(Ordering::Acquire) { Err(Error::already_poisoned()) } else { Ok(()) }
+    }
+}
+
+impl Shared {
+    /// Enters a change that is on disk; a deletion hides rows from now on.
+    pub(crate) fn enter_change(&self, entry: AuditEntry) {
+        if entry.change == Change::Deleted {
+            let version = self.version.load_full();
+            let mut deletions = version.deletions.to_vec();
+            let AuditEntry { sequence, tags, range, .. } = entry.clone();
+            deletions.push(Deletion { sequence, tags, range });
+            let deletions = Arc::new(deletions);
+            self.version.store(Arc::new(Version { deletions, ..version.share() }));
+        }
+        self.audit.enter(entry);
     }
 }
 

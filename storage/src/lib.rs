@@ -13,6 +13,7 @@
 //! *Not here.* Names of users, protocols, SQL: this crate stores samples and definitions.
 
 mod aggregate;
+mod audit;
 mod block;
 mod cache;
 mod catalog;
@@ -20,6 +21,7 @@ mod chance;
 mod checksum;
 mod clock;
 mod codec;
+mod compaction;
 #[cfg(test)]
 mod crash_tests;
 mod cursor;
@@ -45,12 +47,14 @@ mod version;
 mod visibility;
 
 pub use aggregate::{Edges, Windows};
+pub use audit::{AuditEntry, Change};
 pub use block::Block;
 pub use catalog::Catalog;
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
+pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
-pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
+pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
 pub use scan::TagScan;

@@ -34,3 +34,20 @@ pub(crate) const PAGE_STATES_MAX: usize = 8;
 /// Bytes of times and sequences that a segment under way remembers to share. LIMIT: one scan
 /// group's worth; forgetting them only costs bytes.
 pub(crate) const SHARED_BYTES_MAX: usize = 8 << 20;
+
+/// Edits and deletions on record. LIMIT: they are kept in memory and in one file.
+pub(crate) const AUDIT_ENTRIES_MAX: usize = 1 << 18;
+
+/// User, reason and tags of one of them, in bytes. LIMIT: it fits the smallest log frame that is
+/// used in earnest.
+pub(crate) const AUDIT_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Segments in one rewriting. LIMIT: each is open with a chunk in memory.
+pub(crate) const COMPACTION_INPUTS_MAX: usize = 64;
+
+/// Bytes of the inputs of one rewriting, beyond which only one is taken. LIMIT: the outputs need
+/// as much free space, and readers of the inputs hold theirs meanwhile.
+pub(crate) const COMPACTION_BYTES_MAX: u64 = 4 << 30;
+
+/// Partitions that one import may touch. LIMIT: each has a segment under way.
+pub(crate) const IMPORT_PARTITIONS_MAX: usize = 1024;

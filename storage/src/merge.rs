@@ -185,7 +185,7 @@ impl TagPages {
         let (first, last) = (self.range.first.nanos(), self.range.last.nanos());
         let inside = first <= page.first_ns && page.last_ns <= last;
         // Where only statistics were kept there are no rows to choose from.
-        let whole = inside || place.values.len == 0;
+        let whole = inside || place.is_bare();
         let cut = seen == Seen::Whole && !whole;
         Ok((if cut { Seen::Part } else { seen }, page))
     }

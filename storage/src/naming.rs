@@ -14,6 +14,7 @@ impl Naming {
     const SEGMENT: &'static str = ".seg";
     const CATALOG: &'static str = ".cat";
     const MANIFEST: &'static str = ".manifest";
+    const AUDIT: &'static str = ".audit";
 
     pub(crate) fn log(number: u64) -> String {
         format!("{number:010}{}", Self::LOG)
@@ -31,6 +32,10 @@ impl Naming {
         format!("{number:010}{}", Self::CATALOG)
     }
 
+    pub(crate) fn audit(number: u64) -> String {
+        format!("{number:010}{}", Self::AUDIT)
+    }
+
     pub(crate) fn manifest(number: u64) -> String {
         format!("{number:010}{}", Self::MANIFEST)
     }
@@ -41,7 +46,7 @@ impl Naming {
 
     pub(crate) fn is_temporary(name: &str) -> bool {
         name.strip_suffix(Self::TEMPORARY).is_some_and(|name| {
-            let suffixes = [Self::LOG, Self::SEGMENT, Self::CATALOG, Self::MANIFEST];
+            let suffixes = [Self::LOG, Self::SEGMENT, Self::CATALOG, Self::AUDIT, Self::MANIFEST];
             suffixes.into_iter().any(|suffix| number(name, suffix).is_some())
         })
     }
@@ -60,6 +65,10 @@ impl Naming {
 
     pub(crate) fn catalog_number(name: &str) -> Option<u64> {
         number(name, Self::CATALOG)
+    }
+
+    pub(crate) fn audit_number(name: &str) -> Option<u64> {
+        number(name, Self::AUDIT)
     }
 
     pub(crate) fn manifest_number(name: &str) -> Option<u64> {

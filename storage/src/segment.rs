@@ -21,7 +21,9 @@ mod writer;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use roaring::RoaringBitmap;
 use tacitus_model::{Kind, TagId, Timestamp};
 
 use crate::block::Row;
@@ -30,7 +32,7 @@ use crate::checksum::checksum;
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
 use crate::log::StoreId;
-use crate::manifest::FileRecord;
+use crate::manifest::SegmentRecord;
 use crate::naming::Naming;
 use crate::statistics::Statistics;
 use entry::{PageEntry, Span};
@@ -40,7 +42,7 @@ use table::{BLOCK_RECORDS, BlockPlace, Record, decode_block};
 pub use entry::StateTime;
 pub(crate) use entry::{Place, TagEntry};
 pub(crate) use page::PageReader;
-pub(crate) use writer::{SegmentWriter, WriteOptions};
+pub(crate) use writer::{Finished, SegmentWriter, WriteOptions};
 
 /// The checksum behind every page and block.
 const CRC_BYTES: usize = 4;
@@ -54,8 +56,12 @@ pub(crate) const ROLL_PAGES: usize = 32;
 pub(crate) struct Segment {
     name: String,
     store: StoreId,
+    disk: Arc<dyn Disk>,
     file: Box<dyn DiskFile>,
+    record: SegmentRecord,
     header: Header,
+    /// No manifest names it any more: the file goes with the last reader.
+    doomed: AtomicBool,
     tables: Tables,
     cache: BlockCache,
 }
@@ -66,44 +72,60 @@ impl Segment {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] where it is not the file that was written.
     pub(crate) fn open(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         store: &StoreId,
-        record: &FileRecord,
+        record: SegmentRecord,
         cache: &BlockCache,
     ) -> Result<Self, Error> {
-        let name = Naming::segment(record.number);
+        let name = Naming::segment(record.file.number);
         let io = |source| Error::io("open", &name, source);
         let file = disk.open_immutable(&name).map_err(io)?;
         let size = file.size().map_err(io)?;
-        if size != record.bytes {
-            let what = format!("it has {size} bytes, not {}", record.bytes);
+        if size != record.file.bytes {
+            let what = format!("it has {size} bytes, not {}", record.file.bytes);
             return Err(Error::corrupt(&name, what));
         }
         let read = |offset: u64, len: usize| {
             let mut bytes = vec![0; len];
             file.read_at(offset, &mut bytes).map(|()| bytes)
         };
-        let opened = layout::read_tables(store, record.number, size, read).map_err(io)?;
+        let opened = layout::read_tables(store, record.file.number, size, read).map_err(io)?;
         let (header, tables) = opened.map_err(|what| Error::corrupt(&name, what))?;
-        Ok(Self { name, store: *store, file, header, tables, cache: cache.clone() })
+        Ok(Self {
+            name,
+            store: *store,
+            disk: Arc::clone(disk),
+            file,
+            record,
+            header,
+            doomed: AtomicBool::new(false),
+            tables,
+            cache: cache.clone(),
+        })
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.header.number
+    /// What the manifest says of it.
+    pub(crate) fn record(&self) -> &SegmentRecord {
+        &self.record
     }
 
     pub(crate) fn last_sequence(&self) -> u64 {
-        self.header.last_sequence
+        self.record.file.last_sequence
+    }
+
+    /// Has the file removed when nobody reads it any more: no manifest names it.
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+    }
+
+    /// The ids of its tags.
+    pub(crate) fn tag_set(&self) -> &RoaringBitmap {
+        &self.tables.tag_set
     }
 
     /// The samples in it.
     pub(crate) fn samples(&self) -> u64 {
         self.header.samples
-    }
-
-    /// How many pages it has.
-    pub(crate) fn pages(&self) -> usize {
-        self.tables.pages.records
     }
 
     /// The ids of its tags, rising.
@@ -155,12 +177,21 @@ impl Segment {
             "pages",
             |entries: Vec<PageEntry>| {
                 let statistics = entries.iter().map(|entry| entry.statistics).collect();
-                let places = entries.iter().map(|entry| entry.place).collect();
+                let places = entries.iter().map(|entry| self.sequenced(entry.place)).collect();
                 let decoded = Arc::new(PageBlock { places, statistics });
                 (Cached::Pages(Arc::clone(&decoded)), decoded)
             },
             |cached| if let Cached::Pages(block) = cached { Some(block) } else { None },
         )
+    }
+
+    /// A place with its sequences: those of an import were not known when it was written.
+    fn sequenced(&self, place: Place) -> Place {
+        if place.last_sequence != 0 {
+            return place;
+        }
+        let sequence = self.record.file.first_sequence;
+        Place { first_sequence: sequence, last_sequence: sequence, ..place }
     }
 
     /// Statistics of 32 pages each.
@@ -266,6 +297,15 @@ impl Segment {
 
     fn damaged(&self, what: &str) -> Error {
         Error::corrupt(&self.name, format!("{what} is not what was written"))
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if self.doomed.load(Ordering::Acquire) {
+            // What stays is removed at the next start: no manifest names it.
+            drop(self.disk.remove(&self.name));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
 
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
+use crate::block::Row;
 use crate::engine::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::merge::{Merge, Source};
@@ -22,11 +23,18 @@ pub struct Snapshot {
     shared: Arc<Shared>,
     version: Arc<Version>,
     sequence: u64,
+    /// What was replaced later is read too.
+    past: bool,
 }
 
 impl Snapshot {
     pub(crate) fn new(shared: Arc<Shared>, version: Arc<Version>, sequence: u64) -> Self {
-        Self { shared, version, sequence }
+        Self { shared, version, sequence, past: false }
+    }
+
+    /// The store as it was at an earlier sequence.
+    pub(crate) fn as_of(self, sequence: u64) -> Self {
+        Self { sequence, past: true, ..self }
     }
 
     /// The last sequence this snapshot sees.
@@ -96,9 +104,16 @@ impl Snapshot {
     ) -> Result<Option<(Merge, Arc<Tag>)>, Error> {
         let Some(tag) = self.tag(tag) else { return Ok(None) };
         let kind = tag.definition.kind;
-        let visibility = Arc::new(Visibility::up_to(self.sequence));
+        let deleted = self.version.deletions.iter().filter(|deletion| {
+            deletion.sequence <= self.sequence && deletion.tags.contains(&tag.id)
+        });
+        let deleted = deleted.map(|deletion| (deletion.range, deletion.sequence)).collect();
+        let visibility = Arc::new(Visibility { as_of: self.sequence, deleted });
         let mut sources = Vec::new();
         for segment in &self.version.segments {
+            if segment.record().replaced && !self.past {
+                continue;
+            }
             let entry = segment.tag(tag.id)?;
             let touches = |entry: &TagEntry| {
                 entry.statistics.first_ns <= range.last.nanos()
@@ -115,6 +130,35 @@ impl Snapshot {
             }
         }
         Ok(Some((Merge::new(kind, sources), tag)))
+    }
+
+    /// The last row of a tag at or before a time.
+    pub(crate) fn last_row(&self, tag: TagId, until: Timestamp) -> Result<Option<Row>, Error> {
+        let mut last = until.nanos();
+        let mut width_ns = 1_000_000_000_i64;
+        loop {
+            let first = last.saturating_sub(width_ns);
+            let range = TimeRange {
+                first: Timestamp::from_nanos(first),
+                last: Timestamp::from_nanos(last),
+            };
+            let mut found = None;
+            for block in self.scan(tag, range) {
+                let block = block?;
+                found = block.row(block.len().saturating_sub(1)).or(found);
+            }
+            if found.is_some() || first == i64::MIN {
+                return Ok(found);
+            }
+            last = first;
+            width_ns = width_ns.saturating_mul(16);
+        }
+    }
+
+    /// The time of the first row of a tag.
+    pub(crate) fn first_time(&self, tag: TagId) -> Result<Option<Timestamp>, Error> {
+        let first = self.scan(tag, TimeRange::ALL).next().transpose()?;
+        Ok(first.and_then(|block| block.times.first().copied()).map(Timestamp::from_nanos))
     }
 
     /// The latest sample of a tag, without touching a file. It may be newer than the snapshot.

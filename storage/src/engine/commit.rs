@@ -8,14 +8,16 @@ use std::sync::atomic::Ordering;
 
 use tacitus_model::{Batch, Tag};
 
+use crate::audit::{AuditEntry, Change};
 use crate::engine::{Engine, Writer};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::log::{self, Log, encode_batch, encode_definition};
+use crate::log::{self, Log, encode_audit, encode_batch, encode_definition};
 use crate::version::Version;
 
 /// One thing to write.
 enum Item<'a> {
     Definition(Arc<Tag>),
+    Audit(AuditEntry),
     Samples(&'a Batch),
 }
 
@@ -38,14 +40,32 @@ impl Engine {
     /// [`ErrorKind::Full`], [`ErrorKind::Busy`]. With [`Outcome::Unknown`]:
     /// [`ErrorKind::Poisoned`], or another kind where a part of the group was written.
     pub fn commit(&self, batches: &[Batch]) -> Result<u64, Error> {
+        self.commit_items(None, batches)
+    }
+
+    /// Makes a change durable after its entry in the audit. A deletion is taken on a full disk
+    /// too: the reserve is there for it.
+    pub(crate) fn commit_change(&self, entry: AuditEntry, batches: &[Batch]) -> Result<u64, Error> {
+        let touched = (entry.change == Change::Deleted).then(|| (entry.tags.clone(), entry.range));
+        let sequence = self.commit_items(Some(entry), batches)?;
+        if let Some((tags, range)) = touched {
+            self.refresh_latest(&tags, range)?;
+        }
+        Ok(sequence)
+    }
+
+    fn commit_items(&self, change: Option<AuditEntry>, batches: &[Batch]) -> Result<u64, Error> {
         let mut writer = self.lock_writer();
         self.check_poison()?;
-        self.check_room()?;
+        if change.as_ref().is_none_or(|entry| entry.change != Change::Deleted) {
+            self.check_room()?;
+        }
         batches.iter().try_for_each(|batch| self.shared.catalog.check_batch(batch))?;
         let definitions = self.shared.catalog.take_pending();
         let items = definitions
             .iter()
             .map(|tag| Item::Definition(Arc::clone(tag)))
+            .chain(change.map(Item::Audit))
             .chain(batches.iter().filter(|batch| !batch.is_empty()).map(Item::Samples))
             .collect();
         let before = writer.next_sequence;
@@ -112,6 +132,10 @@ impl Engine {
                 self.shared.catalog.enter(Tag { sequence, ..(*tag).clone() })?;
                 version.head.note_sequence(sequence);
             }
+            Item::Audit(entry) => {
+                self.shared.enter_change(AuditEntry { sequence, ..entry });
+                version.head.note_sequence(sequence);
+            }
             Item::Samples(batch) => {
                 version.head.append(batch, sequence);
                 self.shared.last.note(batch);
@@ -154,6 +178,7 @@ impl Item<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Definition(tag) => encode_definition(out, tag),
+            Self::Audit(entry) => encode_audit(out, entry),
             Self::Samples(batch) => encode_batch(out, batch),
         }
     }

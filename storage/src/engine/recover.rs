@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use crate::audit::{Audit, read_audit};
 use crate::cache::BlockCache;
 use crate::catalog::{Catalog, read_catalog};
+use crate::compaction::Partitions;
 use crate::disk::Disk;
 use crate::engine::{Engine, Keeper, Parts, Settings, Shared, Writer};
 use crate::error::Error;
 use crate::head::{Head, LastValues};
 use crate::log::{self, Log, Record, RecoverFrom, StoreId};
-use crate::manifest::Manifest;
+use crate::manifest::{FileRecord, Manifest};
 use crate::naming::Naming;
 use crate::segment::Segment;
 use crate::version::Version;
@@ -27,17 +29,22 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         Some(manifest) => manifest,
         None => create(&parts, &settings)?,
     };
-    let (shared, segments) = read_sealed(&*disk, &manifest, settings.cache_bytes_max)?;
+    let (shared, segments) = read_sealed(&disk, &manifest, settings.cache_bytes_max)?;
     let checkpoint = manifest.checkpoint;
     let head = Arc::new(Head::new(checkpoint + 1));
+    let deletions = Arc::new(manifest.deletions.clone());
+    let version =
+        Version { segments, checkpoint, frozen: None, head: Arc::clone(&head), deletions };
+    shared.version.store(Arc::new(version));
     let (log, last) = read_log(&disk, &manifest, &settings, &shared, &head)?;
     remove_leftovers(&*disk, &manifest)?;
     let now = parts.clock.monotonic_ns().max(1);
     let age = if last > checkpoint { now } else { 0 };
     let log_bytes = log.bytes();
-    shared.version.store(Arc::new(Version { segments, checkpoint, frozen: None, head }));
     shared.visible.store(last, Ordering::Release);
-    Ok(Engine {
+    let partitions = Partitions::new(settings.retention.clone());
+    let numbers = AtomicU64::new(manifest.next_number);
+    let engine = Engine {
         parts,
         settings,
         shared: Arc::new(shared),
@@ -48,7 +55,16 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         free_bytes: AtomicU64::new(u64::MAX),
         head_since_ns: AtomicU64::new(age),
         log_bytes: AtomicU64::new(log_bytes),
-    })
+        upkeep: Mutex::new(()),
+        partitions,
+        numbers,
+    };
+    // What was deleted may have been the latest.
+    let deletions = Arc::clone(&engine.shared.version.load().deletions);
+    for deletion in deletions.iter() {
+        engine.refresh_latest(&deletion.tags, deletion.range)?;
+    }
+    Ok(engine)
 }
 
 /// Makes the files of a new store. The manifest comes last: without one there is no store yet,
@@ -72,13 +88,13 @@ fn create(parts: &Parts, settings: &Settings) -> Result<Manifest, Error> {
 
 /// The catalog and the segments that the manifest names, and the latest values from them.
 fn read_sealed(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     manifest: &Manifest,
     cache_bytes_max: usize,
 ) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
     let catalog = Catalog::default();
     for file in &manifest.catalogs {
-        for tag in read_catalog(disk, &manifest.store, file.number)? {
+        for tag in read_catalog(&**disk, &manifest.store, file.number)? {
             catalog.enter(tag)?;
         }
     }
@@ -86,7 +102,12 @@ fn read_sealed(
     let cache = BlockCache::new(cache_bytes_max);
     let mut segments = Vec::with_capacity(manifest.segments.len());
     for record in &manifest.segments {
-        let segment = Arc::new(Segment::open(disk, &manifest.store, record, &cache)?);
+        let segment = Segment::open(disk, &manifest.store, record.clone(), &cache)?;
+        let segment = Arc::new(segment);
+        if record.replaced {
+            segments.push(segment);
+            continue;
+        }
         for latest in segment.latest() {
             let (tag, first, row) = latest?;
             last.note_row(tag, row);
@@ -95,9 +116,15 @@ fn read_sealed(
         segments.push(segment);
     }
     let head = Arc::new(Head::new(manifest.checkpoint + 1));
-    let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head };
+    let audit = Audit::default();
+    for file in &manifest.audit {
+        let entries = read_audit(&**disk, &manifest.store, file.number)?;
+        entries.into_iter().for_each(|entry| audit.enter(entry));
+    }
+    let deletions = Arc::default();
+    let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head, deletions };
     let version = ArcSwap::from_pointee(version);
-    Ok((Shared { catalog, last, cache, version, visible: AtomicU64::new(0) }, segments))
+    Ok((Shared { catalog, last, cache, audit, version, visible: AtomicU64::new(0) }, segments))
 }
 
 /// The records after the checkpoint, into the head; the open log and the last sequence.
@@ -116,6 +143,10 @@ fn read_log(
                 shared.catalog.enter(tag)?;
                 head.note_sequence(sequence);
             }
+            Record::Audit(entry) => {
+                shared.enter_change(entry);
+                head.note_sequence(sequence);
+            }
             Record::Samples(batch) => {
                 head.append(&batch, sequence);
                 shared.last.note(&batch);
@@ -131,13 +162,16 @@ fn read_log(
 /// Removes what an interrupted seal or roll left: temporary files, older manifests, segments and
 /// catalog files that no manifest names. Their content is in the log.
 fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest) -> Result<(), Error> {
-    let unlisted = |number: Option<u64>, list: &[crate::manifest::FileRecord]| {
+    let segments: Vec<FileRecord> = manifest.segments.iter().map(|own| own.file).collect();
+    let audit: Vec<FileRecord> = manifest.audit.into_iter().collect();
+    let unlisted = |number: Option<u64>, list: &[FileRecord]| {
         number.is_some_and(|number| list.iter().all(|file| file.number != number))
     };
     remove(disk, |name| {
         Naming::is_temporary(name)
             || Naming::manifest_number(name).is_some_and(|number| number < manifest.generation)
-            || unlisted(Naming::segment_number(name), &manifest.segments)
+            || unlisted(Naming::segment_number(name), &segments)
+            || unlisted(Naming::audit_number(name), &audit)
             || unlisted(Naming::catalog_number(name), &manifest.catalogs)
     })
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 
 use tacitus_model::{TagDefinition, TimeRange};
 
+use crate::audit::{read_audit, write_audit};
 use crate::catalog::{read_catalog, write_catalog};
 use crate::codec::Level;
 use crate::engine::{Engine, Keeper};
@@ -24,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::head::Head;
 use crate::limits::{CATALOG_FILES_MAX, SPACE_ASKED_EVERY_NS};
 use crate::log::StoreId;
-use crate::manifest::{FileRecord, Manifest};
+use crate::manifest::{FileRecord, Manifest, Mark, SegmentRecord, Tier};
 use crate::naming::Naming;
 use crate::segment::{Segment, SegmentWriter, WriteOptions};
 use crate::version::Version;
@@ -125,10 +126,9 @@ impl Engine {
         }
         self.head_since_ns.store(0, Ordering::Relaxed);
         self.shared.version.store(Arc::new(Version {
-            segments: version.segments.clone(),
-            checkpoint: version.checkpoint,
             frozen: Some(Arc::clone(&version.head)),
             head: Arc::new(Head::new(writer.next_sequence)),
+            ..version.share()
         }));
         true
     }
@@ -136,44 +136,140 @@ impl Engine {
     fn seal_frozen(&self, keeper: &mut Keeper) -> Result<bool, Error> {
         let version = self.shared.version.load_full();
         let Some(frozen) = &version.frozen else { return Ok(false) };
-        let disk = &*self.parts.disk;
-        let mut manifest = keeper.manifest.clone();
-        manifest.generation += 1;
+        let mut manifest = self.next_manifest(keeper);
         manifest.checkpoint = frozen.last_sequence();
         self.seal_definitions(&mut manifest, frozen)?;
-        let store = manifest.store;
-        let number = manifest.next_number;
-        let record = self.write_head(&store, number, frozen)?;
-        let mut segments = version.segments.clone();
-        if let Some(record) = record {
-            segments.push(Arc::new(Segment::open(disk, &store, &record, &self.shared.cache)?));
+        self.seal_changes(&mut manifest, &version, frozen)?;
+        if let Some(record) = self.write_head(&manifest.store, frozen)? {
             manifest.segments.push(record);
-            manifest.next_number += 1;
         }
-        manifest.first_log = self.lock_writer().log.first_needed(manifest.checkpoint);
-        manifest.publish(disk)?;
-        self.remove_unlisted_catalogs(&keeper.manifest, &manifest);
-        let checkpoint = manifest.checkpoint;
-        keeper.manifest = manifest;
-        self.swap_in(segments, checkpoint);
+        self.publish(keeper, manifest, None)?;
         Ok(true)
     }
 
-    /// Publishes the samples of a frozen head as a segment; `None` where it has none.
-    fn write_head(
+    /// Seals everything committed so far, and in the sequence behind it what was imported;
+    /// that sequence.
+    pub(crate) fn seal_with(&self, imported: Vec<SegmentRecord>) -> Result<u64, Error> {
+        let mut keeper = self.lock_keeper();
+        self.check_poison()?;
+        self.seal_frozen(&mut keeper)?;
+        let sequence = {
+            let mut writer = self.lock_writer();
+            let version = self.shared.version.load_full();
+            let sequence = writer.next_sequence;
+            writer.next_sequence += 1;
+            self.head_since_ns.store(0, Ordering::Relaxed);
+            version.head.note_sequence(sequence);
+            self.shared.version.store(Arc::new(Version {
+                frozen: Some(Arc::clone(&version.head)),
+                head: Arc::new(Head::new(writer.next_sequence)),
+                ..version.share()
+            }));
+            sequence
+        };
+        let version = self.shared.version.load_full();
+        let Some(frozen) = &version.frozen else { return Ok(sequence) };
+        let mut manifest = self.next_manifest(&keeper);
+        manifest.checkpoint = sequence;
+        self.seal_definitions(&mut manifest, frozen)?;
+        self.seal_changes(&mut manifest, &version, frozen)?;
+        manifest.segments.extend(self.write_head(&manifest.store, frozen)?);
+        for mut record in imported {
+            record.file.first_sequence = sequence;
+            record.file.last_sequence = sequence;
+            // Deletions before it do not concern it.
+            record.applied = sequence;
+            manifest.segments.push(record);
+        }
+        self.publish(&mut keeper, manifest, Some(sequence))?;
+        Ok(sequence)
+    }
+
+    fn next_manifest(&self, keeper: &Keeper) -> Manifest {
+        let mut manifest = keeper.manifest.clone();
+        manifest.generation += 1;
+        manifest
+    }
+
+    /// Publishes a manifest in which the frozen head is sealed, then shows what it names.
+    fn publish(
         &self,
-        store: &StoreId,
-        number: u64,
-        head: &Head,
-    ) -> Result<Option<FileRecord>, Error> {
+        keeper: &mut Keeper,
+        mut manifest: Manifest,
+        imported: Option<u64>,
+    ) -> Result<(), Error> {
+        manifest.sort();
+        manifest.next_number = self.numbers.load(Ordering::Relaxed);
+        manifest.first_log = self.lock_writer().log.first_needed(manifest.checkpoint);
+        let at_ns = self.parts.clock.now().nanos();
+        manifest.mark(Mark { sequence: manifest.checkpoint, at_ns });
+        let known = self.shared.version.load_full();
+        let mut segments = known.segments.clone();
+        for record in &manifest.segments {
+            if segments.iter().all(|own| own.record().file.number != record.file.number) {
+                let (disk, store) = (&self.parts.disk, &manifest.store);
+                let segment = Segment::open(disk, store, record.clone(), &self.shared.cache)?;
+                self.note_latest(&segment, imported)?;
+                segments.push(Arc::new(segment));
+            }
+        }
+        segments.sort_by_key(|segment| segment.record().rank());
+        manifest.publish(&*self.parts.disk)?;
+        self.remove_unlisted(&keeper.manifest, &manifest);
+        let checkpoint = manifest.checkpoint;
+        keeper.manifest = manifest;
+        self.swap_in(segments, checkpoint);
+        Ok(())
+    }
+
+    /// Takes the latest values of an imported segment into account; a sealed one brings none.
+    fn note_latest(&self, segment: &Segment, imported: Option<u64>) -> Result<(), Error> {
+        if imported != Some(segment.record().file.first_sequence) {
+            return Ok(());
+        }
+        for latest in segment.latest() {
+            let (tag, first, row) = latest?;
+            self.shared.last.note_row(tag, row);
+            self.shared.last.note_first(tag, first);
+        }
+        Ok(())
+    }
+
+    /// Writes the audit to a file, where the frozen head has entries, and takes its deletions
+    /// into the manifest.
+    fn seal_changes(
+        &self,
+        manifest: &mut Manifest,
+        version: &Version,
+        frozen: &Head,
+    ) -> Result<(), Error> {
+        let last = manifest.checkpoint;
+        let sealed = |sequence: u64| sequence < frozen.first_sequence();
+        let fresh = version.deletions.iter().filter(|own| !sealed(own.sequence));
+        manifest.deletions.extend(fresh.filter(|own| own.sequence <= last).cloned());
+        let mut entries = self.shared.audit.entries();
+        entries.retain(|entry| entry.sequence <= last);
+        if entries.last().is_none_or(|entry| sealed(entry.sequence)) {
+            return Ok(());
+        }
+        let disk = &*self.parts.disk;
+        let record = write_audit(disk, &manifest.store, self.next_number(), &entries)?;
+        read_audit(disk, &manifest.store, record.number)?;
+        manifest.audit = Some(record);
+        Ok(())
+    }
+
+    /// Publishes the samples of a frozen head as a segment; `None` where it has none.
+    fn write_head(&self, store: &StoreId, head: &Head) -> Result<Option<SegmentRecord>, Error> {
         if head.rows() == 0 {
             return Ok(None);
         }
         let options = WriteOptions {
-            number,
+            number: self.next_number(),
             level: Level::Hot,
             first_sequence: head.first_sequence(),
             last_sequence: head.last_sequence(),
+            history: if self.settings.audit_ns == 0 { head.last_sequence() } else { 0 },
         };
         let mut writer = SegmentWriter::begin(&*self.parts.disk, store, options)?;
         let visibility = Visibility::up_to(head.last_sequence());
@@ -183,7 +279,19 @@ impl Engine {
             let rows = head.read(id, kind, TimeRange::ALL, &visibility, true);
             writer.add(id, step, &rows)?;
         }
-        writer.finish()
+        let made_ns = self.parts.clock.now().nanos();
+        Ok(writer.finish()?.map(|finished| SegmentRecord {
+            file: finished.file,
+            level: 0,
+            tier: Tier::Raw,
+            replaced: false,
+            class: String::new(),
+            first_ns: finished.first_ns,
+            last_ns: finished.last_ns,
+            samples: finished.samples,
+            made_ns,
+            applied: 0,
+        }))
     }
 
     /// Writes the definitions of a frozen head to a catalog file; all of them to one, where there
@@ -199,21 +307,23 @@ impl Engine {
         if merge {
             manifest.catalogs.clear();
         }
-        let number = manifest.next_number;
+        let number = self.next_number();
         let bytes = write_catalog(&*self.parts.disk, &manifest.store, number, &tags)?;
         // What cannot be read back must not replace the log.
         read_catalog(&*self.parts.disk, &manifest.store, number)?;
         let first_sequence = tags.iter().map(|tag| tag.sequence).min().unwrap_or(last);
         manifest.catalogs.push(FileRecord { number, bytes, first_sequence, last_sequence: last });
-        manifest.next_number += 1;
         Ok(())
     }
 
-    /// Removes the catalog files that a merge made superfluous. One that stays is removed at the
-    /// next start.
-    fn remove_unlisted_catalogs(&self, before: &Manifest, after: &Manifest) {
+    /// Removes the catalog and audit files that newer ones made superfluous. One that stays is
+    /// removed at the next start.
+    fn remove_unlisted(&self, before: &Manifest, after: &Manifest) {
         for file in before.catalogs.iter().filter(|file| !after.catalogs.contains(file)) {
             drop(self.parts.disk.remove(&Naming::catalog(file.number)));
+        }
+        for file in before.audit.iter().filter(|file| after.audit.as_ref() != Some(*file)) {
+            drop(self.parts.disk.remove(&Naming::audit(file.number)));
         }
     }
 
@@ -221,8 +331,11 @@ impl Engine {
     /// appended to a version that is about to go.
     fn swap_in(&self, segments: Vec<Arc<Segment>>, checkpoint: u64) {
         let _writer = self.lock_writer();
-        let head = Arc::clone(&self.shared.version.load().head);
-        self.shared.version.store(Arc::new(Version { segments, checkpoint, frozen: None, head }));
+        let version = self.shared.version.load_full().share();
+        let version = Version { segments, checkpoint, frozen: None, ..version };
+        self.shared.version.store(Arc::new(version));
+        // A sequence that only an import has is visible with it.
+        self.shared.visible.fetch_max(checkpoint, Ordering::AcqRel);
     }
 
     fn recycle(&self, keeper: &Keeper) -> Result<bool, Error> {

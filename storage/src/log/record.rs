@@ -4,18 +4,21 @@
 
 use tacitus_model::{Batch, Tag};
 
+use crate::audit::{AuditEntry, decode_entry, encode_entry};
 use crate::catalog::{decode_tag, encode_tag};
 use crate::cursor::{Cursor, put_varint};
 use crate::log::batch::{decode_batch, encode_rows};
 
 const SAMPLES: u8 = 1;
 const DEFINITION: u8 = 2;
+const AUDIT: u8 = 3;
 
 /// What one sequence stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Samples(Batch),
     Definition(Tag),
+    Audit(AuditEntry),
 }
 
 /// Appends a record of samples.
@@ -26,6 +29,11 @@ pub(crate) fn encode_batch(out: &mut Vec<u8>, batch: &Batch) {
 /// Appends a record of a tag's definition.
 pub(crate) fn encode_definition(out: &mut Vec<u8>, tag: &Tag) {
     put_record(out, DEFINITION, |content| encode_tag(content, tag));
+}
+
+/// Appends a record of a change to stored samples.
+pub(crate) fn encode_audit(out: &mut Vec<u8>, entry: &AuditEntry) {
+    put_record(out, AUDIT, |content| encode_entry(content, entry));
 }
 
 fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
@@ -48,6 +56,7 @@ pub(crate) fn decode_records(payload: &[u8], first_sequence: u64) -> Option<Vec<
         let record = match kind {
             SAMPLES => Record::Samples(decode_batch(&mut content)?),
             DEFINITION => Record::Definition(decode_tag(&mut content, sequence)?),
+            AUDIT => Record::Audit(decode_entry(&mut content, sequence)?),
             _ => return None,
         };
         if !content.is_empty() {

@@ -22,7 +22,7 @@ pub(crate) struct Span {
 }
 
 /// Where a page lies and which sequences are in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Place {
     /// The values; of no length where only the statistics were kept.
     pub(crate) values: Span,
@@ -75,6 +75,13 @@ pub struct StateTime {
     pub held_ns: i64,
     /// How often it was entered; the first sample of a run counts.
     pub entries: u64,
+}
+
+impl Place {
+    /// Whether only the statistics of the page were kept.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.values.len == 0
+    }
 }
 
 impl TagEntry {

@@ -85,7 +85,7 @@ impl Segment {
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PAGE_ROWS_MAX);
         let rows = rows.ok_or_else(damaged)?;
         let mut block = Block::tracked(entry.kind, tracked);
-        if place.values.len == 0 {
+        if place.is_bare() {
             return Ok(block);
         }
         let times = self.piece(place.times)?.ok_or_else(damaged)?;
