@@ -40,7 +40,7 @@ mod table;
 mod version;
 
 pub use block::Block;
-pub use catalog::Catalog;
+pub use catalog::{Catalog, TagName};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};

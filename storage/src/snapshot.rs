@@ -31,22 +31,22 @@ impl Snapshot {
 
     /// All tags, by rising id.
     pub fn tags(&self) -> Vec<Arc<Tag>> {
-        self.shared.catalog.committed(0, self.sequence)
+        self.shared.catalog.committed(self.sequence)
     }
 
     /// The tag with this id.
     pub fn tag(&self, id: TagId) -> Option<Arc<Tag>> {
-        self.shared.catalog.get(id).filter(|tag| tag.sequence <= self.sequence)
+        self.shared.catalog.get_at(id, self.sequence)
     }
 
-    /// The tag of this path.
+    /// The tag that this name leads to: its path, an alias, or a path it had.
     pub fn find(&self, path: &str) -> Option<Arc<Tag>> {
-        self.shared.catalog.find(path).filter(|tag| tag.sequence <= self.sequence)
+        self.shared.catalog.find_at(path, self.sequence)
     }
 
     /// The samples of a tag within a range, in time order, one for each time.
     pub fn scan(&self, tag: TagId, range: TimeRange) -> TagScan {
-        let Some(kind) = self.tag(tag).map(|tag| tag.definition.kind) else {
+        let Some(kind) = self.shared.catalog.kind_at(tag, self.sequence) else {
             return TagScan::empty();
         };
         let pages = self.version.segments.iter().filter_map(|segment| segment.pages(tag, range));
@@ -58,13 +58,13 @@ impl Snapshot {
 
     /// The latest sample of a tag, without touching a file. It may be newer than the snapshot.
     pub fn latest(&self, tag: TagId) -> Option<Sample> {
-        let kind = self.tag(tag)?.definition.kind;
+        let kind = self.shared.catalog.kind_at(tag, self.sequence)?;
         self.shared.last.latest(tag, kind)
     }
 
     /// The first and the last time of a tag's samples. It may be newer than the snapshot.
     pub fn extent(&self, tag: TagId) -> Option<TimeRange> {
-        self.tag(tag)?;
+        self.shared.catalog.kind_at(tag, self.sequence)?;
         self.shared.last.extent(tag)
     }
 }

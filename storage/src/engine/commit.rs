@@ -3,19 +3,20 @@
 //! *Invariant.* Applied means durable: the catalog, the head and the latest values change only
 //! after the frame was synced. A frame is applied before the next one is written.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tacitus_model::{Batch, Tag};
+use tacitus_model::Batch;
 
+use crate::catalog::Draft;
 use crate::engine::{Engine, Writer};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::log::{self, Log, encode_batch, encode_definition};
 use crate::version::Version;
 
 /// One thing to write.
+#[derive(Clone, Copy)]
 enum Item<'a> {
-    Definition(Arc<Tag>),
+    Definition(&'a Draft),
     Samples(&'a Batch),
 }
 
@@ -45,7 +46,7 @@ impl Engine {
         let definitions = self.shared.catalog.take_pending();
         let items = definitions
             .iter()
-            .map(|tag| Item::Definition(Arc::clone(tag)))
+            .map(Item::Definition)
             .chain(batches.iter().filter(|batch| !batch.is_empty()).map(Item::Samples))
             .collect();
         let before = writer.next_sequence;
@@ -108,8 +109,8 @@ impl Engine {
 
     fn apply(&self, version: &Version, item: Item<'_>, sequence: u64) -> Result<(), Error> {
         match item {
-            Item::Definition(tag) => {
-                self.shared.catalog.enter(Tag { sequence, ..(*tag).clone() })?;
+            Item::Definition(draft) => {
+                self.shared.catalog.commit(draft, sequence)?;
                 version.head.note_sequence(sequence);
             }
             Item::Samples(batch) => {
@@ -153,7 +154,7 @@ impl Engine {
 impl Item<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Definition(tag) => encode_definition(out, tag),
+            Self::Definition(draft) => encode_definition(out, &draft.entry),
             Self::Samples(batch) => encode_batch(out, batch),
         }
     }

@@ -73,8 +73,8 @@ fn create(parts: &Parts, settings: &Settings) -> Result<Manifest, Error> {
 fn read_sealed(disk: &dyn Disk, manifest: &Manifest) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
     let catalog = Catalog::default();
     for file in &manifest.catalogs {
-        for tag in read_catalog(disk, &manifest.store, file.number)? {
-            catalog.enter(tag)?;
+        for entry in read_catalog(disk, &manifest.store, file.number)? {
+            catalog.load(entry)?;
         }
     }
     let last = LastValues::new();
@@ -106,8 +106,8 @@ fn read_log(
     let mut last = manifest.checkpoint;
     let mut apply = |sequence, record| {
         match record {
-            Record::Definition(tag) => {
-                shared.catalog.enter(tag)?;
+            Record::Definition(entry) => {
+                shared.catalog.enter(entry, sequence)?;
                 head.note_sequence(sequence);
             }
             Record::Samples(batch) => {

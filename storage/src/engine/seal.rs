@@ -15,12 +15,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::catalog::{read_catalog, write_catalog};
+use crate::catalog::seal_catalog;
 use crate::engine::{Engine, Keeper};
 use crate::error::{Error, ErrorKind};
 use crate::head::Head;
-use crate::limits::{CATALOG_FILES_MAX, SPACE_ASKED_EVERY_NS};
-use crate::manifest::{FileRecord, Manifest};
+use crate::limits::SPACE_ASKED_EVERY_NS;
+use crate::manifest::Manifest;
 use crate::naming::Naming;
 use crate::segment::{Segment, write_segment};
 use crate::version::Version;
@@ -135,7 +135,8 @@ impl Engine {
         let mut manifest = keeper.manifest.clone();
         manifest.generation += 1;
         manifest.checkpoint = frozen.last_sequence();
-        self.seal_definitions(&mut manifest, frozen)?;
+        let (first, last) = (frozen.first_sequence(), frozen.last_sequence());
+        seal_catalog(disk, &self.shared.catalog, &mut manifest, first, last)?;
         let store = manifest.store;
         let number = manifest.next_number;
         let record = write_segment(disk, &store, number, &self.shared.catalog, frozen)?;
@@ -152,29 +153,6 @@ impl Engine {
         keeper.manifest = manifest;
         self.swap_in(segments, checkpoint);
         Ok(true)
-    }
-
-    /// Writes the definitions of a frozen head to a catalog file; all of them to one, where there
-    /// would be too many files.
-    fn seal_definitions(&self, manifest: &mut Manifest, frozen: &Head) -> Result<(), Error> {
-        let last = frozen.last_sequence();
-        let fresh = self.shared.catalog.committed(frozen.first_sequence(), last);
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let merge = manifest.catalogs.len() >= CATALOG_FILES_MAX;
-        let tags = if merge { self.shared.catalog.committed(0, last) } else { fresh };
-        if merge {
-            manifest.catalogs.clear();
-        }
-        let number = manifest.next_number;
-        let bytes = write_catalog(&*self.parts.disk, &manifest.store, number, &tags)?;
-        // What cannot be read back must not replace the log.
-        read_catalog(&*self.parts.disk, &manifest.store, number)?;
-        let first_sequence = tags.iter().map(|tag| tag.sequence).min().unwrap_or(last);
-        manifest.catalogs.push(FileRecord { number, bytes, first_sequence, last_sequence: last });
-        manifest.next_number += 1;
-        Ok(())
     }
 
     /// Removes the catalog files that a merge made superfluous. One that stays is removed at the

@@ -2,9 +2,9 @@
 //!
 //! *Invariant.* A payload is decoded whole or not at all.
 
-use tacitus_model::{Batch, Tag};
+use tacitus_model::Batch;
 
-use crate::catalog::{decode_tag, encode_tag};
+use crate::catalog::{Entry, decode_entry, encode_entry};
 use crate::cursor::{Cursor, put_varint};
 use crate::log::batch::{decode_batch, encode_rows};
 
@@ -15,7 +15,7 @@ const DEFINITION: u8 = 2;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Samples(Batch),
-    Definition(Tag),
+    Definition(Entry),
 }
 
 /// Appends a record of samples.
@@ -23,9 +23,9 @@ pub(crate) fn encode_batch(out: &mut Vec<u8>, batch: &Batch) {
     put_record(out, SAMPLES, |content| encode_rows(content, batch));
 }
 
-/// Appends a record of a tag's definition.
-pub(crate) fn encode_definition(out: &mut Vec<u8>, tag: &Tag) {
-    put_record(out, DEFINITION, |content| encode_tag(content, tag));
+/// Appends a record of a tag's definition and names.
+pub(crate) fn encode_definition(out: &mut Vec<u8>, entry: &Entry) {
+    put_record(out, DEFINITION, |content| encode_entry(content, entry));
 }
 
 fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
@@ -36,18 +36,17 @@ fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&content);
 }
 
-/// The records of a payload, the first of which has `first_sequence`.
-pub(crate) fn decode_records(payload: &[u8], first_sequence: u64) -> Option<Vec<Record>> {
+/// The records of a payload.
+pub(crate) fn decode_records(payload: &[u8]) -> Option<Vec<Record>> {
     let mut from = Cursor::new(payload);
     let mut records = Vec::new();
     while !from.is_empty() {
-        let sequence = first_sequence.checked_add(records.len() as u64)?;
         let kind = from.u8()?;
         let len = from.count()?;
         let mut content = Cursor::new(from.take(len)?);
         let record = match kind {
             SAMPLES => Record::Samples(decode_batch(&mut content)?),
-            DEFINITION => Record::Definition(decode_tag(&mut content, sequence)?),
+            DEFINITION => Record::Definition(decode_entry(&mut content)?),
             _ => return None,
         };
         if !content.is_empty() {

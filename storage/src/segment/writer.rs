@@ -59,8 +59,7 @@ pub(crate) fn write_segment(
         samples: 0,
     };
     for tag in head.tags() {
-        let Some(definition) = catalog.get(tag) else { continue };
-        let kind = definition.definition.kind;
+        let Some(kind) = catalog.kind_at(tag, head.last_sequence()) else { continue };
         let block = head.read(tag, kind, TimeRange::ALL, head.last_sequence());
         writer.add(tag, &block)?;
     }
