@@ -244,12 +244,9 @@ impl Catalog {
         let mut inner = self.write();
         let entry = inner.put((*draft.entry).clone(), sequence)?;
         let id = entry.tag.id;
-        if let Some(staged) = inner.staged.get_mut(&id) {
-            if draft.pending == Pending::Changed(id) && !staged.waits {
-                inner.staged.remove(&id);
-            } else {
-                Arc::make_mut(&mut staged.entry).follow(&entry);
-            }
+        let changed_since = inner.staged.get(&id).is_some_and(|staged| staged.waits);
+        if draft.pending == Pending::Changed(id) && !changed_since {
+            inner.staged.remove(&id);
         }
         inner.unsealed.push(entry);
         Ok(())

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use tacitus_model::TagChange;
 
 use super::{definition, path};
-use crate::catalog::{Catalog, Entry, decode_entry, encode_entry, read_catalog, seal_catalog};
+use crate::catalog::{
+    Catalog, Draft, Entry, decode_entry, encode_entry, read_catalog, seal_catalog,
+};
 use crate::cursor::Cursor;
 use crate::disk::SimDisk;
 use crate::manifest::Manifest;
@@ -21,7 +23,9 @@ enum Op {
     Rename(u8, u8),
     Alias(u8, u8),
     Release(u8),
-    /// A commit that writes only so many of what is pending.
+    /// A commit takes what is pending; what follows happens while it is under way.
+    Take,
+    /// The commit ends, having written only so many of what it took.
     Commit(usize),
     /// Seals all but the last few records.
     Seal(u64),
@@ -37,6 +41,7 @@ fn ops() -> impl Strategy<Value = Op> {
         4 => (tag.clone(), name.clone()).prop_map(|(tag, name)| Op::Rename(tag, name)),
         2 => (tag, name.clone()).prop_map(|(tag, name)| Op::Alias(tag, name)),
         3 => name.prop_map(Op::Release),
+        2 => Just(Op::Take),
         5 => prop_oneof![4 => Just(usize::MAX), 1 => 0_usize..3].prop_map(Op::Commit),
         2 => (0_u64..3).prop_map(Op::Seal),
         2 => Just(Op::Crash),
@@ -93,6 +98,8 @@ struct Run {
     manifest: Manifest,
     /// The records after the checkpoint.
     log: Vec<Vec<u8>>,
+    /// What a commit has taken.
+    under_way: Vec<Draft>,
     /// With everything asked for, and with everything committed.
     now: Model,
     durable: Model,
@@ -105,6 +112,7 @@ impl Run {
             disk: SimDisk::new(),
             manifest: Manifest::new([1; 16]),
             log: Vec::new(),
+            under_way: Vec::new(),
             now: Model::default(),
             durable: Model::default(),
         }
@@ -124,6 +132,7 @@ impl Run {
             Op::Rename(id, name) => drop(self.catalog.rename(tag(*id), path(&text(*name)))),
             Op::Alias(id, name) => drop(self.catalog.alias(tag(*id), &path(&text(*name)))),
             Op::Release(name) => drop(self.catalog.release(&text(*name))),
+            Op::Take => return self.take(),
             Op::Commit(most) => return self.commit(*most),
             Op::Seal(back) => return self.seal(*back),
             Op::Crash => return self.crash(),
@@ -131,8 +140,15 @@ impl Run {
         self.now.perform(op);
     }
 
+    fn take(&mut self) {
+        if self.under_way.is_empty() {
+            self.under_way = self.catalog.take_pending();
+        }
+    }
+
     fn commit(&mut self, most: usize) {
-        let drafts = self.catalog.take_pending();
+        self.take();
+        let drafts = std::mem::take(&mut self.under_way);
         let written = most.min(drafts.len());
         for draft in &drafts[..written] {
             let mut record = Vec::new();
@@ -141,12 +157,8 @@ impl Run {
             self.log.push(record);
         }
         self.catalog.return_pending(&drafts[written..]);
-        if written == drafts.len() {
-            self.durable = self.now.clone();
-        } else {
-            // What is half written is what the records say; the model follows by reading them.
-            self.durable = self.read_back().1;
-        }
+        // What was changed meanwhile is not written, so the records say what is durable.
+        self.durable = self.read_back().1;
     }
 
     fn seal(&mut self, back: u64) {
@@ -161,6 +173,7 @@ impl Run {
     }
 
     fn crash(&mut self) {
+        self.under_way.clear();
         let (catalog, model) = self.read_back();
         self.catalog = catalog;
         assert_eq!(model.tags, self.durable.tags);
@@ -213,6 +226,7 @@ proptest! {
             }
             prop_assert_eq!(run.catalog.len(), run.now.tags.len());
         }
+        run.commit(usize::MAX);
         run.commit(usize::MAX);
         prop_assert_eq!(&held(&run.catalog).tags, &run.now.tags);
         prop_assert_eq!(&held(&run.catalog).names, &run.now.names);
