@@ -37,6 +37,8 @@ mod scan;
 mod segment;
 mod snapshot;
 mod table;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the seal"))]
+mod thinning;
 mod version;
 
 pub use block::Block;
