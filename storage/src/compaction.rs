@@ -128,9 +128,11 @@ impl<'a> Outputs<'a> {
         let everything = Arc::new(Visibility::up_to(u64::MAX));
         let mut sources = Vec::new();
         let mut kind = None;
+        let mut error_bound = 0.0_f64;
         for input in inputs {
             if let Some(entry) = input.tag(id)? {
                 kind = Some((entry.kind, entry.step));
+                error_bound = error_bound.max(entry.error_bound);
                 let source = Source::pages(input, entry, TimeRange::ALL, &everything, true)?;
                 sources.push(source);
             }
@@ -140,7 +142,7 @@ impl<'a> Outputs<'a> {
         let step = tag.as_ref().map_or(step, |tag| tag.definition.step);
         let class = class_of(tag.as_deref());
         let deleted = Visibility { as_of: u64::MAX, deleted: self.workshop.deleted(id) };
-        let mut shelf = TagShelf { id, step, class, deleted, dropped: Vec::new() };
+        let mut shelf = TagShelf { id, step, class, error_bound, deleted, dropped: Vec::new() };
         let mut merge = Merge::new(kind, sources).keeping_replaced();
         while let Some(part) = merge.next_part()? {
             match part {
@@ -195,6 +197,7 @@ impl<'a> Outputs<'a> {
                 }
             };
             writer.add(shelf.id, shelf.step, &part)?;
+            writer.widen(shelf.error_bound);
             from = to;
         }
         Ok(())
@@ -257,6 +260,7 @@ struct TagShelf {
     id: TagId,
     step: bool,
     class: Arc<str>,
+    error_bound: f64,
     deleted: Visibility,
     /// The last time that went to each of the outputs for replaced rows.
     dropped: Vec<i64>,

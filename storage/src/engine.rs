@@ -79,7 +79,7 @@ pub(crate) struct Shared {
 
 /// What a commit needs for itself.
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     log: Log,
     next_sequence: u64,
 }
@@ -161,5 +161,7 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+mod program_tests;
 #[cfg(test)]
 mod tests;

@@ -24,12 +24,12 @@ pub fn page(bytes: &[u8]) {
 
 /// The records of a log frame.
 pub fn records(bytes: &[u8]) {
-    drop(decode_records(bytes, 1));
+    drop(decode_records(bytes));
 }
 
 /// A tag's definition.
 pub fn definition(bytes: &[u8]) {
-    drop(catalog::decode_tag(&mut Cursor::new(bytes), 1));
+    drop(catalog::decode_entry(&mut Cursor::new(bytes)));
 }
 
 /// A manifest.

@@ -43,13 +43,14 @@ mod segment;
 mod snapshot;
 mod statistics;
 mod table;
+mod thinning;
 mod version;
 mod visibility;
 
 pub use aggregate::{Edges, Windows};
 pub use audit::{AuditEntry, Change};
 pub use block::Block;
-pub use catalog::Catalog;
+pub use catalog::{Catalog, TagName};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
 pub use compaction::Retention;

@@ -10,6 +10,10 @@ pub const BLOCK_ROWS_MAX: usize = 8192;
 /// Tags in a store. LIMIT: the tables of the head are sized by it.
 pub const TAGS_MAX: usize = 1 << 22;
 
+/// Names a tag may have had; of the released ones the oldest are forgotten for new ones. LIMIT: all
+/// stand in every record of the tag.
+pub(crate) const TAG_NAMES_MAX: usize = 64;
+
 /// Spare log files kept for reuse. LIMIT: two cover the roll while a seal is running; more would
 /// only hold disk space.
 pub(crate) const LOG_SPARES_MAX: usize = 2;

@@ -145,17 +145,18 @@ impl Manifest {
         self.segments.sort_by_key(SegmentRecord::rank);
     }
 
-    /// Notes that a sequence was the last at a moment; thins out old marks.
-    pub(crate) fn mark(&mut self, mark: Mark) {
-        self.marks.push(mark);
-        if self.marks.len() > MARKS_MAX {
-            // Every second of the older half: recent ones matter more.
-            let mut at = 0;
-            self.marks.retain(|_| {
-                at += 1;
-                at > MARKS_MAX / 2 || at % 2 == 0
-            });
+    /// Notes that a sequence was the last at a moment, where the last note is a hundredth of
+    /// `kept_ns` old, and forgets those from before `kept_ns` but the newest.
+    pub(crate) fn mark(&mut self, mark: Mark, kept_ns: i64) {
+        let due = |last: &Mark| mark.at_ns.saturating_sub(last.at_ns) >= kept_ns / 100;
+        if self.marks.last().is_some_and(|last| !due(last)) {
+            return;
         }
+        self.marks.push(mark);
+        let old = mark.at_ns.saturating_sub(kept_ns);
+        let first_needed = self.marks.partition_point(|own| own.at_ns <= old).saturating_sub(1);
+        let surplus = self.marks.len().saturating_sub(MARKS_MAX);
+        self.marks.drain(..first_needed.max(surplus));
     }
 
     /// The last sequence that was committed before a moment, as far as it is known.
@@ -402,14 +403,16 @@ mod tests {
     }
 
     #[test]
-    fn old_marks_are_thinned_out_and_recent_ones_kept() {
+    fn a_moment_within_the_retention_is_known_to_a_hundredth_of_it() {
         let mut manifest = Manifest::new([0; 16]);
-        (1..=1000).for_each(|n| manifest.mark(Mark { sequence: n, at_ns: n.cast_signed() * 10 }));
-        assert!(manifest.marks.len() <= MARKS_MAX);
-        assert_eq!(manifest.sequence_at(10_000), 1000);
-        assert_eq!(manifest.sequence_at(9_985), 998);
-        assert!((300..=505).contains(&manifest.sequence_at(5_055)));
-        assert_eq!(manifest.sequence_at(-1), 0);
+        for n in 1..=5000 {
+            manifest.mark(Mark { sequence: n, at_ns: n.cast_signed() * 10 }, 10_000);
+            assert!(manifest.marks.len() <= MARKS_MAX);
+        }
+        assert!((4989..=5000).contains(&manifest.sequence_at(50_000)));
+        assert!((4489..=4500).contains(&manifest.sequence_at(45_000)));
+        assert!((3989..=4000).contains(&manifest.sequence_at(40_005)));
+        assert_eq!(manifest.sequence_at(30_000), 0);
     }
 
     #[test]

@@ -3,21 +3,23 @@
 //! *Invariant.* Applied means durable: the catalog, the head and the latest values change only
 //! after the frame was synced. A frame is applied before the next one is written.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tacitus_model::{Batch, Tag};
+use tacitus_model::Batch;
 
 use crate::audit::{AuditEntry, Change};
+use crate::catalog::Draft;
 use crate::engine::{Engine, Writer};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::log::{self, Log, encode_audit, encode_batch, encode_definition};
+use crate::log::{self, Log, encode_audit, encode_batch, encode_definition, encode_import};
 use crate::version::Version;
 
 /// One thing to write.
+#[derive(Clone, Copy)]
 enum Item<'a> {
-    Definition(Arc<Tag>),
-    Audit(AuditEntry),
+    Definition(&'a Draft),
+    Audit(&'a AuditEntry),
+    Import,
     Samples(&'a Batch),
 }
 
@@ -64,8 +66,8 @@ impl Engine {
         let definitions = self.shared.catalog.take_pending();
         let items = definitions
             .iter()
-            .map(|tag| Item::Definition(Arc::clone(tag)))
-            .chain(change.map(Item::Audit))
+            .map(Item::Definition)
+            .chain(change.as_ref().map(Item::Audit))
             .chain(batches.iter().filter(|batch| !batch.is_empty()).map(Item::Samples))
             .collect();
         let before = writer.next_sequence;
@@ -77,6 +79,14 @@ impl Engine {
             if written > 0 { error.with_outcome(Outcome::Unknown) } else { error }
         })?;
         Ok(writer.next_sequence - 1)
+    }
+
+    /// Takes a sequence for what an import wrote; the log says so, that it has no gap.
+    pub(crate) fn take_sequence(&self, writer: &mut Writer) -> Result<u64, Error> {
+        let sequence = writer.next_sequence;
+        let taken = self.write_group(writer, vec![Item::Import]);
+        taken.inspect_err(|error| self.note_failure(error))?;
+        Ok(sequence)
     }
 
     fn write_group(&self, writer: &mut Writer, items: Vec<Item<'_>>) -> Result<(), Error> {
@@ -128,14 +138,15 @@ impl Engine {
 
     fn apply(&self, version: &Version, item: Item<'_>, sequence: u64) -> Result<(), Error> {
         match item {
-            Item::Definition(tag) => {
-                self.shared.catalog.enter(Tag { sequence, ..(*tag).clone() })?;
+            Item::Definition(draft) => {
+                self.shared.catalog.commit(draft, sequence)?;
                 version.head.note_sequence(sequence);
             }
             Item::Audit(entry) => {
-                self.shared.enter_change(AuditEntry { sequence, ..entry });
+                self.shared.enter_change(AuditEntry { sequence, ..entry.clone() });
                 version.head.note_sequence(sequence);
             }
+            Item::Import => version.head.note_sequence(sequence),
             Item::Samples(batch) => {
                 version.head.append(batch, sequence);
                 self.shared.last.note(batch);
@@ -177,8 +188,9 @@ impl Engine {
 impl Item<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Definition(tag) => encode_definition(out, tag),
+            Self::Definition(draft) => encode_definition(out, &draft.entry),
             Self::Audit(entry) => encode_audit(out, entry),
+            Self::Import => encode_import(out),
             Self::Samples(batch) => encode_batch(out, batch),
         }
     }

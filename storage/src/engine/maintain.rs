@@ -140,7 +140,9 @@ impl Engine {
 
     /// The oldest segments of level 0, where they are many, large, or asked for.
     fn gather(&self, segments: &[&Arc<Segment>], zeal: Zeal) -> Option<Job> {
-        let fresh = segments.iter().filter(|segment| segment.record().level == 0);
+        let fresh = segments
+            .iter()
+            .filter(|segment| segment.record().level == 0 && !segment.record().replaced);
         let mut bytes = 0;
         let within = |segment: &&&Arc<Segment>| {
             bytes += segment.record().file.bytes;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::audit::{Audit, read_audit};
+use crate::audit::{Audit, AuditEntry, read_audit};
 use crate::cache::BlockCache;
 use crate::catalog::{Catalog, read_catalog};
 use crate::compaction::Partitions;
@@ -94,8 +94,8 @@ fn read_sealed(
 ) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
     let catalog = Catalog::default();
     for file in &manifest.catalogs {
-        for tag in read_catalog(&**disk, &manifest.store, file.number)? {
-            catalog.enter(tag)?;
+        for entry in read_catalog(&**disk, &manifest.store, file.number)? {
+            catalog.load(entry)?;
         }
     }
     let last = LastValues::new();
@@ -117,7 +117,7 @@ fn read_sealed(
     }
     let head = Arc::new(Head::new(manifest.checkpoint + 1));
     let audit = Audit::default();
-    for file in &manifest.audit {
+    if let Some(file) = &manifest.audit {
         let entries = read_audit(&**disk, &manifest.store, file.number)?;
         entries.into_iter().for_each(|entry| audit.enter(entry));
     }
@@ -139,14 +139,15 @@ fn read_log(
     let mut last = manifest.checkpoint;
     let mut apply = |sequence, record| {
         match record {
-            Record::Definition(tag) => {
-                shared.catalog.enter(tag)?;
+            Record::Definition(entry) => {
+                shared.catalog.enter(entry, sequence)?;
                 head.note_sequence(sequence);
             }
             Record::Audit(entry) => {
-                shared.enter_change(entry);
+                shared.enter_change(AuditEntry { sequence, ..entry });
                 head.note_sequence(sequence);
             }
+            Record::Import => head.note_sequence(sequence),
             Record::Samples(batch) => {
                 head.append(&batch, sequence);
                 shared.last.note(&batch);

@@ -15,21 +15,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tacitus_model::{TagDefinition, TimeRange};
+use tacitus_model::TagDefinition;
 
 use crate::audit::{read_audit, write_audit};
-use crate::catalog::{read_catalog, write_catalog};
+use crate::catalog::seal_catalog;
 use crate::codec::Level;
-use crate::engine::{Engine, Keeper};
+use crate::engine::{Engine, Keeper, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::head::Head;
-use crate::limits::{CATALOG_FILES_MAX, SPACE_ASKED_EVERY_NS};
+use crate::limits::SPACE_ASKED_EVERY_NS;
 use crate::log::StoreId;
-use crate::manifest::{FileRecord, Manifest, Mark, SegmentRecord, Tier};
+use crate::manifest::{Manifest, Mark, SegmentRecord, Tier};
 use crate::naming::Naming;
 use crate::segment::{Segment, SegmentWriter, WriteOptions};
+use crate::thinning::thin;
 use crate::version::Version;
-use crate::visibility::Visibility;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,10 @@ impl Engine {
     /// Begins a new head, where the old one has any record.
     fn freeze(&self) -> bool {
         let writer = self.lock_writer();
+        self.freeze_locked(&writer)
+    }
+
+    fn freeze_locked(&self, writer: &Writer) -> bool {
         let version = self.shared.version.load_full();
         if version.frozen.is_some() || version.head.last_sequence() < version.head.first_sequence()
         {
@@ -140,9 +144,8 @@ impl Engine {
         manifest.checkpoint = frozen.last_sequence();
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
-        if let Some(record) = self.write_head(&manifest.store, frozen)? {
-            manifest.segments.push(record);
-        }
+        let last = frozen.last_sequence();
+        manifest.segments.extend(self.write_head(&manifest.store, frozen, last)?);
         self.publish(keeper, manifest, None)?;
         Ok(true)
     }
@@ -155,16 +158,8 @@ impl Engine {
         self.seal_frozen(&mut keeper)?;
         let sequence = {
             let mut writer = self.lock_writer();
-            let version = self.shared.version.load_full();
-            let sequence = writer.next_sequence;
-            writer.next_sequence += 1;
-            self.head_since_ns.store(0, Ordering::Relaxed);
-            version.head.note_sequence(sequence);
-            self.shared.version.store(Arc::new(Version {
-                frozen: Some(Arc::clone(&version.head)),
-                head: Arc::new(Head::new(writer.next_sequence)),
-                ..version.share()
-            }));
+            let sequence = self.take_sequence(&mut writer)?;
+            self.freeze_locked(&writer);
             sequence
         };
         let version = self.shared.version.load_full();
@@ -173,7 +168,7 @@ impl Engine {
         manifest.checkpoint = sequence;
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
-        manifest.segments.extend(self.write_head(&manifest.store, frozen)?);
+        manifest.segments.extend(self.write_head(&manifest.store, frozen, sequence - 1)?);
         for mut record in imported {
             record.file.first_sequence = sequence;
             record.file.last_sequence = sequence;
@@ -201,8 +196,11 @@ impl Engine {
         manifest.sort();
         manifest.next_number = self.numbers.load(Ordering::Relaxed);
         manifest.first_log = self.lock_writer().log.first_needed(manifest.checkpoint);
+        if self.settings.audit_ns == 0 {
+            manifest.history = manifest.checkpoint;
+        }
         let at_ns = self.parts.clock.now().nanos();
-        manifest.mark(Mark { sequence: manifest.checkpoint, at_ns });
+        manifest.mark(Mark { sequence: manifest.checkpoint, at_ns }, self.settings.audit_ns);
         let known = self.shared.version.load_full();
         let mut segments = known.segments.clone();
         for record in &manifest.segments {
@@ -259,61 +257,76 @@ impl Engine {
         Ok(())
     }
 
-    /// Publishes the samples of a frozen head as a segment; `None` where it has none.
-    fn write_head(&self, store: &StoreId, head: &Head) -> Result<Option<SegmentRecord>, Error> {
+    /// Publishes the samples of a frozen head as a segment, and those that later ones replaced,
+    /// while somebody may look back at them, as others.
+    fn write_head(
+        &self,
+        store: &StoreId,
+        head: &Head,
+        last_sequence: u64,
+    ) -> Result<Vec<SegmentRecord>, Error> {
         if head.rows() == 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let options = WriteOptions {
-            number: self.next_number(),
-            level: Level::Hot,
-            first_sequence: head.first_sequence(),
-            last_sequence: head.last_sequence(),
-            history: if self.settings.audit_ns == 0 { head.last_sequence() } else { 0 },
+        let looks_back = self.settings.audit_ns > 0;
+        // A deletion among the rows needs to know which of them it came after.
+        let deletions = Arc::clone(&self.shared.version.load().deletions);
+        let apart = deletions.iter().any(|own| own.sequence > head.first_sequence());
+        let begin = || {
+            let options = WriteOptions {
+                number: self.next_number(),
+                level: Level::Hot,
+                first_sequence: head.first_sequence(),
+                last_sequence,
+                history: if looks_back || apart { 0 } else { last_sequence },
+            };
+            SegmentWriter::begin(&*self.parts.disk, store, options)
         };
-        let mut writer = SegmentWriter::begin(&*self.parts.disk, store, options)?;
-        let visibility = Visibility::up_to(head.last_sequence());
+        let mut writer = begin()?;
+        let mut past: Vec<SegmentWriter<'_>> = Vec::new();
         for id in head.tags() {
             let Some(tag) = self.shared.catalog.get(id) else { continue };
-            let TagDefinition { kind, step, .. } = tag.definition;
-            let rows = head.read(id, kind, TimeRange::ALL, &visibility, true);
+            let TagDefinition { kind, step, thinning, .. } = tag.definition;
+            let (mut rows, replaced) = head.read_all(id, kind);
+            let before = rows.len();
+            if let Some(thinning) = thinning {
+                rows = thin(&rows, thinning, step);
+            }
             writer.add(id, step, &rows)?;
+            if rows.len() < before {
+                writer.widen(thinning.map_or(0.0, |thinning| thinning.band));
+            }
+            for (at, rows) in replaced.iter().enumerate().filter(|_| looks_back) {
+                if at == past.len() {
+                    past.push(begin()?);
+                }
+                past.get_mut(at).map_or(Ok(()), |past| past.add(id, step, rows))?;
+            }
         }
         let made_ns = self.parts.clock.now().nanos();
-        Ok(writer.finish()?.map(|finished| SegmentRecord {
-            file: finished.file,
-            level: 0,
-            tier: Tier::Raw,
-            replaced: false,
-            class: String::new(),
-            first_ns: finished.first_ns,
-            last_ns: finished.last_ns,
-            samples: finished.samples,
-            made_ns,
-            applied: 0,
-        }))
+        let mut records = Vec::new();
+        for (at, writer) in std::iter::once(writer).chain(past).enumerate() {
+            records.extend(writer.finish()?.map(|finished| SegmentRecord {
+                file: finished.file,
+                level: 0,
+                tier: Tier::Raw,
+                replaced: at > 0,
+                class: String::new(),
+                first_ns: finished.first_ns,
+                last_ns: finished.last_ns,
+                samples: finished.samples,
+                made_ns,
+                applied: 0,
+            }));
+        }
+        Ok(records)
     }
 
-    /// Writes the definitions of a frozen head to a catalog file; all of them to one, where there
-    /// would be too many files.
+    /// Writes the definitions of a frozen head to a catalog file.
     fn seal_definitions(&self, manifest: &mut Manifest, frozen: &Head) -> Result<(), Error> {
-        let last = frozen.last_sequence();
-        let fresh = self.shared.catalog.committed(frozen.first_sequence(), last);
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let merge = manifest.catalogs.len() >= CATALOG_FILES_MAX;
-        let tags = if merge { self.shared.catalog.committed(0, last) } else { fresh };
-        if merge {
-            manifest.catalogs.clear();
-        }
-        let number = self.next_number();
-        let bytes = write_catalog(&*self.parts.disk, &manifest.store, number, &tags)?;
-        // What cannot be read back must not replace the log.
-        read_catalog(&*self.parts.disk, &manifest.store, number)?;
-        let first_sequence = tags.iter().map(|tag| tag.sequence).min().unwrap_or(last);
-        manifest.catalogs.push(FileRecord { number, bytes, first_sequence, last_sequence: last });
-        Ok(())
+        let (first, last) = (frozen.first_sequence(), manifest.checkpoint);
+        manifest.next_number = self.next_number();
+        seal_catalog(&*self.parts.disk, &self.shared.catalog, manifest, first, last)
     }
 
     /// Removes the catalog and audit files that newer ones made superfluous. One that stays is

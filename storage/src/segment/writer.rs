@@ -77,6 +77,7 @@ struct Current {
     pending: Block,
     guess: Guess,
     first_page: usize,
+    error_bound: f64,
     /// Statistics of the pages so far.
     pages: Vec<Statistics>,
     last: Option<crate::block::Row>,
@@ -153,6 +154,13 @@ impl<'a> SegmentWriter<'a> {
         Ok(())
     }
 
+    /// Notes how far samples of the tag that comes in may be off, where some were left out.
+    pub(crate) fn widen(&mut self, error_bound: f64) {
+        if let Some(current) = &mut self.current {
+            current.error_bound = current.error_bound.max(error_bound);
+        }
+    }
+
     /// Adds what is known of samples that are not kept themselves.
     pub(crate) fn add_statistics(
         &mut self,
@@ -161,6 +169,7 @@ impl<'a> SegmentWriter<'a> {
     ) -> Result<(), Error> {
         self.turn_to(like.tag, like.step, like.kind, false)?;
         let Some(current) = &mut self.current else { return Ok(()) };
+        current.error_bound = like.error_bound;
         let sequence = self.options.last_sequence;
         let place = Place { first_sequence: sequence, last_sequence: sequence, ..Place::default() };
         current.pages.push(statistics);
@@ -182,6 +191,7 @@ impl<'a> SegmentWriter<'a> {
             pending: Block::tracked(kind, tracked),
             guess: Guess::default(),
             first_page: self.pages.len(),
+            error_bound: 0.0,
             pages: Vec::new(),
             last: None,
         });
@@ -295,6 +305,7 @@ impl<'a> SegmentWriter<'a> {
             last_bits: if current.pending.kind == Kind::Text { 0 } else { last.bits },
             last_quality: last.quality,
             last_null: last.null,
+            error_bound: current.error_bound,
             statistics,
         };
         self.tags.push(&mut self.file, level, entry)
