@@ -10,14 +10,22 @@
 //! payloads, −0, the ends of i64); any other bytes give rows or `None`, never a panic, and never
 //! more memory than the rows asked for can need.
 
+mod bits;
+mod cold;
+mod floats;
+mod ints;
 mod lane;
+mod latents;
+mod page;
 mod sparse;
 mod text;
 mod time;
+mod transform;
 
 use tacitus_model::Kind;
 
 use crate::block::Block;
+use crate::codec::cold::Shared;
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
@@ -73,27 +81,69 @@ pub(crate) fn decode_times(bytes: &[u8], rows: usize, out: &mut Vec<i64>) -> Opt
 }
 
 /// The values, nulls and qualities (not the times) of at most [`CHUNK_PAGES_MAX`] pages of rows.
-pub(crate) fn encode_chunk(block: &Block, _level: Level, _guess: &mut Guess) -> EncodedChunk {
+pub(crate) fn encode_chunk(block: &Block, level: Level, _guess: &mut Guess) -> EncodedChunk {
     debug_assert!(block.len() <= CHUNK_PAGES_MAX * PAGE_ROWS_MAX, "a chunk has bounded rows");
-    let page = |first: usize| {
-        let mut part = Block::empty(block.kind);
-        part.extend(block, first..block.len().min(first + PAGE_ROWS_MAX));
-        encode_values(&part)
-    };
-    let pages = (0..block.len()).step_by(PAGE_ROWS_MAX).map(page).collect();
-    EncodedChunk { meta: Vec::new(), pages }
+    let hot = encode_hot(block);
+    if level == Level::Hot || block.kind == Kind::Text {
+        return hot;
+    }
+    let Some((_, cold)) = cold::encode(block.kind, &block.bits) else { return hot };
+    let pages = cold.pages.into_iter().enumerate().map(|(number, values)| {
+        let mut page = encode_sparse(block, number);
+        page.extend(values);
+        page
+    });
+    let cold = EncodedChunk { meta: cold.meta, pages: pages.collect() };
+    if cold.bytes() < hot.bytes() { cold } else { hot }
+}
+
+fn encode_hot(block: &Block) -> EncodedChunk {
+    let pages = (0..block.len().div_ceil(PAGE_ROWS_MAX)).map(|number| {
+        let mut page = encode_sparse(block, number);
+        if block.kind == Kind::Text {
+            let mut part = Block::empty(block.kind);
+            let first = number * PAGE_ROWS_MAX;
+            part.extend(block, first..block.len().min(first + PAGE_ROWS_MAX));
+            text::encode(&mut page, &part);
+        } else {
+            let lanes = block.bits.chunks(PAGE_ROWS_MAX).nth(number).unwrap_or_default();
+            page::encode(&mut page, block.kind, lanes);
+        }
+        page
+    });
+    EncodedChunk { meta: Vec::new(), pages: pages.collect() }
+}
+
+/// The nulls and qualities of a page.
+fn encode_sparse(block: &Block, number: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let nulls = block.nulls.as_deref().and_then(|nulls| nulls.chunks(PAGE_ROWS_MAX).nth(number));
+    let qualities = block.qualities.as_deref();
+    let qualities = qualities.and_then(|codes| codes.chunks(PAGE_ROWS_MAX).nth(number));
+    sparse::encode_nulls(&mut out, nulls);
+    sparse::encode_qualities(&mut out, qualities);
+    out
+}
+
+impl EncodedChunk {
+    /// Bytes of meta and pages.
+    pub(crate) fn bytes(&self) -> usize {
+        self.meta.len() + self.pages.iter().map(Vec::len).sum::<usize>()
+    }
 }
 
 /// A chunk's meta, parsed once and kept by whoever reads its pages.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     kind: Kind,
+    shared: Option<Shared>,
 }
 
 impl Chunk {
     /// The meta of a chunk of this kind; `None` for bytes that are none.
     pub(crate) fn parse(kind: Kind, meta: &[u8]) -> Option<Self> {
-        meta.is_empty().then_some(Self { kind })
+        let shared = if meta.is_empty() { None } else { Some(Shared::parse(kind, meta)?) };
+        Some(Self { kind, shared })
     }
 
     /// Decodes page `number` of the chunk and appends what it has, all but times, to `out`, whose
@@ -110,18 +160,35 @@ impl Chunk {
         }
         let at = out.bits.len();
         let mut from = Cursor::new(page);
-        if self.kind == Kind::Text {
-            let (_, texts) = text::decode(&mut from, rows)?;
-            out.bits.extend((out.texts.len() as u64..).take(rows));
-            out.texts.extend(texts);
-        } else {
-            out.bits.extend(lane::decode(&mut from, self.kind, rows)?);
-        }
         let nulls = sparse::decode_nulls(&mut from, rows)?;
         let qualities = sparse::decode_qualities(&mut from, rows)?;
         sparse::append(&mut out.nulls, at, rows, nulls, false);
         sparse::append(&mut out.qualities, at, rows, qualities, 0);
-        from.is_empty().then_some(())
+        if self.kind == Kind::Text {
+            let (_, texts) = text::decode(&mut from, rows)?;
+            out.bits.extend((out.texts.len() as u64..).take(rows));
+            out.texts.extend(texts);
+            return from.is_empty().then_some(());
+        }
+        let mut lanes = [0; PAGE_ROWS_MAX];
+        self.decode_values(from, rows, &mut lanes)?;
+        out.bits.extend_from_slice(lanes.get(..rows)?);
+        Some(())
+    }
+
+    fn decode_values(
+        &self,
+        mut from: Cursor<'_>,
+        rows: usize,
+        out: &mut [u64; PAGE_ROWS_MAX],
+    ) -> Option<()> {
+        match &self.shared {
+            Some(shared) => shared.decode(from, rows, out),
+            None => {
+                page::decode(&mut from, rows, out)?;
+                from.is_empty().then_some(())
+            }
+        }
     }
 
     /// Decodes the lanes alone, into the first `rows` of `out`; the lane of a text is its row.
@@ -135,7 +202,10 @@ impl Chunk {
         let mut block = Block::empty(self.kind);
         self.decode(number, page, rows, &mut block)?;
         out.iter_mut().zip(&block.bits).for_each(|(to, from)| *to = *from);
-        Some(Purity { has_nulls: block.nulls.is_some(), has_qualities: block.qualities.is_some() })
+        Some(Purity {
+            has_nulls: block.nulls.is_some(),
+            has_qualities: block.qualities.is_some(),
+        })
     }
 }
 
