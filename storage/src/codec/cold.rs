@@ -4,7 +4,7 @@
 //! meta                                                              page
 //! 1 integers    transform 2 │ latents                               steps │ pco page
 //! 2 floats      pco chunk meta                                      pco page
-//! 3 dictionary  transform 2 │ count varint │ entries │ latents      pco page
+//! 3 dictionary  count varint │ values of pages │ latents            pco page
 //! 4 both        transform 2 │ length varint │ latents │ latents     length varint │ pco page │ pco page
 //! ```
 //!
@@ -13,8 +13,9 @@
 use crate::codec::floats::{self, split};
 use crate::codec::ints::{self, Effort};
 use crate::codec::latents::{self, Encoded, Latents};
-use crate::codec::page::restore;
-use crate::codec::transform::Transform;
+use crate::codec::page;
+use crate::codec::transform::{Transform, ordered};
+use crate::codec::{Guess, Won};
 use crate::cursor::{Cursor, put_varint};
 use crate::limits::PAGE_ROWS_MAX;
 use tacitus_model::Kind;
@@ -24,38 +25,72 @@ const FLOATS: u8 = 2;
 const DICTIONARY: u8 = 3;
 const BOTH: u8 = 4;
 
+/// Distinct values of a dictionary. LIMIT: a reader keeps them as long as the chunk's meta.
+const ENTRIES_MAX: usize = 4096;
+
 /// What the values of a chunk can be written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Integers(Transform),
     Both(Transform),
     Floats,
-    Dictionary(Transform),
+    Dictionary,
+    /// Pages that stand alone.
+    Hot,
 }
 
-/// The smallest chunk of these lanes.
-pub(crate) fn encode(kind: Kind, lanes: &[u64]) -> Option<(Way, Encoded)> {
-    ways(kind, lanes)
+/// The smallest chunk of these lanes; `None` where pages that stand alone are about as small.
+pub(crate) fn encode(kind: Kind, lanes: &[u64], guess: &mut Guess) -> Option<Encoded> {
+    if let Some(won) = &mut guess.cold
+        && won.what != Way::Hot
+        && let Some(encoded) = encode_as(won.what, kind, lanes)
+        && won.accepts(encoded.bytes(), lanes.len())
+    {
+        // Which of these two is smaller changes from chunk to chunk.
+        let other = match won.what {
+            Way::Integers(_) | Way::Both(_) => encode_as(Way::Dictionary, kind, lanes),
+            _ => None,
+        };
+        return other.into_iter().chain([encoded]).min_by_key(Encoded::bytes);
+    }
+    let mut hot = Vec::new();
+    for page in lanes.chunks(PAGE_ROWS_MAX) {
+        page::encode(&mut hot, kind, page, &mut guess.hot);
+    }
+    if let Some(won) = &mut guess.cold
+        && won.what == Way::Hot
+        && won.accepts(hot.len(), lanes.len())
+    {
+        return None;
+    }
+    let (way, encoded) = ways(kind, lanes)
         .into_iter()
-        .filter_map(|way| Some((way, encode_as(way, lanes)?)))
+        .filter_map(|way| Some((way, encode_as(way, kind, lanes)?)))
         .min_by_key(|(_, encoded)| encoded.bytes())
+        // Pages that stand alone are read five times as fast.
+        .filter(|(_, encoded)| encoded.bytes() * 33 < hot.len() * 32)
+        .map_or((Way::Hot, None), |(way, encoded)| (way, Some(encoded)));
+    let bytes = encoded.as_ref().map_or(hot.len(), Encoded::bytes);
+    guess.cold = Some(Won::new(way, false, bytes, lanes.len()));
+    encoded
 }
 
 fn ways(kind: Kind, lanes: &[u64]) -> Vec<Way> {
     if kind != Kind::Float {
-        return vec![Way::Integers(Transform::Lane), Way::Dictionary(Transform::Lane)];
+        return vec![Way::Integers(Transform::Lane), Way::Dictionary];
     }
     let mut ways = vec![Way::Floats];
     for transform in floats::candidates(lanes) {
         ways.push(Way::Integers(transform));
         ways.push(Way::Both(transform));
     }
-    ways.push(Way::Dictionary(Transform::Ordered));
+    ways.push(Way::Dictionary);
     ways
 }
 
-fn encode_as(way: Way, lanes: &[u64]) -> Option<Encoded> {
+fn encode_as(way: Way, kind: Kind, lanes: &[u64]) -> Option<Encoded> {
     match way {
+        Way::Hot => None,
         Way::Floats => {
             let mut encoded = latents::encode_floats(lanes)?;
             encoded.meta.insert(0, FLOATS);
@@ -63,13 +98,13 @@ fn encode_as(way: Way, lanes: &[u64]) -> Option<Encoded> {
         }
         Way::Integers(transform) => encode_integers(lanes, transform),
         Way::Both(transform) => encode_both(lanes, transform),
-        Way::Dictionary(transform) => encode_dictionary(lanes, transform),
+        Way::Dictionary => encode_dictionary(kind, lanes),
     }
 }
 
 fn encode_integers(lanes: &[u64], transform: Transform) -> Option<Encoded> {
     let split = split(lanes, transform)?;
-    if split.uneven * 8 > lanes.len() {
+    if split.uneven * 8 > lanes.len() || split.has_spare_digit(transform) {
         return None;
     }
     let mut encoded = latents::encode(&split.digits)?;
@@ -113,24 +148,34 @@ fn encode_both(lanes: &[u64], transform: Transform) -> Option<Encoded> {
     Some(Encoded { meta, pages: pages.collect() })
 }
 
-fn encode_dictionary(lanes: &[u64], transform: Transform) -> Option<Encoded> {
-    let split = split(lanes, transform)?;
-    let mut entries = split.digits.clone();
-    entries.sort_unstable();
-    entries.dedup();
-    if entries.len() > PAGE_ROWS_MAX {
-        return None;
-    }
-    let index = |digits: &i64| entries.binary_search(digits).ok().and_then(|at| at.try_into().ok());
-    let indices: Vec<i64> = split.digits.iter().map(index).collect::<Option<_>>()?;
+fn encode_dictionary(kind: Kind, lanes: &[u64]) -> Option<Encoded> {
+    let entries = entries(kind, lanes)?;
+    let index = |lane: &u64| {
+        let at = entries.binary_search_by_key(&in_order(kind, *lane), |entry| in_order(kind, *entry));
+        at.ok().and_then(|at| i64::try_from(at).ok())
+    };
+    let indices: Vec<i64> = lanes.iter().map(index).collect::<Option<_>>()?;
     let mut encoded = latents::encode(&indices)?;
     let mut meta = vec![DICTIONARY];
-    meta.extend(transform.code());
     put_varint(&mut meta, entries.len() as u64);
-    ints::encode(&mut meta, &entries, Effort::Quick);
+    for page in entries.chunks(PAGE_ROWS_MAX) {
+        page::encode(&mut meta, kind, page, &mut None);
+    }
     meta.append(&mut encoded.meta);
     encoded.meta = meta;
     Some(encoded)
+}
+
+/// The distinct lanes in the order of their values, unless there are too many.
+fn entries(kind: Kind, lanes: &[u64]) -> Option<Vec<u64>> {
+    let mut entries = lanes.to_vec();
+    entries.sort_unstable_by_key(|lane| in_order(kind, *lane));
+    entries.dedup();
+    (entries.len() <= ENTRIES_MAX.min(lanes.len() / 2)).then_some(entries)
+}
+
+fn in_order(kind: Kind, lane: u64) -> i64 {
+    if kind == Kind::Float { ordered(lane) } else { lane.cast_signed() }
 }
 
 /// The meta of such a chunk.
@@ -143,11 +188,21 @@ pub(crate) enum Shared {
 }
 
 impl Shared {
-    pub(crate) fn parse(kind: Kind, meta: &[u8]) -> Option<Self> {
-        let mut from = Cursor::new(meta);
+    pub(crate) fn parse(kind: Kind, mut from: Cursor<'_>) -> Option<Self> {
         let code = from.u8()?;
-        if code == FLOATS {
+        if code == FLOATS && kind == Kind::Float {
             return Latents::parse_floats(from.rest()).map(Self::Floats);
+        }
+        if code == DICTIONARY {
+            let count = usize::try_from(from.varint()?).ok().filter(|count| *count <= ENTRIES_MAX)?;
+            let mut entries = Vec::new();
+            while entries.len() < count {
+                let rows = (count - entries.len()).min(PAGE_ROWS_MAX);
+                let mut lanes = [0; PAGE_ROWS_MAX];
+                page::decode(&mut from, kind, rows, &mut lanes)?;
+                entries.extend_from_slice(lanes.get(..rows)?);
+            }
+            return Some(Self::Dictionary(entries, Latents::parse(from)?));
         }
         let transform = Transform::from_code(from.array()?)?;
         if (kind == Kind::Float) == (transform == Transform::Lane) {
@@ -155,14 +210,6 @@ impl Shared {
         }
         match code {
             INTEGERS => Some(Self::Integers(transform, Latents::parse(from)?)),
-            DICTIONARY => {
-                let count = usize::try_from(from.varint()?).ok()?;
-                let mut entries = [0; PAGE_ROWS_MAX];
-                ints::decode(&mut from, count, &mut entries)?;
-                let entries = entries.get_mut(..count)?;
-                restore(transform, None, entries)?;
-                Some(Self::Dictionary(entries.to_vec(), Latents::parse(from)?))
-            }
             BOTH => {
                 let length = from.count()?;
                 let digits = Latents::parse(Cursor::new(from.take(length)?))?;
@@ -192,7 +239,7 @@ impl Shared {
                     _ => return None,
                 };
                 latents.decode(from.rest(), rows, out)?;
-                restore(*transform, has_steps.then_some(&steps), out.get_mut(..rows)?)
+                transform.restore(has_steps.then_some(&steps[..]), out.get_mut(..rows)?)
             }
             Self::Dictionary(entries, latents) => {
                 latents.decode(from.rest(), rows, out)?;
@@ -206,7 +253,7 @@ impl Shared {
                 let mut steps = [0; PAGE_ROWS_MAX];
                 digits.decode(from.take(length)?, rows, out)?;
                 beside.decode(from.rest(), rows, &mut steps)?;
-                restore(*transform, Some(&steps), out.get_mut(..rows)?)
+                transform.restore(Some(&steps), out.get_mut(..rows)?)
             }
         }
     }

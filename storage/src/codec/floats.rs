@@ -21,6 +21,17 @@ pub(crate) struct Split {
     pub(crate) uneven: usize,
 }
 
+impl Split {
+    /// Whether an exponent less by one would do, which is as good as never true of decimals that
+    /// need theirs.
+    pub(crate) fn has_spare_digit(&self, transform: Transform) -> bool {
+        let has_digits = matches!(transform, Transform::Decimal(scale) if scale.exponent > 0);
+        has_digits
+            && self.digits.iter().all(|digits| digits % 10 == 0)
+            && self.digits.iter().any(|digits| *digits != 0)
+    }
+}
+
 /// The lanes under a transform; `None` where it cannot say them.
 pub(crate) fn split(lanes: &[u64], transform: Transform) -> Option<Split> {
     let mut split = Split::default();
@@ -88,11 +99,6 @@ fn exponents(lanes: &[u64], is_single: bool) -> [usize; EXPONENTS + 1] {
 pub(crate) fn candidates(lanes: &[u64]) -> Vec<Transform> {
     let mut found = Vec::new();
     let is_single = lanes.iter().all(|lane| single(*lane).is_some());
-    let mut add = |transform| {
-        if !found.contains(&transform) {
-            found.push(transform);
-        }
-    };
     for is_single in [false, true].into_iter().take(1 + usize::from(is_single)) {
         let counts = exponents(lanes, is_single);
         // All of them; all but a few outliers; most.
@@ -103,20 +109,30 @@ pub(crate) fn candidates(lanes: &[u64]) -> Vec<Transform> {
                 covered + misses >= lanes.len()
             });
             if let Some((exponent, _)) = exponent {
-                add(Transform::Decimal(Scale { exponent, is_single }));
+                add(&mut found, Transform::Decimal(Scale { exponent, is_single }));
+                // Decimals of few digits, all of them: nothing else comes near.
+                if misses == 0 && exponent <= 4 {
+                    return found;
+                }
             }
         }
     }
     for is_single in [false, true] {
         if let Some(scale) = nearly_decimal(lanes, is_single) {
-            add(Transform::Decimal(scale));
+            add(&mut found, Transform::Decimal(scale));
         }
     }
     if is_single {
-        add(Transform::Single);
+        add(&mut found, Transform::Single);
     }
-    add(Transform::Ordered);
+    add(&mut found, Transform::Ordered);
     found
+}
+
+fn add(found: &mut Vec<Transform>, transform: Transform) {
+    if !found.contains(&transform) {
+        found.push(transform);
+    }
 }
 
 /// The scale under which a few of the lanes lie fewest bits beside a decimal, digits counted in.

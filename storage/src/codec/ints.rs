@@ -46,13 +46,14 @@ pub(crate) enum Effort {
     Full,
 }
 
-/// Appends integers; at most 1,024, at least one.
-pub(crate) fn encode(out: &mut Vec<u8>, integers: &[i64], effort: Effort) {
+/// Appends integers, at most 1,024 and at least one; says whether a dictionary was best.
+pub(crate) fn encode(out: &mut Vec<u8>, integers: &[i64], effort: Effort) -> bool {
     let first = integers.first().copied().unwrap_or_default();
     let runs = 1 + integers.array_windows().filter(|[a, b]| a != b).count();
     if runs == 1 {
         out.push(CONSTANT);
-        return put_zigzag(out, first);
+        put_zigzag(out, first);
+        return false;
     }
     let plain = width_of(integers.iter().copied());
     let steps = width_of(differences(integers).skip(1));
@@ -62,16 +63,19 @@ pub(crate) fn encode(out: &mut Vec<u8>, integers: &[i64], effort: Effort) {
         let mut short = Vec::new();
         encode_runs(&mut short, integers);
         if short.len() * 8 < flat {
-            return out.extend_from_slice(&short);
+            out.extend_from_slice(&short);
+            return false;
         }
     }
     if effort == Effort::Full && flat > 3 * integers.len() {
         let short = encode_dictionary(integers, flat / 8);
         if let Some(short) = short.filter(|short| short.len() * 8 < flat) {
-            return out.extend_from_slice(&short);
+            out.extend_from_slice(&short);
+            return true;
         }
     }
     encode_flat(out, integers, plain, steps);
+    false
 }
 
 /// The smaller of packed and deltas.

@@ -20,9 +20,11 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The digits of a decimal stay within what a binary64 holds exactly, and what turns into one by
-/// an addition alone.
+/// The digits of a decimal stay within ±(2^51 − 1): what an addition alone turns into a float.
 const DIGITS_MAX: f64 = 2_251_799_813_685_247.0;
+
+/// 1.5 × 2^52: around it neighbouring floats lie one apart.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 /// How floats become integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +68,27 @@ impl Transform {
         }
     }
 
-    /// The lane of an integer that a second lane does not correct.
-    pub(crate) fn lane(self, integer: i64) -> u64 {
-        match self {
-            Self::Lane => integer.cast_unsigned(),
-            Self::Ordered => from_ordered(integer),
-            Self::Single => single_lane(integer),
-            Self::Decimal(scale) => scale.float(integer).to_bits(),
+    /// Turns integers, and the steps beside them, into the lanes that they stand for; `None`
+    /// where there are steps that the transform knows nothing of.
+    pub(crate) fn restore(self, steps: Option<&[u64]>, lanes: &mut [u64]) -> Option<()> {
+        match (self, steps) {
+            (Self::Lane, None) => {}
+            (Self::Ordered, None) => {
+                lanes.iter_mut().for_each(|lane| *lane = from_ordered(lane.cast_signed()));
+            }
+            (Self::Single, None) => {
+                lanes.iter_mut().for_each(|lane| *lane = single_lane(lane.cast_signed()));
+            }
+            (Self::Decimal(scale), None) => scale.divide(lanes),
+            (Self::Decimal(scale), Some(steps)) => {
+                scale.divide(lanes);
+                for (lane, steps) in lanes.iter_mut().zip(steps) {
+                    *lane = beside(*lane, steps.cast_signed());
+                }
+            }
+            _ => return None,
         }
+        Some(())
     }
 }
 
@@ -83,28 +98,38 @@ impl Scale {
     }
 
     /// The float of some digits.
-    #[expect(clippy::cast_precision_loss, reason = "digits are written only where they are exact")]
     pub(crate) fn float(self, digits: i64) -> f64 {
-        let quotient = digits as f64 / self.power();
+        let quotient = to_float(digits.cast_unsigned()) / self.power();
         if self.is_single { rounded(quotient) } else { quotient }
+    }
+
+    /// Turns digits into the lanes of their floats.
+    fn divide(self, lanes: &mut [u64]) {
+        let power = self.power();
+        if self.is_single {
+            lanes.iter_mut().for_each(|lane| *lane = rounded(to_float(*lane) / power).to_bits());
+        } else if self.exponent == 0 {
+            lanes.iter_mut().for_each(|lane| *lane = to_float(*lane).to_bits());
+        } else {
+            lanes.iter_mut().for_each(|lane| *lane = (to_float(*lane) / power).to_bits());
+        }
     }
 
     /// The digits nearest to a float, where they are few enough.
     pub(crate) fn digits(self, number: f64) -> Option<i64> {
-        let scaled = (number * self.power()).round_ties_even();
+        let scaled = number * self.power();
         // Also refuses NaN.
-        if scaled.abs() <= DIGITS_MAX { Some(whole(scaled)) } else { None }
+        if scaled.abs() <= DIGITS_MAX {
+            Some((scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed())
+        } else {
+            None
+        }
     }
 
     /// The digits of a float that they give back exactly.
     pub(crate) fn exact_digits(self, lane: u64) -> Option<i64> {
         let digits = self.digits(f64::from_bits(lane))?;
         (self.float(digits).to_bits() == lane).then_some(digits)
-    }
-
-    /// The lane that lies `steps` floats beside the decimal.
-    pub(crate) fn beside(self, digits: i64, steps: i64) -> u64 {
-        from_ordered(ordered(self.float(digits).to_bits()).wrapping_add(steps))
     }
 
     /// How many floats a lane lies beside the decimal.
@@ -118,9 +143,15 @@ fn rounded(number: f64) -> f64 {
     f64::from(number as f32)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "whole and within 2^51, the caller says")]
-fn whole(number: f64) -> i64 {
-    number as i64
+/// The float of an integer within ±2^51: two additions, which every processor does side by side,
+/// where a conversion from 64 bits is one at a time on most.
+fn to_float(digits: u64) -> f64 {
+    f64::from_bits(digits.wrapping_add(MAGIC.to_bits())) - MAGIC
+}
+
+/// The lane that lies `steps` floats beside another.
+fn beside(lane: u64, steps: i64) -> u64 {
+    from_ordered(ordered(lane).wrapping_add(steps))
 }
 
 /// The bits of a binary64 as an integer that orders as floats do.
