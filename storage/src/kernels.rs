@@ -8,6 +8,7 @@ use tacitus_model::Kind;
 use crate::block::Block;
 use crate::codec::{Chunk, EncodedChunk, Guess, Level};
 use crate::codec::{decode_times, encode_chunk, encode_times};
+use crate::limits::PAGE_ROWS_MAX;
 
 /// One tag's encoder, with what it remembers.
 #[derive(Debug)]
@@ -15,10 +16,6 @@ pub struct Encoder {
     level: Level,
     guess: Guess,
 }
-
-/// A chunk as bytes.
-#[derive(Debug)]
-pub struct Encoded(EncodedChunk, Kind);
 
 impl Encoder {
     /// An encoder that has seen nothing.
@@ -29,54 +26,83 @@ impl Encoder {
 
     /// A block of at most 8,192 rows, without its times.
     pub fn encode(&mut self, block: &Block) -> Encoded {
-        Encoded(encode_chunk(block, self.level, &mut self.guess), block.kind)
+        let chunk = encode_chunk(block, self.level, &mut self.guess);
+        Encoded { chunk, kind: block.kind, rows: block.len() }
     }
+}
+
+/// A chunk as bytes.
+#[derive(Debug)]
+pub struct Encoded {
+    chunk: EncodedChunk,
+    kind: Kind,
+    rows: usize,
 }
 
 impl Encoded {
     /// Its length.
     pub fn bytes(&self) -> usize {
-        self.0.meta.len() + self.0.pages.iter().map(Vec::len).sum::<usize>()
+        self.chunk.meta.len() + self.chunk.pages.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// Decodes all pages to one block without times.
-    pub fn decode(&self, rows: usize) -> Option<Block> {
-        let chunk = Chunk::parse(self.1, &self.0.meta)?;
-        let mut out = Block::empty(self.1);
-        for (number, page) in self.0.pages.iter().enumerate() {
-            chunk.decode(number, page, (rows - number * 1024).min(1024), &mut out)?;
+    /// The first bytes of the meta and of the first page, which say what was chosen.
+    pub fn head(&self) -> (Vec<u8>, Vec<u8>) {
+        let some = |bytes: &[u8]| bytes.iter().take(4).copied().collect();
+        (some(&self.chunk.meta), self.chunk.pages.first().map(|page| some(page)).unwrap_or_default())
+    }
+
+    /// Its meta, parsed.
+    pub fn reader(&self) -> Option<Reader> {
+        Chunk::parse(self.kind, &self.chunk.meta).map(Reader)
+    }
+
+    fn pages(&self) -> impl Iterator<Item = (usize, &[u8], usize)> {
+        let rows = |number: usize| (self.rows - number * PAGE_ROWS_MAX).min(PAGE_ROWS_MAX);
+        (0..).zip(&self.chunk.pages).map(move |(number, page)| (number, &page[..], rows(number)))
+    }
+}
+
+/// A chunk's meta.
+#[derive(Debug)]
+pub struct Reader(Chunk);
+
+impl Reader {
+    /// All pages as one block without times.
+    pub fn block(&self, encoded: &Encoded) -> Option<Block> {
+        let mut out = Block::empty(encoded.kind);
+        for (number, page, rows) in encoded.pages() {
+            self.0.decode(number, page, rows, &mut out)?;
         }
         Some(out)
     }
 
-    /// What was chosen: the first byte of the meta or 0, and the code of the first page.
-    pub fn code(&self) -> String {
-        format!("{:02x?} {:02x?}", self.0.meta.get(..4.min(self.0.meta.len())), self.0.pages.first().map(|p| p[..p.len().min(6)].to_vec()))
+    /// The lanes of all pages, one page after the other in the same place; gives the last.
+    pub fn lanes(&self, encoded: &Encoded) -> Option<u64> {
+        let mut out = [0; PAGE_ROWS_MAX];
+        for (number, page, rows) in encoded.pages() {
+            self.0.decode_lanes(number, page, rows, &mut out)?;
+        }
+        out.first().copied()
     }
 
-    /// Decodes the lanes of all pages and adds them up.
-    pub fn sum_of_lanes(&self, rows: usize) -> Option<f64> {
-        let chunk = Chunk::parse(self.1, &self.0.meta)?;
-        let mut out = [0; 1024];
-        let mut sum = 0.0;
-        for (number, page) in self.0.pages.iter().enumerate() {
-            let rows = (rows - number * 1024).min(1024);
-            chunk.decode_lanes(number, page, rows, &mut out)?;
-            sum += out[..rows].iter().map(|lane| f64::from_bits(*lane)).sum::<f64>();
-        }
-        Some(sum)
+    /// The sum, the least and the greatest of each page, added up.
+    pub fn totals(&self, encoded: &Encoded) -> Option<f64> {
+        encoded.pages().try_fold(0.0, |sum, (number, page, rows)| {
+            let totals = self.0.totals(number, page, rows)?;
+            Some(sum + totals.sum + totals.least + totals.greatest)
+        })
     }
 }
 
 /// A page of times.
-pub fn times(times: &[i64]) -> Vec<u8> {
+pub fn encode_page_of_times(times: &[i64]) -> Vec<u8> {
     let mut out = Vec::new();
     encode_times(&mut out, times);
     out
 }
 
 /// The times of such a page.
-pub fn times_of(bytes: &[u8], rows: usize) -> Option<Vec<i64>> {
+pub fn decode_page_of_times(bytes: &[u8], rows: usize) -> Option<Vec<i64>> {
     let mut out = Vec::new();
     decode_times(bytes, rows, &mut out)?;
     Some(out)

@@ -95,8 +95,12 @@ fn pack_stream(out: &mut Vec<u8>, integers: &[u64], width: u32) {
     }
 }
 
-/// Unpacks 1,024 integers of at most 32 bits.
-pub(crate) fn unpack_narrow(bytes: &[u8], width: u32, out: &mut [u32; PAGE_ROWS_MAX]) {
+/// Unpacks 1,024 integers of at most 32 bits, each added to a base.
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
+fn unpack_narrow(bytes: &[u8], width: u32, base: u64, out: &mut [u64; PAGE_ROWS_MAX]) {
     let (rows, _) = bytes.as_chunks::<{ NARROW * 4 }>();
     let low = low_half(mask(width));
     let zeros = [0; NARROW * 4];
@@ -108,18 +112,24 @@ pub(crate) fn unpack_narrow(bytes: &[u8], width: u32, out: &mut [u32; PAGE_ROWS_
             let second = rows.get(word + 1).unwrap_or(&zeros).as_chunks::<4>().0;
             for (lane, (a, b)) in lanes.iter_mut().zip(first.iter().zip(second)) {
                 let (a, b) = (u32::from_le_bytes(*a), u32::from_le_bytes(*b));
-                *lane = (a >> shift | b << (32 - shift)) & low;
+                let integer = (a >> shift | b << (32 - shift)) & low;
+                *lane = base.wrapping_add(u64::from(integer));
             }
         } else {
             for (lane, a) in lanes.iter_mut().zip(first) {
-                *lane = u32::from_le_bytes(*a) >> shift & low;
+                let integer = u32::from_le_bytes(*a) >> shift & low;
+                *lane = base.wrapping_add(u64::from(integer));
             }
         }
     }
 }
 
-/// Unpacks 1,024 integers of more than 32 bits.
-fn unpack_wide(bytes: &[u8], width: u32, out: &mut [u64; PAGE_ROWS_MAX]) {
+/// Unpacks 1,024 integers of more than 32 bits, each added to a base.
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
+fn unpack_wide(bytes: &[u8], width: u32, base: u64, out: &mut [u64; PAGE_ROWS_MAX]) {
     let (rows, _) = bytes.as_chunks::<{ WIDE * 8 }>();
     let zeros = [0; WIDE * 8];
     let (lanes, _) = out.as_chunks_mut::<WIDE>();
@@ -130,41 +140,41 @@ fn unpack_wide(bytes: &[u8], width: u32, out: &mut [u64; PAGE_ROWS_MAX]) {
             let second = rows.get(word + 1).unwrap_or(&zeros).as_chunks::<8>().0;
             for (lane, (a, b)) in lanes.iter_mut().zip(first.iter().zip(second)) {
                 let (a, b) = (u64::from_le_bytes(*a), u64::from_le_bytes(*b));
-                *lane = (a >> shift | b << (64 - shift)) & mask(width);
+                *lane = base.wrapping_add((a >> shift | b << (64 - shift)) & mask(width));
             }
         } else {
             for (lane, a) in lanes.iter_mut().zip(first) {
-                *lane = u64::from_le_bytes(*a) >> shift & mask(width);
+                *lane = base.wrapping_add(u64::from_le_bytes(*a) >> shift & mask(width));
             }
         }
     }
 }
 
-/// Unpacks the first `rows` of `out`; `None` where the bytes are not as many as these take.
+/// Unpacks integers to the first `rows` of `out`, each added to a base, wrapping; `None` where
+/// the bytes are not as many as these take.
 pub(crate) fn unpack(
     bytes: &[u8],
     rows: usize,
     width: u32,
+    base: u64,
     out: &mut [u64; PAGE_ROWS_MAX],
 ) -> Option<()> {
     if width > 64 || rows > PAGE_ROWS_MAX || bytes.len() != packed_len(rows, width) {
         return None;
     }
     if width == 0 {
-        out.get_mut(..rows)?.fill(0);
+        out.get_mut(..rows)?.fill(base);
     } else if rows < PAGE_ROWS_MAX {
-        unpack_stream(bytes, width, out.get_mut(..rows)?);
+        unpack_stream(bytes, width, base, out.get_mut(..rows)?);
     } else if width <= 32 {
-        let mut narrow = [0; PAGE_ROWS_MAX];
-        unpack_narrow(bytes, width, &mut narrow);
-        out.iter_mut().zip(narrow).for_each(|(to, from)| *to = u64::from(from));
+        unpack_narrow(bytes, width, base, out);
     } else {
-        unpack_wide(bytes, width, out);
+        unpack_wide(bytes, width, base, out);
     }
     Some(())
 }
 
-fn unpack_stream(bytes: &[u8], width: u32, out: &mut [u64]) {
+fn unpack_stream(bytes: &[u8], width: u32, base: u64, out: &mut [u64]) {
     let mut padded = [0_u8; PAGE_ROWS_MAX * 8 + 16];
     padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     for (row, lane) in out.iter_mut().enumerate() {
@@ -173,6 +183,6 @@ fn unpack_stream(bytes: &[u8], width: u32, out: &mut [u64]) {
         let word = u128::from_le_bytes(word.copied().unwrap_or_default());
         #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
         let low = (word >> (bit % 8)) as u64;
-        *lane = low & mask(width);
+        *lane = base.wrapping_add(low & mask(width));
     }
 }

@@ -259,17 +259,17 @@ fn decode_simple(
     match code & !PATCHED {
         CONSTANT if code == CONSTANT => out.get_mut(..rows)?.fill(from.zigzag()?.cast_unsigned()),
         PACKED => {
-            let base = from.zigzag()?.cast_unsigned();
-            take_packed(from, rows, code & PATCHED != 0, out)?;
-            out.get_mut(..rows)?.iter_mut().for_each(|lane| *lane = lane.wrapping_add(base));
+            let base = from.zigzag()?;
+            take_packed(from, rows, base, code & PATCHED != 0, out)?;
         }
         DELTAS => {
-            let mut last = from.zigzag()?.cast_unsigned();
-            let base = from.zigzag()?.cast_unsigned();
-            take_packed(from, rows, code & PATCHED != 0, out)?;
-            last = last.wrapping_sub(base).wrapping_sub(*out.first()?);
+            let first = from.zigzag()?.cast_unsigned();
+            let base = from.zigzag()?;
+            take_packed(from, rows, base, code & PATCHED != 0, out)?;
+            *out.first_mut()? = first;
+            let mut last = 0_u64;
             for lane in out.get_mut(..rows)? {
-                last = last.wrapping_add(*lane).wrapping_add(base);
+                last = last.wrapping_add(*lane);
                 *lane = last;
             }
         }
@@ -281,6 +281,7 @@ fn decode_simple(
 fn take_packed(
     from: &mut Cursor<'_>,
     rows: usize,
+    base: i64,
     is_patched: bool,
     out: &mut [u64; PAGE_ROWS_MAX],
 ) -> Option<()> {
@@ -293,14 +294,16 @@ fn take_packed(
         }
     }
     // A width above 64 is refused by `unpack`; the length of its bytes cannot overflow.
-    unpack(from.take(packed_len(rows, width))?, rows, width, out)?;
+    let bytes = from.take(packed_len(rows, width))?;
+    unpack(bytes, rows, width, base.cast_unsigned(), out)?;
     if is_patched {
         let mut row = 0_usize;
         for _ in 0..patches.count()? {
             row = row.checked_add(usize::try_from(patches.varint()?).ok()?)?;
             let above = patches.varint()?;
             let lane = out.get_mut(..rows)?.get_mut(row)?;
-            *lane |= above.checked_shl(width).filter(|high| high >> width == above)?;
+            let high = above.checked_shl(width).filter(|high| high >> width == above)?;
+            *lane = lane.wrapping_add(high);
             row += 1;
         }
     }
@@ -334,7 +337,7 @@ fn decode_dictionary(
     let mut entries = [0; PAGE_ROWS_MAX];
     decode_simple(from, count, &mut entries)?;
     let width = index_width(count);
-    unpack(from.take(packed_len(rows, width))?, rows, width, out)?;
+    unpack(from.take(packed_len(rows, width))?, rows, width, 0, out)?;
     let mut highest = 0;
     for lane in out.get_mut(..rows)? {
         highest = highest.max(*lane);

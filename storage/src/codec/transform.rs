@@ -79,9 +79,9 @@ impl Transform {
             (Self::Single, None) => {
                 lanes.iter_mut().for_each(|lane| *lane = single_lane(lane.cast_signed()));
             }
-            (Self::Decimal(scale), None) => scale.divide(lanes),
+            (Self::Decimal(scale), None) => divide(lanes, scale.power(), scale.is_single),
             (Self::Decimal(scale), Some(steps)) => {
-                scale.divide(lanes);
+                divide(lanes, scale.power(), scale.is_single);
                 for (lane, steps) in lanes.iter_mut().zip(steps) {
                     *lane = beside(*lane, steps.cast_signed());
                 }
@@ -101,18 +101,6 @@ impl Scale {
     pub(crate) fn float(self, digits: i64) -> f64 {
         let quotient = to_float(digits.cast_unsigned()) / self.power();
         if self.is_single { rounded(quotient) } else { quotient }
-    }
-
-    /// Turns digits into the lanes of their floats.
-    fn divide(self, lanes: &mut [u64]) {
-        let power = self.power();
-        if self.is_single {
-            lanes.iter_mut().for_each(|lane| *lane = rounded(to_float(*lane) / power).to_bits());
-        } else if self.exponent == 0 {
-            lanes.iter_mut().for_each(|lane| *lane = to_float(*lane).to_bits());
-        } else {
-            lanes.iter_mut().for_each(|lane| *lane = (to_float(*lane) / power).to_bits());
-        }
     }
 
     /// The digits nearest to a float, where they are few enough.
@@ -138,6 +126,19 @@ impl Scale {
     }
 }
 
+/// Turns digits into the lanes of their floats.
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
+fn divide(lanes: &mut [u64], power: f64, is_single: bool) {
+    if is_single {
+        lanes.iter_mut().for_each(|lane| *lane = rounded(to_float(*lane) / power).to_bits());
+    } else {
+        lanes.iter_mut().for_each(|lane| *lane = (to_float(*lane) / power).to_bits());
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "rounding is what it is for")]
 fn rounded(number: f64) -> f64 {
     f64::from(number as f32)
@@ -145,7 +146,7 @@ fn rounded(number: f64) -> f64 {
 
 /// The float of an integer within ±2^51: two additions, which every processor does side by side,
 /// where a conversion from 64 bits is one at a time on most.
-fn to_float(digits: u64) -> f64 {
+pub(crate) fn to_float(digits: u64) -> f64 {
     f64::from_bits(digits.wrapping_add(MAGIC.to_bits())) - MAGIC
 }
 
