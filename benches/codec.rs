@@ -262,7 +262,9 @@ fn baselines(all: &[Series]) {
         packed.iter().for_each(|part| drop(zstd::bulk::decompress(part, 8 * CHUNK).unwrap()));
     });
     let size = packed.iter().map(Vec::len).sum::<usize>() as f64 / lanes.len() as f64;
-    println!("memcpy of lanes {copied:.2} ns; zstd-3 of lanes {size:.3} B, encode {encode:.1} ns, decode {decode:.2} ns");
+    println!(
+        "memcpy of lanes {copied:.2} ns; zstd-3 of lanes {size:.3} B, encode {encode:.1} ns, decode {decode:.2} ns"
+    );
 }
 
 const SETS: [&str; 8] = [

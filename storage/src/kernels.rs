@@ -48,7 +48,10 @@ impl Encoded {
     /// The first bytes of the meta and of the first page, which say what was chosen.
     pub fn head(&self) -> (Vec<u8>, Vec<u8>) {
         let some = |bytes: &[u8]| bytes.iter().take(4).copied().collect();
-        (some(&self.chunk.meta), self.chunk.pages.first().map(|page| some(page)).unwrap_or_default())
+        (
+            some(&self.chunk.meta),
+            self.chunk.pages.first().map(|page| some(page)).unwrap_or_default(),
+        )
     }
 
     /// Its meta, parsed.

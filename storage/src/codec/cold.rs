@@ -151,7 +151,8 @@ fn encode_both(lanes: &[u64], transform: Transform) -> Option<Encoded> {
 fn encode_dictionary(kind: Kind, lanes: &[u64]) -> Option<Encoded> {
     let entries = entries(kind, lanes)?;
     let index = |lane: &u64| {
-        let at = entries.binary_search_by_key(&in_order(kind, *lane), |entry| in_order(kind, *entry));
+        let at =
+            entries.binary_search_by_key(&in_order(kind, *lane), |entry| in_order(kind, *entry));
         at.ok().and_then(|at| i64::try_from(at).ok())
     };
     let indices: Vec<i64> = lanes.iter().map(index).collect::<Option<_>>()?;
@@ -194,7 +195,8 @@ impl Shared {
             return Latents::parse_floats(from.rest()).map(Self::Floats);
         }
         if code == DICTIONARY {
-            let count = usize::try_from(from.varint()?).ok().filter(|count| *count <= ENTRIES_MAX)?;
+            let count =
+                usize::try_from(from.varint()?).ok().filter(|count| *count <= ENTRIES_MAX)?;
             let mut entries = Vec::new();
             while entries.len() < count {
                 let rows = (count - entries.len()).min(PAGE_ROWS_MAX);

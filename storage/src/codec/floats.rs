@@ -3,7 +3,7 @@
 //! *Invariant.* Whatever the transform, digits and steps give every lane back: what is not a
 //! decimal repeats the digits before it and says the rest in steps.
 
-use crate::codec::transform::{Scale, Transform, ordered, single};
+use crate::codec::transform::{Scale, Transform, all_digits, ordered, single};
 
 /// Exponents that are tried; the digits of a binary64 do not reach further.
 const EXPONENTS: usize = 20;
@@ -41,13 +41,18 @@ pub(crate) fn split(lanes: &[u64], transform: Transform) -> Option<Split> {
         Transform::Single => {
             split.digits = lanes.iter().map(|lane| single(*lane)).collect::<Option<_>>()?;
         }
-        Transform::Decimal(scale) => split_decimal(&mut split, lanes, scale),
+        Transform::Decimal(scale) => {
+            split.digits.resize(lanes.len(), 0);
+            if !all_digits(lanes, scale, &mut split.digits) {
+                split.digits.clear();
+                split_decimal(&mut split, lanes, scale);
+            }
+        }
     }
     Some(split)
 }
 
 fn split_decimal(split: &mut Split, lanes: &[u64], scale: Scale) {
-    split.digits.reserve(lanes.len());
     let mut before = first_digits(lanes, scale);
     for (row, lane) in lanes.iter().enumerate() {
         let digits = scale.digits(f64::from_bits(*lane));

@@ -250,11 +250,7 @@ pub(crate) fn decode(
     }
 }
 
-fn decode_simple(
-    from: &mut Cursor<'_>,
-    rows: usize,
-    out: &mut [u64; PAGE_ROWS_MAX],
-) -> Option<()> {
+fn decode_simple(from: &mut Cursor<'_>, rows: usize, out: &mut [u64; PAGE_ROWS_MAX]) -> Option<()> {
     let code = from.u8()?;
     match code & !PATCHED {
         CONSTANT if code == CONSTANT => out.get_mut(..rows)?.fill(from.zigzag()?.cast_unsigned()),

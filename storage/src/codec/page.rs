@@ -10,11 +10,11 @@
 
 use tacitus_model::Kind;
 
+use crate::codec::Won;
 use crate::codec::floats::{self, Split, split};
 use crate::codec::ints::{self, Effort};
 use crate::codec::totals::Totals;
 use crate::codec::transform::Transform;
-use crate::codec::Won;
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 

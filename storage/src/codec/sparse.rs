@@ -45,13 +45,14 @@ pub(crate) fn decode(
 ) -> Option<Purity> {
     let flags = from.u8().filter(|flags| *flags <= NULLS | QUALITIES)?;
     let purity = Purity { has_nulls: flags & NULLS != 0, has_qualities: flags & QUALITIES != 0 };
-    if flags == 0 && out.as_ref().is_none_or(|(out, _)| out.nulls.is_none() && out.qualities.is_none()) {
+    if flags == 0
+        && out.as_ref().is_none_or(|(out, _)| out.nulls.is_none() && out.qualities.is_none())
+    {
         return Some(purity);
     }
     let nulls = if purity.has_nulls { Some(column(from, rows, |lane| lane != 0)?) } else { None };
     let low_half = |lane: u64| u32::try_from(lane & u64::from(u32::MAX)).unwrap_or_default();
-    let qualities =
-        if purity.has_qualities { Some(column(from, rows, low_half)?) } else { None };
+    let qualities = if purity.has_qualities { Some(column(from, rows, low_half)?) } else { None };
     if let Some((out, at)) = out {
         append(&mut out.nulls, at, rows, nulls, false);
         append(&mut out.qualities, at, rows, qualities, Quality::GOOD.0);

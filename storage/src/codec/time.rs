@@ -32,8 +32,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, times: &[i64]) {
     let power = 10_u64.pow(u32::from(unit));
     let since: Vec<i64> = times.iter().map(|time| (since(time) / power).cast_signed()).collect();
     let mut steps = Vec::new();
-    let differences: Vec<i64> =
-        since.array_windows().map(|[a, b]| b.wrapping_sub(*a)).collect();
+    let differences: Vec<i64> = since.array_windows().map(|[a, b]| b.wrapping_sub(*a)).collect();
     if !differences.is_empty() {
         ints::encode(&mut steps, &differences, Effort::Full);
     }

@@ -126,6 +126,28 @@ impl Scale {
     }
 }
 
+/// The digits of lanes, into as many places; says whether all of them give their lane back.
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
+pub(crate) fn all_digits(lanes: &[u64], scale: Scale, digits: &mut [i64]) -> bool {
+    let power = scale.power();
+    let mut wrong = 0;
+    for (lane, digits) in lanes.iter().zip(digits) {
+        let number = f64::from_bits(*lane);
+        let scaled = number * power;
+        // What is too large, or NaN, gives digits too, but not the lane again.
+        let whole = (scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits());
+        let quotient = to_float(whole) / power;
+        let again = if scale.is_single { rounded(quotient) } else { quotient };
+        wrong |= again.to_bits() ^ lane;
+        wrong |= u64::from(!(scaled.abs() <= DIGITS_MAX));
+        *digits = whole.cast_signed();
+    }
+    wrong == 0
+}
+
 /// Turns digits into the lanes of their floats.
 #[multiversion::multiversion(targets(
     "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
