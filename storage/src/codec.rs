@@ -33,7 +33,7 @@ use tacitus_model::Kind;
 use crate::block::Block;
 use crate::codec::cold::{Shared, Way};
 use crate::codec::transform::Transform;
-use crate::cursor::{Cursor, put_varint};
+use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
 pub(crate) use column::{decode_column, encode_column};
@@ -190,7 +190,7 @@ pub(crate) struct Chunk {
     /// The texts of a cold chunk of texts.
     texts: Option<Vec<Arc<str>>>,
     /// What the values of its pages share; `None` where they stand alone.
-    shared: Option<Shared>,
+    shared: Option<Box<Shared>>,
 }
 
 impl Chunk {
@@ -204,8 +204,16 @@ impl Chunk {
             texts = Some(text::decode_table(&mut from, CHUNK_PAGES_MAX * PAGE_ROWS_MAX)?);
             lanes = Kind::State;
         }
-        let shared = if from.is_empty() { None } else { Some(Shared::parse(lanes, from)?) };
+        let shared =
+            if from.is_empty() { None } else { Some(Box::new(Shared::parse(lanes, from)?)) };
         Some(Self { kind, texts, shared })
+    }
+
+    /// About the memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = |text: &Arc<str>| text.len() + 4 * size_of::<usize>();
+        let texts: usize = self.texts.iter().flatten().map(text).sum();
+        size_of_val(self) + texts + self.shared.as_ref().map_or(0, |shared| shared.bytes())
     }
 
     /// Decodes page `number` of the chunk and appends what it has, all but times, to `out`, whose
@@ -294,28 +302,6 @@ impl Chunk {
         page::decode(&mut from, self.kind, rows, out)?;
         from.is_empty().then_some(())
     }
-}
-
-/// A page of these rows with its times; at most [`PAGE_ROWS_MAX`] of them.
-pub(crate) fn encode_page(block: &Block) -> Vec<u8> {
-    let mut times = Vec::new();
-    encode_times(&mut times, &block.times);
-    let mut out = Vec::new();
-    put_varint(&mut out, times.len() as u64);
-    out.extend(times);
-    let chunk = encode_chunk(block, Level::Hot, &mut Guess::default());
-    out.extend(chunk.pages.into_iter().flatten());
-    out
-}
-
-/// The rows of such a page; `None` for bytes that are no page of this kind and length.
-pub(crate) fn decode_page(kind: Kind, rows: usize, bytes: &[u8]) -> Option<Block> {
-    let mut from = Cursor::new(bytes);
-    let mut block = Block::empty(kind);
-    let length = from.count()?;
-    decode_times(from.take(length)?, rows, &mut block.times)?;
-    Chunk::parse(kind, &[])?.decode(0, from.rest(), rows, &mut block)?;
-    Some(block)
 }
 
 #[cfg(test)]

@@ -73,8 +73,9 @@ const fn place(row: usize, width: u32, word_bits: usize) -> (usize, u32) {
     (bit / word_bits, shift)
 }
 
+/// The lower half of a word.
 #[expect(clippy::cast_possible_truncation, reason = "the half is what is wanted")]
-const fn low_half(word: u64) -> u32 {
+pub(crate) const fn low_half(word: u64) -> u32 {
     word as u32
 }
 
@@ -85,13 +86,13 @@ fn pack_stream(out: &mut Vec<u8>, integers: &[u64], width: u32) {
         pending |= u128::from(integer & mask(width)) << bits;
         bits += width;
         while bits >= 8 {
-            out.push(low_half(pending as u64).to_le_bytes()[0]);
+            out.push(pending.to_le_bytes()[0]);
             pending >>= 8;
             bits -= 8;
         }
     }
     if bits > 0 {
-        out.push(low_half(pending as u64).to_le_bytes()[0]);
+        out.push(pending.to_le_bytes()[0]);
     }
 }
 

@@ -185,7 +185,7 @@ pub(crate) enum Shared {
     Integers(Transform, Latents),
     Floats(Latents),
     Dictionary(Vec<u64>, Latents),
-    Both(Transform, Latents, Latents),
+    Both(Transform, Box<[Latents; 2]>),
 }
 
 impl Shared {
@@ -215,10 +215,20 @@ impl Shared {
             BOTH => {
                 let length = from.count()?;
                 let digits = Latents::parse(Cursor::new(from.take(length)?))?;
-                Some(Self::Both(transform, digits, Latents::parse(from)?))
+                Some(Self::Both(transform, Box::new([digits, Latents::parse(from)?])))
             }
             _ => None,
         }
+    }
+
+    /// About the memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self)
+            + match self {
+                Self::Integers(_, latents) | Self::Floats(latents) => latents.bytes(),
+                Self::Dictionary(entries, latents) => size_of_val(&**entries) + latents.bytes(),
+                Self::Both(_, both) => both.iter().map(Latents::bytes).sum(),
+            }
     }
 
     /// Decodes the values of a page into the first `rows` of `out`.
@@ -250,7 +260,8 @@ impl Shared {
                 }
                 Some(())
             }
-            Self::Both(transform, digits, beside) => {
+            Self::Both(transform, both) => {
+                let [digits, beside] = &**both;
                 let length = from.count()?;
                 let mut steps = [0; PAGE_ROWS_MAX];
                 digits.decode(from.take(length)?, rows, out)?;

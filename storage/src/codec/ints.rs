@@ -14,7 +14,7 @@
 //! *Invariant.* The code with the fewest bytes, by an exact count, is written. Runs and
 //! dictionaries are made of the first three codes only.
 
-use crate::codec::bits::{mask, pack, packed_len, unpack};
+use crate::codec::bits::{low_half, mask, pack, packed_len, unpack};
 use crate::cursor::{Cursor, put_varint, put_zigzag};
 use crate::limits::PAGE_ROWS_MAX;
 
@@ -30,7 +30,7 @@ const PATCH_BITS: usize = 20;
 
 /// How integers are packed: what is taken off first, and the bits that most need then.
 #[derive(Debug, Clone, Copy)]
-struct Width {
+struct Frame {
     base: i64,
     width: u32,
     patches: usize,
@@ -79,7 +79,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, integers: &[i64], effort: Effort) -> boo
 }
 
 /// The smaller of packed and deltas.
-fn encode_flat(out: &mut Vec<u8>, integers: &[i64], plain: Width, steps: Width) {
+fn encode_flat(out: &mut Vec<u8>, integers: &[i64], plain: Frame, steps: Frame) {
     let mut offsets = [0; PAGE_ROWS_MAX];
     if plain.bits <= steps.bits {
         out.push(PACKED | patched(plain));
@@ -96,7 +96,7 @@ fn encode_flat(out: &mut Vec<u8>, integers: &[i64], plain: Width, steps: Width) 
     }
 }
 
-fn patched(width: Width) -> u8 {
+fn patched(width: Frame) -> u8 {
     if width.patches > 0 { PATCHED } else { 0 }
 }
 
@@ -106,7 +106,7 @@ fn fill(offsets: &mut [u64; PAGE_ROWS_MAX], integers: impl Iterator<Item = i64>,
     }
 }
 
-fn put_packed(out: &mut Vec<u8>, offsets: &[u64], width: Width) {
+fn put_packed(out: &mut Vec<u8>, offsets: &[u64], width: Frame) {
     out.push(u8::try_from(width.width).unwrap_or(64));
     if width.patches > 0 {
         let above = |offset: &u64| offset.checked_shr(width.width).unwrap_or(0);
@@ -132,7 +132,7 @@ fn differences(integers: &[i64]) -> impl Iterator<Item = i64> + Clone {
 }
 
 /// The base and width of the fewest bits.
-fn width_of(integers: impl Iterator<Item = i64> + Clone) -> Width {
+fn width_of(integers: impl Iterator<Item = i64> + Clone) -> Frame {
     let mut low = i64::MAX;
     let mut high = i64::MIN;
     let mut count = 0;
@@ -142,7 +142,7 @@ fn width_of(integers: impl Iterator<Item = i64> + Clone) -> Width {
         count += 1;
     }
     if count == 0 {
-        return Width { base: 0, width: 0, patches: 0, bits: 0 };
+        return Frame { base: 0, width: 0, patches: 0, bits: 0 };
     }
     let whole = width_from(integers.clone(), low);
     let Some(fence) = fence(integers.clone(), count).filter(|fence| *fence > low) else {
@@ -167,7 +167,7 @@ fn fence(integers: impl Iterator<Item = i64>, count: usize) -> Option<i64> {
     low.checked_sub(high.checked_sub(low)?)
 }
 
-fn width_from(integers: impl Iterator<Item = i64>, base: i64) -> Width {
+fn width_from(integers: impl Iterator<Item = i64>, base: i64) -> Frame {
     let mut lengths = [0_usize; 65];
     let mut count = 0;
     for integer in integers {
@@ -176,13 +176,13 @@ fn width_from(integers: impl Iterator<Item = i64>, base: i64) -> Width {
         count += 1;
     }
     let longest = lengths.iter().rposition(|count| *count > 0).unwrap_or(0);
-    let mut best = Width { base, width: 64, patches: 0, bits: usize::MAX };
+    let mut best = Frame { base, width: 64, patches: 0, bits: usize::MAX };
     let mut patches = 0;
     for width in (0..=longest).rev() {
         let bits = 16 + count * width + patches * (PATCH_BITS + longest - width);
         if bits < best.bits {
             let narrow = u32::try_from(width).unwrap_or(64);
-            best = Width { base, width: narrow, patches, bits };
+            best = Frame { base, width: narrow, patches, bits };
         }
         patches += lengths[width];
     }
@@ -337,7 +337,7 @@ fn decode_dictionary(
     let mut highest = 0;
     for lane in out.get_mut(..rows)? {
         highest = highest.max(*lane);
-        *lane = entries[(*lane & mask(10)) as usize];
+        *lane = entries[low_half(*lane & mask(10)) as usize];
     }
     (highest < count as u64).then_some(())
 }

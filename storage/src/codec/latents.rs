@@ -12,7 +12,7 @@
 //! long look-back window are refused before.
 
 use pco::data_types::Number;
-use pco::metadata::DeltaEncoding;
+use pco::metadata::{ChunkMeta, DeltaEncoding};
 use pco::wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DecompressorScratch, PagingSpec};
 
@@ -125,6 +125,17 @@ impl Latents {
         Some(Self { base: 0, decoder: Decoder::Floats(decompressor(meta)?) })
     }
 
+    /// About the memory its tables take.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.decoder {
+            Decoder::Bytes(chunk) => table_bytes(chunk.meta()),
+            Decoder::Shorts(chunk) => table_bytes(chunk.meta()),
+            Decoder::Words(chunk) => table_bytes(chunk.meta()),
+            Decoder::Longs(chunk) => table_bytes(chunk.meta()),
+            Decoder::Floats(chunk) => table_bytes(chunk.meta()),
+        }
+    }
+
     /// Decodes a page into the first `rows` of `out`: integers, or the bits of floats.
     pub(crate) fn decode(
         &self,
@@ -162,6 +173,13 @@ fn decompressor<T: Number>(meta: &[u8]) -> Option<ChunkDecompressor<T>> {
         return None;
     }
     rest.is_empty().then_some(chunk)
+}
+
+/// A state takes 12 bytes at most, and there are no more bins, of 16 bytes, than states.
+fn table_bytes(meta: &ChunkMeta) -> usize {
+    let parts = &meta.per_latent_var;
+    let all = [parts.delta.as_ref(), Some(&parts.primary), parts.secondary.as_ref()];
+    all.into_iter().flatten().map(|part| (12 + 16) << part.ans_size_log).sum()
 }
 
 fn read<T: Number + Default>(

@@ -42,15 +42,12 @@ pub(crate) fn encode(out: &mut Vec<u8>, times: &[i64]) {
         put_zigzag(out, first / 10_i64.pow(u32::from(first_zeros)));
     };
     // Steps of a page at a steady pace take two or three bytes.
-    match line(&since).filter(|line| line.len() < steps.len()) {
-        Some(line) => {
-            head(LINE);
-            out.extend(line);
-        }
-        None => {
-            head(STEPS);
-            out.extend(steps);
-        }
+    if let Some(line) = line(&since).filter(|line| line.len() < steps.len()) {
+        head(LINE);
+        out.extend(line);
+    } else {
+        head(STEPS);
+        out.extend(steps);
     }
 }
 

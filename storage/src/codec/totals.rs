@@ -40,7 +40,7 @@ impl Default for Sums {
 }
 
 impl Sums {
-    #[inline(always)]
+    #[inline]
     fn add(&mut self, floats: &[f64; LANES]) {
         // Comparisons, not `f64::min`: these are one instruction each, and pass NaN over.
         for (least, float) in self.least.iter_mut().zip(floats) {

@@ -142,7 +142,7 @@ pub(crate) fn all_digits(lanes: &[u64], scale: Scale, digits: &mut [i64]) -> boo
         let quotient = to_float(whole) / power;
         let again = if scale.is_single { rounded(quotient) } else { quotient };
         wrong |= again.to_bits() ^ lane;
-        wrong |= u64::from(!(scaled.abs() <= DIGITS_MAX));
+        wrong |= u64::from(scaled.abs() > DIGITS_MAX) | u64::from(scaled.is_nan());
         *digits = whole.cast_signed();
     }
     wrong == 0

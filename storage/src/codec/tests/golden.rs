@@ -30,7 +30,10 @@ fn blocks() -> Vec<(&'static str, Block)> {
         ("levels", block(Kind::Float, &some(2100, &mut |n| decimal(n % 300 * 97, 1000.0)))),
         (
             "beside",
-            block(Kind::Float, &some(2100, &mut |n| decimal(n % 9999, 100.0) + n as u64 % 5)),
+            block(
+                Kind::Float,
+                &some(2100, &mut |n| decimal(n % 9999, 100.0) + n.cast_unsigned() % 5),
+            ),
         ),
         ("integers", block(Kind::Int, &some(1100, &mut |n| (n * n).cast_unsigned()))),
         ("booleans", block(Kind::Bool, &some(1100, &mut |n| u64::from(n % 100 < 3)))),
@@ -44,7 +47,7 @@ fn blocks() -> Vec<(&'static str, Block)> {
     for row in 0..1100_i64 {
         let (null, quality) = (row % 50 == 3, if row % 40 > 37 { 0x8000_0000 } else { 0 });
         let ts = row * 1_000_000_000 + row * 7919 % 11 * 1_000_000;
-        partial.push(Row { ts, bits: 5, null, quality, text: None });
+        partial.push(Row { ts, bits: 5, null, quality, text: None, sequence: 0 });
     }
     all.push(("partial", partial));
     all
