@@ -23,6 +23,7 @@ mod page;
 mod sparse;
 mod text;
 mod time;
+#[cfg(any(test, fuzzing, feature = "kernels"))]
 mod totals;
 mod transform;
 
@@ -37,6 +38,7 @@ use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
 pub(crate) use column::{decode_column, encode_column};
+#[cfg(any(test, fuzzing, feature = "kernels"))]
 pub(crate) use totals::Totals;
 
 /// How much work goes into few bytes.
@@ -253,6 +255,10 @@ impl Chunk {
         Some(())
     }
 
+    #[cfg_attr(
+        not(any(test, fuzzing, feature = "kernels")),
+        expect(dead_code, reason = "for aggregates that need no times")
+    )]
     /// Decodes the lanes alone, into the first `rows` of `out`; those of a text mean nothing.
     pub(crate) fn decode_lanes(
         &self,
@@ -273,6 +279,7 @@ impl Chunk {
         Some(purity)
     }
 
+    #[cfg(any(test, fuzzing, feature = "kernels"))]
     /// Count, least, greatest and sum of a page of numbers, all of whose rows are present and
     /// good; `None` where they are not, or for texts.
     pub(crate) fn totals(&self, number: usize, page: &[u8], rows: usize) -> Option<Totals> {
