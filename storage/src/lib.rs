@@ -31,6 +31,8 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod head;
+#[cfg(feature = "kernels")]
+pub mod kernels;
 mod limits;
 mod log;
 mod manifest;
