@@ -126,7 +126,7 @@ impl Ledger {
 }
 
 fn settings() -> Settings {
-    Settings { log_file_bytes: 4096, reserve_bytes: 0, ..Settings::default() }
+    Settings { log_file_bytes: 4096, reserve_bytes: Some(0), ..Settings::default() }
 }
 
 fn open(disk: &SimDisk) -> Result<Engine, String> {

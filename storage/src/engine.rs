@@ -12,11 +12,15 @@
 //! *Not here.* Threads and timers: the caller runs `commit` and `step` when it likes, from
 //! whatever threads it likes.
 
+mod backup;
 mod commit;
+mod pins;
 mod recover;
+mod scrub;
 mod seal;
 mod settings;
 mod status;
+mod wall;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,12 +33,16 @@ use crate::error::Error;
 use crate::head::LastValues;
 use crate::log::Log;
 use crate::manifest::Manifest;
+use crate::scrub::Tour;
 use crate::snapshot::Snapshot;
+use crate::verify::Damage;
 use crate::version::Version;
 
+use pins::Pins;
 pub use seal::Progress;
 pub use settings::{Parts, Settings};
 pub use status::EngineStatus;
+use wall::Wall;
 
 /// The store. Shared between threads by reference.
 #[derive(Debug)]
@@ -49,9 +57,18 @@ pub struct Engine {
     /// The log failed.
     poisoned: AtomicBool,
     free_bytes: AtomicU64,
+    /// Space that stays free: as set, or as the size of the disk asks for.
+    reserve_bytes: u64,
+    /// The time of day is not believed.
+    clock_suspect: AtomicBool,
     /// Monotonic time of the first record in the head; 0 while it has none.
     head_since_ns: AtomicU64,
     log_bytes: AtomicU64,
+    /// Who removes files.
+    pins: Arc<Pins>,
+    /// What the scrub found.
+    findings: Mutex<Vec<Damage>>,
+    scrub_tours: AtomicU64,
 }
 
 /// What readers and the writer share.
@@ -78,6 +95,8 @@ struct Keeper {
     manifest: Manifest,
     /// Monotonic time at which the free space was last asked for.
     space_asked_ns: Option<u64>,
+    wall: Wall,
+    scrub: Tour,
 }
 
 impl Engine {

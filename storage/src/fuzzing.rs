@@ -9,7 +9,7 @@ use crate::codec::decode_page;
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::log::decode_records;
-use crate::{catalog, manifest, segment};
+use crate::{backup, catalog, manifest, marks, segment};
 
 /// A page of every kind; the first two bytes choose kind and rows.
 pub fn page(bytes: &[u8]) {
@@ -40,4 +40,14 @@ pub fn manifest(bytes: &[u8]) {
 /// The tables around a segment's pages.
 pub fn segment(bytes: &[u8]) {
     segment::fuzz(bytes);
+}
+
+/// The list of a backup.
+pub fn backup(bytes: &[u8]) {
+    backup::fuzz(bytes);
+}
+
+/// The marks.
+pub fn marks(bytes: &[u8]) {
+    marks::fuzz(bytes);
 }

@@ -13,6 +13,7 @@
 //! *Not here.* Names of users, protocols, SQL: this crate stores samples and definitions.
 
 mod aggregate;
+mod backup;
 mod block;
 mod cache;
 mod catalog;
@@ -28,23 +29,29 @@ mod engine;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(test)]
+mod golden;
 mod head;
 mod limits;
 mod log;
 mod manifest;
+mod marks;
 mod merge;
 mod naming;
 mod planted;
 mod publish;
 mod scan;
+mod scrub;
 mod segment;
 mod snapshot;
 mod statistics;
 mod table;
+mod verify;
 mod version;
 mod visibility;
 
 pub use aggregate::{Edges, Windows};
+pub use backup::{BackupOptions, BackupReport, RestoreOptions, RestoreReport, restore};
 pub use block::Block;
 pub use catalog::Catalog;
 pub use chance::{Chance, SeededChance};
@@ -54,6 +61,8 @@ pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
 pub use scan::TagScan;
+pub use scrub::ScrubProgress;
 pub use segment::StateTime;
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
+pub use verify::{Damage, VerifyReport, verify};

@@ -49,7 +49,57 @@ pub(crate) struct FileRecord {
     pub(crate) last_sequence: u64,
 }
 
+/// What kind of immutable file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Segment,
+    Catalog,
+}
+
+/// An immutable file of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileName {
+    pub(crate) kind: FileKind,
+    pub(crate) number: u64,
+}
+
+impl FileKind {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Segment => 1,
+            Self::Catalog => 2,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [Self::Segment, Self::Catalog].into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl FileName {
+    /// The name in the directory.
+    pub(crate) fn in_words(self) -> String {
+        match self.kind {
+            FileKind::Segment => Naming::segment(self.number),
+            FileKind::Catalog => Naming::catalog(self.number),
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let segment = Naming::segment_number(name).map(|number| (FileKind::Segment, number));
+        let found = segment.or_else(|| Some((FileKind::Catalog, Naming::catalog_number(name)?)));
+        found.map(|(kind, number)| Self { kind, number })
+    }
+}
+
 impl Manifest {
+    /// Every immutable file of the store.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (FileName, FileRecord)> {
+        let named = |kind| move |file: &FileRecord| (FileName { kind, number: file.number }, *file);
+        let segments = self.segments.iter().map(named(FileKind::Segment));
+        segments.chain(self.catalogs.iter().map(named(FileKind::Catalog)))
+    }
+
     /// The manifest of a store without any file but its log.
     pub(crate) fn new(store: StoreId) -> Self {
         Self {
@@ -89,7 +139,7 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         body.extend_from_slice(&self.store);
         for word in [self.generation, self.checkpoint, self.first_log, self.next_number] {
@@ -109,7 +159,7 @@ impl Manifest {
         [&MAGIC[..], &version, &crc, &body].concat()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let short = "it is cut off";
         let mut from = Cursor::new(bytes);
         if from.array().ok_or(short)? != MAGIC {

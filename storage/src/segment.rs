@@ -17,6 +17,7 @@ mod entry;
 mod layout;
 mod page;
 mod table;
+mod verify;
 mod writer;
 
 use std::borrow::Cow;
@@ -32,6 +33,7 @@ use crate::error::Error;
 use crate::log::StoreId;
 use crate::manifest::FileRecord;
 use crate::naming::Naming;
+use crate::planted::{self, Bug};
 use crate::statistics::Statistics;
 use entry::{PageEntry, Span};
 use layout::{Header, Tables};
@@ -254,6 +256,7 @@ impl Segment {
         let sound = bytes.split_at_checked(content).is_some_and(|(content, crc)| {
             piece_checksum(&self.store, self.header.number, span.offset, content).to_le_bytes()
                 == *crc
+                || planted::active(Bug::SkipChecksum)
         });
         Ok(sound.then(|| match bytes {
             Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(..content).unwrap_or_default()),

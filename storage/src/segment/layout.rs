@@ -77,8 +77,15 @@ pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
     bytes
 }
 
-/// Sections and trailer as they follow the pages, the first byte at `offset`.
-pub(crate) fn encode_tables(store: &StoreId, number: u64, offset: u64, tables: &Tables) -> Vec<u8> {
+/// Sections and trailer as they follow the pages, the first byte at `offset`. The digest is over
+/// the checksums of everything before.
+pub(crate) fn encode_tables(
+    store: &StoreId,
+    number: u64,
+    offset: u64,
+    digest: u32,
+    tables: &Tables,
+) -> Vec<u8> {
     let mut tag_set = Vec::with_capacity(tables.tag_set.serialized_size());
     // Writing to memory cannot fail.
     drop(tables.tag_set.serialize_into(&mut tag_set));
@@ -108,11 +115,12 @@ pub(crate) fn encode_tables(store: &StoreId, number: u64, offset: u64, tables: &
     let mut trailer = Vec::with_capacity(TRAILER_BYTES);
     trailer.extend_from_slice(&TRAILER_MAGIC);
     trailer.extend_from_slice(
-        &trailer_checksum(store, number, at, file_bytes, &sections).to_le_bytes(),
+        &trailer_checksum(store, number, at, file_bytes, digest, &sections).to_le_bytes(),
     );
     trailer.extend_from_slice(&count.to_le_bytes());
     trailer.extend_from_slice(&at.to_le_bytes());
     trailer.extend_from_slice(&file_bytes.to_le_bytes());
+    trailer.extend_from_slice(&digest.to_le_bytes());
     trailer.resize(TRAILER_BYTES, 0);
     bytes.extend_from_slice(&sections);
     bytes.extend_from_slice(&trailer);
@@ -136,11 +144,11 @@ pub(crate) fn read_tables(
         Err(what) => return Ok(Err(what)),
     };
     let trailer = read(size - TRAILER_BYTES as u64, TRAILER_BYTES)?;
-    let Some((crc, count, at)) = decode_trailer(&trailer, size) else {
+    let Some((crc, count, at, digest)) = decode_trailer(&trailer, size) else {
         return Ok(Err("its trailer is damaged"));
     };
     let sections = read(at, count * SECTION_BYTES)?;
-    if crc != trailer_checksum(store, number, at, size, &sections) {
+    if crc != trailer_checksum(store, number, at, size, digest, &sections) {
         return Ok(Err("its section table has a wrong checksum"));
     }
     let mut tables = Tables::default();
@@ -225,17 +233,18 @@ fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &
     Ok(header)
 }
 
-fn decode_trailer(bytes: &[u8], size: u64) -> Option<(u32, usize, u64)> {
+fn decode_trailer(bytes: &[u8], size: u64) -> Option<(u32, usize, u64, u32)> {
     let mut from = Cursor::new(bytes);
     let magic = from.array()?;
     let crc = from.u32()?;
     let count = from.u32()? as usize;
     let at = from.u64()?;
     let file_bytes = from.u64()?;
+    let digest = from.u32()?;
     let end = at.checked_add((count * SECTION_BYTES + TRAILER_BYTES) as u64)?;
     let sound =
         magic == TRAILER_MAGIC && count <= SECTIONS_MAX && file_bytes == size && end == size;
-    sound.then_some((crc, count, at))
+    sound.then_some((crc, count, at, digest))
 }
 
 fn decode_section(bytes: &[u8], size: u64) -> Option<(u32, u32, u64, usize)> {
@@ -257,6 +266,7 @@ fn trailer_checksum(
     number: u64,
     at: u64,
     file_bytes: u64,
+    digest: u32,
     sections: &[u8],
 ) -> u32 {
     checksum(&[
@@ -264,6 +274,7 @@ fn trailer_checksum(
         &number.to_le_bytes(),
         &at.to_le_bytes(),
         &file_bytes.to_le_bytes(),
+        &digest.to_le_bytes(),
         sections,
     ])
 }

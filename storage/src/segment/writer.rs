@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use crc32fast::Hasher;
+
 use tacitus_model::{Kind, TagId};
 
 use crate::block::Block;
@@ -79,6 +81,8 @@ struct File<'a> {
     /// Not yet written; its first byte belongs at `written`.
     pending: Vec<u8>,
     written: u64,
+    /// Over the checksums of all pieces so far.
+    digest: Hasher,
 }
 
 /// A table as it grows: full blocks go to the file at once.
@@ -106,7 +110,7 @@ impl<'a> SegmentWriter<'a> {
         let written = HEADER_BYTES as u64;
         let pending = Vec::with_capacity(WRITE_BYTES);
         Ok(Self {
-            file: File { draft, store: *store, number, pending, written },
+            file: File { draft, store: *store, number, pending, written, digest: Hasher::new() },
             options,
             pages: Table::new(),
             tags: Table::new(),
@@ -333,6 +337,7 @@ impl File<'_> {
         let crc = piece_checksum(&self.store, self.number, offset, bytes);
         self.pending.extend_from_slice(bytes);
         self.pending.extend_from_slice(&crc.to_le_bytes());
+        self.digest.update(&crc.to_le_bytes());
         if self.pending.len() >= WRITE_BYTES {
             self.flush()?;
         }
@@ -349,7 +354,8 @@ impl File<'_> {
     /// Writes sections, trailer and header; the length of the file.
     fn finish(mut self, header: &Header, tables: &Tables) -> Result<u64, Error> {
         self.flush()?;
-        let tables = encode_tables(&self.store, self.number, self.written, tables);
+        let digest = self.digest.clone().finalize();
+        let tables = encode_tables(&self.store, self.number, self.written, digest, tables);
         self.draft.write_at(self.written, &tables)?;
         self.draft.write_at(0, &encode_header(&self.store, header))?;
         self.draft.publish()?;
