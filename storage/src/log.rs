@@ -184,6 +184,15 @@ pub(crate) fn has_frames(disk: &dyn Disk) -> Result<bool, Error> {
     recovery::has_frames(disk)
 }
 
+/// The store that a log file belongs to.
+pub(crate) fn header_of(disk: &dyn Disk, name: &str) -> Result<StoreId, Error> {
+    let mut bytes = vec![0; FILE_HEADER_BYTES];
+    let read = disk.open(name).and_then(|file| file.read_at(0, &mut bytes));
+    read.map_err(|source| Error::io("read", name, source))?;
+    let header = frame::decode_file_header(&bytes);
+    header.map(|(store, _)| store).map_err(|what| Error::corrupt(name, what))
+}
+
 /// An error for a batch that no frame can hold.
 pub(crate) fn too_large(bytes: usize, most: usize) -> Error {
     Error::new(

@@ -115,10 +115,15 @@ impl Manifest {
 
     /// Makes this the manifest of the store, then drops the one before it.
     pub(crate) fn publish(&self, disk: &dyn Disk) -> Result<(), Error> {
-        publish::publish(disk, &Naming::manifest(self.generation), &self.encode())?;
+        self.put(disk)?;
         // Whether the old one goes is of no consequence: the highest generation counts.
         drop(disk.remove(&Naming::manifest(self.generation.saturating_sub(1))));
         Ok(())
+    }
+
+    /// Makes this the manifest of the store.
+    pub(crate) fn put(&self, disk: &dyn Disk) -> Result<(), Error> {
+        publish::publish(disk, &Naming::manifest(self.generation), &self.encode())
     }
 
     /// The manifest with the highest generation; `None` in a directory without any.

@@ -42,6 +42,7 @@ use table::{BLOCK_RECORDS, BlockPlace, Record, decode_block};
 pub use entry::StateTime;
 pub(crate) use entry::{Place, TagEntry};
 pub(crate) use page::PageReader;
+pub(crate) use verify::record_of;
 pub(crate) use writer::{SegmentWriter, WriteOptions};
 
 /// The checksum behind every page and block.

@@ -196,7 +196,11 @@ fn check_tables(tables: &Tables, size: u64) -> Result<(), &'static str> {
     (inside && counted).then_some(()).ok_or("its tables contradict each other")
 }
 
-fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &'static str> {
+pub(crate) fn decode_header(
+    store: &StoreId,
+    number: u64,
+    bytes: &[u8],
+) -> Result<Header, &'static str> {
     let short = "it is cut off";
     let mut from = Cursor::new(bytes);
     if from.array().ok_or(short)? != HEADER_MAGIC {

@@ -14,10 +14,15 @@ use std::ops::Range;
 use tacitus_model::{Kind, TagId, TimeRange, Timestamp};
 
 use crate::block::Block;
+use crate::codec::Level;
+use crate::disk::Disk;
 use crate::error::Error;
+use crate::log::StoreId;
+use crate::manifest::FileRecord;
+use crate::naming::Naming;
 use crate::segment::entry::Span;
 use crate::segment::table::{BLOCK_RECORDS, Directory};
-use crate::segment::{Place, Segment, TagEntry};
+use crate::segment::{Place, Segment, TagEntry, layout};
 use crate::statistics::Statistics;
 use crate::verify::Damage;
 
@@ -33,6 +38,11 @@ impl Segment {
     /// The first and the last sequence in it.
     pub(crate) fn sequences_of_file(&self) -> (u64, u64) {
         (self.header.first_sequence, self.header.last_sequence)
+    }
+
+    /// How its pages are written.
+    pub(crate) fn level(&self) -> Level {
+        if self.header.level == 0 { Level::Hot } else { Level::Cold }
     }
 
     /// The tags in it whose entries can be read, and what kind they had when it was written.
@@ -224,4 +234,24 @@ fn range_of(statistics: &Statistics) -> TimeRange {
         first: Timestamp::from_nanos(statistics.first_ns),
         last: Timestamp::from_nanos(statistics.last_ns),
     }
+}
+
+/// What a segment says of itself, for a manifest that has to be made up.
+pub(crate) fn record_of(
+    disk: &dyn Disk,
+    store: &StoreId,
+    number: u64,
+) -> Result<FileRecord, Error> {
+    let name = Naming::segment(number);
+    let read = || {
+        let file = disk.open(&name)?;
+        let mut bytes = vec![0; layout::HEADER_BYTES];
+        file.read_at(0, &mut bytes)?;
+        Ok((file.size()?, bytes))
+    };
+    let (bytes, header) = read().map_err(|source| Error::io("read", &name, source))?;
+    let header = layout::decode_header(store, number, &header);
+    let header = header.map_err(|what| Error::corrupt(&name, what))?;
+    let (first_sequence, last_sequence) = (header.first_sequence, header.last_sequence);
+    Ok(FileRecord { number, bytes, first_sequence, last_sequence })
 }
