@@ -133,7 +133,7 @@ async fn open(data: &Data, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, StartEr
             log_bytes_max: data.log_bytes_max,
             head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
             seal_after_s: data.seal_after.as_secs(),
-            reserve_bytes: data.reserve_bytes,
+            reserve_bytes: Some(data.reserve_bytes),
         };
         Engine::open(parts, settings).map(Arc::new)
     })

@@ -21,7 +21,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{AUDIT_ENTRIES_MAX, AUDIT_TEXT_BYTES_MAX};
 use crate::log::StoreId;
-use crate::manifest::{FileRecord, put_deletion, take_deletion};
+use crate::manifest::{Deletion, FileRecord, put_deletion, take_deletion};
 use crate::naming::Naming;
 use crate::publish;
 
@@ -55,6 +55,18 @@ pub struct AuditEntry {
     pub tags: Vec<TagId>,
     /// The times it touched.
     pub range: TimeRange,
+}
+
+impl AuditEntry {
+    /// What it hides, if it is a deletion.
+    pub(crate) fn deletion(&self) -> Option<Deletion> {
+        let Self { sequence, tags, range, .. } = self;
+        (self.change == Change::Deleted).then(|| Deletion {
+            sequence: *sequence,
+            tags: tags.clone(),
+            range: *range,
+        })
+    }
 }
 
 /// The entries of a store.

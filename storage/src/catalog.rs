@@ -30,7 +30,7 @@ use crate::limits::TAGS_MAX;
 
 pub(crate) use entry::Entry;
 pub use entry::TagName;
-pub(crate) use file::{read_catalog, seal_catalog};
+pub(crate) use file::{read_catalog, seal_catalog, write_catalog};
 pub(crate) use record::{decode_entry, encode_entry};
 
 /// The sequence of an entry that no commit has written yet.

@@ -29,6 +29,7 @@ use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::codec::Level;
 use crate::disk::Disk;
+use crate::engine::Pins;
 use crate::error::Error;
 use crate::log::StoreId;
 use crate::manifest::{Deletion, SegmentRecord, Tier};
@@ -48,6 +49,7 @@ pub(crate) struct Workshop<'a> {
     pub(crate) store: StoreId,
     pub(crate) catalog: &'a Catalog,
     pub(crate) cache: &'a BlockCache,
+    pub(crate) pins: &'a Arc<Pins>,
     /// The number of the next file.
     pub(crate) numbers: &'a AtomicU64,
     pub(crate) partitions: &'a Partitions,
@@ -98,7 +100,7 @@ impl Workshop<'_> {
             after.segment(segment)?;
         }
         if after != before {
-            segments.iter().for_each(|segment| segment.doom());
+            segments.iter().for_each(|segment| segment.doom(self.pins));
             let what = format!("{before} went in and {after} came out of a compaction");
             return Err(Error::corrupt("segments", what));
         }
@@ -112,7 +114,7 @@ impl Workshop<'_> {
 
     /// Opens what was written.
     pub(crate) fn open(&self, record: SegmentRecord) -> Result<Arc<Segment>, Error> {
-        Ok(Arc::new(Segment::open(self.disk, &self.store, record, self.cache)?))
+        Ok(Arc::new(Segment::open(&**self.disk, &self.store, record, self.cache)?))
     }
 
     /// The deletions of one tag.
@@ -188,6 +190,9 @@ impl<'a> Outputs<'a> {
                     let options = WriteOptions {
                         number: self.workshop.next_number(),
                         level: Level::Cold,
+                        tier: Tier::Raw,
+                        replaced: replaced > 0,
+                        class: shelf.class.to_string(),
                         first_sequence: self.inputs.0,
                         last_sequence: self.inputs.1,
                         history: self.workshop.history,

@@ -9,6 +9,8 @@
 //! - a batch that was not acknowledged is there whole or not at all;
 //! - nothing else is there;
 //! - a tag has its last acknowledged path or a later one, and all acknowledged ones lead to it;
+//! - the last finished backup, or the one under way, is there whole, and a store restored from it
+//!   holds exactly what was acknowledged when it began;
 //! - the store takes new samples, and keeps them.
 //!
 //! Survivors are also crashed while they are being opened. The harness itself is tested: with a
@@ -23,9 +25,10 @@ use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
 
+use crate::backup::{BackupOptions, RestoreOptions, restore};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::FixedClock;
-use crate::disk::{SimDisk, SimFaults, Survival};
+use crate::disk::{Disk, SimDisk, SimFaults, Survival};
 use crate::engine::{Engine, Parts, Settings};
 use crate::planted::{Bug, plant};
 
@@ -46,10 +49,22 @@ enum Op {
     Seal,
     /// A step of background work: makes the next log file ready.
     Step,
+    /// A backup to another directory of the same medium, files linked and copied in turn.
+    Backup,
 }
 
-const OPS: [Op; 7] =
-    [Op::Append, Op::AppendLarge, Op::AppendLate, Op::Define, Op::Rename, Op::Seal, Op::Step];
+const OPS: [Op; 8] = [
+    Op::Append,
+    Op::AppendLarge,
+    Op::AppendLate,
+    Op::Define,
+    Op::Rename,
+    Op::Seal,
+    Op::Step,
+    Op::Backup,
+];
+
+const BACKUPS: &str = "backups";
 
 /// What was sent and what was acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +78,44 @@ struct Ledger {
     paths: BTreeMap<u32, (Vec<String>, usize)>,
     /// The batch whose fate is open.
     open: Vec<(u32, i64)>,
+    /// What the last finished backup holds.
+    backed_up: Option<State>,
+    /// What the backup under way would hold.
+    backing_up: Option<State>,
 }
 
+/// The bits of the last value of each sample.
+type State = BTreeMap<(u32, i64), u64>;
+
 impl Ledger {
+    /// What is acknowledged; only between writes.
+    fn state(&self) -> State {
+        let last = |(key, count): (&(u32, i64), &usize)| {
+            let value = self.sent.get(key)?.get(count.checked_sub(1)?)?;
+            Some((*key, value.to_bits()))
+        };
+        self.acked.iter().filter_map(last).collect()
+    }
+
+    /// Restores the newest backup and compares it with what it must hold.
+    fn check_backup(&self, survivor: &SimDisk) -> Result<(), String> {
+        let restored = SimDisk::new();
+        let to: Arc<dyn Disk> = Arc::new(restored.clone());
+        let options = RestoreOptions { generation: None, log_file_bytes: 4096 };
+        if let Err(error) = restore(&survivor.folder(BACKUPS), &to, options) {
+            return match &self.backed_up {
+                Some(_) => Err(format!("a finished backup cannot be restored: {error}")),
+                None => Ok(()),
+            };
+        }
+        let found = found(&open(&restored)?);
+        let state: State = found.iter().map(|(key, value)| (*key, value.to_bits())).collect();
+        if [&self.backed_up, &self.backing_up].into_iter().any(|own| own.as_ref() == Some(&state)) {
+            return Ok(());
+        }
+        Err("a backup holds neither the former state nor the new one".into())
+    }
+
     fn send(&mut self, rows: &[(u32, i64, f64)]) {
         for (tag, ts, value) in rows {
             self.sent.entry((*tag, *ts)).or_default().push(*value);
@@ -160,7 +210,7 @@ impl Ledger {
 }
 
 fn settings() -> Settings {
-    Settings { log_file_bytes: 4096, reserve_bytes: 0, ..Settings::default() }
+    Settings { log_file_bytes: 4096, reserve_bytes: Some(0), ..Settings::default() }
 }
 
 fn open(disk: &SimDisk) -> Result<Engine, String> {
@@ -184,6 +234,7 @@ fn batch(rows: &[(u32, i64, f64)]) -> Batch {
 
 /// A workload under way.
 struct Run {
+    disk: SimDisk,
     engine: Engine,
     ledger: Ledger,
     next: i64,
@@ -193,7 +244,8 @@ struct Run {
 impl Run {
     fn start(disk: &SimDisk) -> Option<Self> {
         let engine = open(disk).ok()?;
-        Some(Self { engine, ledger: Ledger::default(), next: 1, written: 0 })
+        let disk = disk.clone();
+        Some(Self { disk, engine, ledger: Ledger::default(), next: 1, written: 0 })
     }
 
     /// Does one thing; `false` when the disk refused.
@@ -206,7 +258,18 @@ impl Run {
             Op::Rename => self.rename() && self.append(1, 0),
             Op::Seal => self.engine.seal().is_ok(),
             Op::Step => self.engine.step().is_ok(),
+            Op::Backup => self.back_up(),
         }
+    }
+
+    fn back_up(&mut self) -> bool {
+        self.ledger.backing_up = Some(self.ledger.state());
+        let options = BackupOptions { links: self.written.is_multiple_of(2), generations: 1 };
+        let done = self.engine.backup(&self.disk.folder(BACKUPS), options).is_ok();
+        if done {
+            self.ledger.backed_up = self.ledger.backing_up.take();
+        }
+        done
     }
 
     fn define(&mut self) -> bool {
@@ -303,6 +366,9 @@ impl Harness {
     fn check(&mut self, survivor: &SimDisk, ledger: &Ledger) -> Result<(), String> {
         let engine = open(survivor)?;
         ledger.check(&engine)?;
+        if ledger.backed_up.is_some() || ledger.backing_up.is_some() {
+            ledger.check_backup(survivor)?;
+        }
         if !self.chance.next_u64().is_multiple_of(8) {
             return Ok(());
         }
@@ -323,7 +389,8 @@ impl Harness {
             *acked = paths.len();
             true
         });
-        let mut run = Run { engine, ledger, next: 1_000, written: 1_000_000 };
+        let disk = survivor.clone();
+        let mut run = Run { disk, engine, ledger, next: 1_000, written: 1_000_000 };
         if !run.append(2, 0) {
             return Err("the recovered store refuses a sample".into());
         }
@@ -399,7 +466,7 @@ fn workloads(length: usize) -> impl Iterator<Item = Vec<Op>> {
 }
 
 fn random_workload(chance: &dyn Chance, length: usize) -> Vec<Op> {
-    (0..length).map(|_| OPS[usize::try_from(chance.next_u64() % 7).unwrap()]).collect()
+    (0..length).map(|_| OPS[usize::try_from(chance.next_u64()).unwrap() % OPS.len()]).collect()
 }
 
 #[test]
@@ -439,7 +506,7 @@ fn nothing_is_acknowledged_after_a_sync_failed() {
         for op in workload {
             let open = std::mem::take(&mut run.ledger.open);
             let done = run.perform(op);
-            if refused && !matches!(op, Op::Seal | Op::Step) {
+            if refused && !matches!(op, Op::Seal | Op::Step | Op::Backup) {
                 assert!(!done, "a sample was acknowledged after the log failed");
                 run.ledger
                     .sent
@@ -490,6 +557,21 @@ fn an_acknowledgement_before_the_sync_is_found() {
 #[test]
 fn a_skipped_sync_of_the_directory_is_found() {
     finds(Bug::SkipDirectorySync);
+}
+
+#[test]
+fn every_third_sync_left_out_is_found() {
+    finds(Bug::SkipSomeSyncs);
+}
+
+#[test]
+fn a_name_given_before_the_sync_is_found() {
+    finds(Bug::RenameBeforeSync);
+}
+
+#[test]
+fn a_manifest_whose_name_is_not_durable_is_found() {
+    finds(Bug::ForgetManifest);
 }
 
 #[test]

@@ -12,35 +12,43 @@
 //! *Not here.* Threads and timers: the caller runs `commit` and `step` when it likes, from
 //! whatever threads it likes.
 
+mod backup;
 mod commit;
 mod history;
 mod import;
 mod maintain;
+mod pins;
 mod recover;
+mod scrub;
 mod seal;
 mod settings;
 mod status;
+mod wall;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::audit::{Audit, AuditEntry, Change};
+use crate::audit::{Audit, AuditEntry};
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::compaction::Partitions;
 use crate::error::Error;
 use crate::head::LastValues;
 use crate::log::Log;
-use crate::manifest::{Deletion, Manifest};
+use crate::manifest::Manifest;
+use crate::scrub::Tour;
 use crate::snapshot::Snapshot;
+use crate::verify::Damage;
 use crate::version::Version;
 
 pub use import::Imported;
+pub(crate) use pins::Pins;
 pub use seal::Progress;
 pub use settings::{Parts, Settings};
 pub use status::EngineStatus;
+use wall::Wall;
 
 /// The store. Shared between threads by reference.
 #[derive(Debug)]
@@ -60,9 +68,18 @@ pub struct Engine {
     /// The log failed.
     poisoned: AtomicBool,
     free_bytes: AtomicU64,
+    /// Space that stays free: as set, or as the size of the disk asks for.
+    reserve_bytes: u64,
+    /// The time of day is not believed.
+    clock_suspect: AtomicBool,
     /// Monotonic time of the first record in the head; 0 while it has none.
     head_since_ns: AtomicU64,
     log_bytes: AtomicU64,
+    /// Who removes files.
+    pins: Arc<Pins>,
+    /// What the scrub found.
+    findings: Mutex<Vec<Damage>>,
+    scrub_tours: AtomicU64,
 }
 
 /// What readers and the writer share.
@@ -90,6 +107,8 @@ struct Keeper {
     manifest: Manifest,
     /// Monotonic time at which the free space was last asked for.
     space_asked_ns: Option<u64>,
+    wall: Wall,
+    scrub: Tour,
 }
 
 impl Engine {
@@ -149,11 +168,10 @@ impl Engine {
 impl Shared {
     /// Enters a change that is on disk; a deletion hides rows from now on.
     pub(crate) fn enter_change(&self, entry: AuditEntry) {
-        if entry.change == Change::Deleted {
+        if let Some(deletion) = entry.deletion() {
             let version = self.version.load_full();
             let mut deletions = version.deletions.to_vec();
-            let AuditEntry { sequence, tags, range, .. } = entry.clone();
-            deletions.push(Deletion { sequence, tags, range });
+            deletions.push(deletion);
             let deletions = Arc::new(deletions);
             self.version.store(Arc::new(Version { deletions, ..version.share() }));
         }

@@ -99,6 +99,11 @@ impl Error {
         Self { outcome, ..self }
     }
 
+    /// Whether a file is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// What the caller must do next.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -10,7 +10,7 @@ use crate::codec::{Chunk, decode_column, decode_times};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::log::decode_records;
-use crate::{catalog, manifest, segment};
+use crate::{backup, catalog, manifest, marks, segment};
 
 /// A page of a chunk, and its meta; the first three bytes choose kind, rows and the length of
 /// the meta.
@@ -74,4 +74,14 @@ pub fn manifest(bytes: &[u8]) {
 /// The tables around a segment's pages.
 pub fn segment(bytes: &[u8]) {
     segment::fuzz(bytes);
+}
+
+/// The list of a backup.
+pub fn backup(bytes: &[u8]) {
+    backup::fuzz(bytes);
+}
+
+/// The marks.
+pub fn marks(bytes: &[u8]) {
+    marks::fuzz(bytes);
 }

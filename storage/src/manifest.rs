@@ -108,7 +108,31 @@ pub(crate) struct Mark {
 /// Marks kept. LIMIT: enough to tell any moment of the audit retention to a hundredth of it.
 const MARKS_MAX: usize = 128;
 
+impl Tier {
+    /// The tier with this number.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [Self::Raw, Self::Minute, Self::Hour].into_iter().find(|own| *own as u8 == code)
+    }
+}
+
 impl SegmentRecord {
+    /// Some segment, for tests of lists of them.
+    #[cfg(test)]
+    pub(crate) fn example(number: u64) -> Self {
+        Self {
+            file: FileRecord { number, bytes: 9, first_sequence: 1, last_sequence: 7 },
+            level: 1,
+            tier: Tier::Minute,
+            replaced: false,
+            class: "short".into(),
+            first_ns: i64::MIN,
+            last_ns: i64::MAX,
+            samples: 12,
+            made_ns: 77,
+            applied: 8,
+        }
+    }
+
     /// The order of precedence: of two segments with the same sample the later one is right.
     pub(crate) fn rank(&self) -> (u64, bool, u64) {
         (self.file.last_sequence, !self.replaced, self.file.number)
@@ -122,7 +146,67 @@ impl SegmentRecord {
     }
 }
 
+/// What kind of immutable file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Segment,
+    Catalog,
+    Audit,
+}
+
+/// An immutable file of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileName {
+    pub(crate) kind: FileKind,
+    pub(crate) number: u64,
+}
+
+impl FileKind {
+    const ALL: [Self; 3] = [Self::Segment, Self::Catalog, Self::Audit];
+
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Segment => 1,
+            Self::Catalog => 2,
+            Self::Audit => 3,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl FileName {
+    /// The name in the directory.
+    pub(crate) fn in_words(self) -> String {
+        match self.kind {
+            FileKind::Segment => Naming::segment(self.number),
+            FileKind::Catalog => Naming::catalog(self.number),
+            FileKind::Audit => Naming::audit(self.number),
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let numbers = [
+            Naming::segment_number(name),
+            Naming::catalog_number(name),
+            Naming::audit_number(name),
+        ];
+        let found = FileKind::ALL.into_iter().zip(numbers);
+        found.into_iter().find_map(|(kind, number)| Some(Self { kind, number: number? }))
+    }
+}
+
 impl Manifest {
+    /// Every immutable file of the store.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (FileName, FileRecord)> {
+        let named = |kind| move |file: &FileRecord| (FileName { kind, number: file.number }, *file);
+        let segments = self.segments.iter().map(|own| &own.file).map(named(FileKind::Segment));
+        let catalogs = self.catalogs.iter().map(named(FileKind::Catalog));
+        segments.chain(catalogs).chain(self.audit.iter().map(named(FileKind::Audit)))
+    }
+
     /// The manifest of a store without any file but its log.
     pub(crate) fn new(store: StoreId) -> Self {
         Self {
@@ -138,6 +222,11 @@ impl Manifest {
             deletions: Vec::new(),
             marks: Vec::new(),
         }
+    }
+
+    /// What it says of a segment.
+    pub(crate) fn segment(&self, number: u64) -> Option<&SegmentRecord> {
+        self.segments.iter().find(|own| own.file.number == number)
     }
 
     /// Puts the segments in their order.
@@ -167,10 +256,15 @@ impl Manifest {
 
     /// Makes this the manifest of the store, then drops the one before it.
     pub(crate) fn publish(&self, disk: &dyn Disk) -> Result<(), Error> {
-        publish::publish(disk, &Naming::manifest(self.generation), &self.encode())?;
+        self.put(disk)?;
         // Whether the old one goes is of no consequence: the highest generation counts.
         drop(disk.remove(&Naming::manifest(self.generation.saturating_sub(1))));
         Ok(())
+    }
+
+    /// Makes this the manifest of the store.
+    pub(crate) fn put(&self, disk: &dyn Disk) -> Result<(), Error> {
+        publish::publish(disk, &Naming::manifest(self.generation), &self.encode())
     }
 
     /// The manifest with the highest generation; `None` in a directory without any.
@@ -191,7 +285,7 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         body.extend_from_slice(&self.store);
         for word in [self.generation, self.checkpoint, self.first_log, self.next_number] {
@@ -223,7 +317,7 @@ impl Manifest {
         [&MAGIC[..], &version, &crc, &body].concat()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let short = "it is cut off";
         let mut from = Cursor::new(bytes);
         if from.array().ok_or(short)? != MAGIC {
@@ -314,7 +408,7 @@ fn put_segment(out: &mut Vec<u8>, segment: &SegmentRecord) {
 fn take_segment(from: &mut Cursor<'_>) -> Option<SegmentRecord> {
     let file = take_file(from)?;
     let [level, tier, replaced] = from.array()?;
-    let tier = [Tier::Raw, Tier::Minute, Tier::Hour].into_iter().find(|own| *own as u8 == tier)?;
+    let tier = Tier::from_code(tier)?;
     let class = from.text()?.to_owned();
     let [first_ns, last_ns, made_ns] = [from.zigzag()?, from.zigzag()?, from.zigzag()?];
     let (samples, applied) = (from.varint()?, from.varint()?);
@@ -365,18 +459,8 @@ mod tests {
 
     fn manifest(generation: u64) -> Manifest {
         let file = |number| FileRecord { number, bytes: 9, first_sequence: 1, last_sequence: 7 };
-        let segment = |number, replaced| SegmentRecord {
-            file: file(number),
-            level: 1,
-            tier: Tier::Minute,
-            replaced,
-            class: "short".into(),
-            first_ns: i64::MIN,
-            last_ns: i64::MAX,
-            samples: 12,
-            made_ns: 77,
-            applied: 8,
-        };
+        let segment =
+            |number, replaced| SegmentRecord { replaced, ..SegmentRecord::example(number) };
         Manifest {
             generation,
             segments: vec![segment(1, true), segment(3, false)],

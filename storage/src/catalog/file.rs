@@ -86,6 +86,21 @@ fn merged_from(files: &[FileRecord], fresh: u64) -> usize {
     from
 }
 
+/// Publishes a file of these entries; its length.
+pub(crate) fn write_catalog<'a>(
+    disk: &dyn Disk,
+    store: &StoreId,
+    number: u64,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<u64, Error> {
+    let entries: Vec<_> =
+        entries.map(|own| (own.tag.id, own.tag.sequence, bytes_of(own))).collect();
+    let latest = entries.iter().map(|(id, sequence, bytes)| (*id, (*sequence, bytes.as_slice())));
+    let bytes = encode(store, number, &latest.collect());
+    publish::publish(disk, &Naming::catalog(number), &bytes)?;
+    Ok(bytes.len() as u64)
+}
+
 /// Reads a file of entries, in order of their tags.
 pub(crate) fn read_catalog(
     disk: &dyn Disk,

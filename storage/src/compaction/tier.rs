@@ -28,6 +28,9 @@ pub(crate) fn summarise(
     let options = WriteOptions {
         number: workshop.next_number(),
         level: Level::Cold,
+        tier,
+        replaced: false,
+        class: input.record().class.clone(),
         first_sequence: file.first_sequence,
         last_sequence: file.last_sequence,
         history: file.last_sequence,

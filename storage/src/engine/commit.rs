@@ -161,7 +161,7 @@ impl Engine {
             let free = self.free_bytes.load(Ordering::Relaxed);
             let what = format!(
                 "the disk is full: {free} bytes are free, {} are kept in reserve",
-                self.settings.reserve_bytes
+                self.reserve_bytes
             );
             let hint = "free space on the disk of the data directory; writing resumes by itself";
             return Err(Error::new(ErrorKind::Full, what, hint));

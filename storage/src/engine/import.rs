@@ -80,6 +80,9 @@ impl Engine {
                         WriteOptions {
                             number: self.next_number(),
                             level: Level::Hot,
+                            tier: Tier::Raw,
+                            replaced: false,
+                            class: String::new(),
                             first_sequence: 0,
                             last_sequence: 0,
                             history: 0,

@@ -87,6 +87,7 @@ impl Engine {
             store: manifest.store,
             catalog: &self.shared.catalog,
             cache: &self.shared.cache,
+            pins: &self.pins,
             numbers: &self.numbers,
             partitions: &self.partitions,
             deletions: &manifest.deletions,
@@ -233,7 +234,7 @@ impl Engine {
         let needed: u64 = inputs.iter().map(|input| input.record().file.bytes).sum();
         let free = self.parts.disk.free_bytes();
         let free = free.map_err(|source| Error::io("ask for free space of", "the disk", source))?;
-        if free < needed.saturating_add(self.settings.reserve_bytes) {
+        if free < needed.saturating_add(self.reserve_bytes) {
             let what = format!("compaction waits: it needs {needed} bytes, {free} are free");
             let hint = "free space on the disk of the data directory; upkeep resumes by itself";
             return Err(Error::new(ErrorKind::Full, what, hint));
@@ -280,7 +281,7 @@ impl Engine {
                 ..version.share()
             }));
         }
-        inputs.iter().for_each(|input| input.doom());
+        inputs.iter().for_each(|input| input.doom(&self.pins));
         Ok(())
     }
 }

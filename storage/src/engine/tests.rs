@@ -17,7 +17,7 @@ use crate::limits::BLOCK_ROWS_MAX;
 use crate::naming::Naming;
 
 pub(super) fn small() -> Settings {
-    Settings { log_file_bytes: 8192, reserve_bytes: 0, ..Settings::default() }
+    Settings { log_file_bytes: 8192, reserve_bytes: Some(0), ..Settings::default() }
 }
 
 pub(super) fn open_with(
@@ -162,7 +162,8 @@ fn many_seals_with_new_tags_leave_few_catalog_files() {
 #[test]
 fn a_full_disk_refuses_writes_answers_reads_and_heals_by_itself() {
     let (disk, clock) = (SimDisk::new(), Arc::new(FixedClock::default()));
-    let engine = open_with(&disk, &clock, Settings { reserve_bytes: 10_000, ..small() }).unwrap();
+    let engine =
+        open_with(&disk, &clock, Settings { reserve_bytes: Some(10_000), ..small() }).unwrap();
     let tag = define(&engine, "a", Kind::Float);
     engine.commit(&[floats(tag, 0..10)]).unwrap();
     let used = disk.used_bytes().unwrap();

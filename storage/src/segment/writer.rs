@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use crc32fast::Hasher;
+
 use tacitus_model::{Kind, TagId};
 
 use crate::block::Block;
@@ -15,7 +17,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::limits::{PAGE_ROWS_MAX, PAGE_STATES_MAX, SHARED_BYTES_MAX};
 use crate::log::StoreId;
-use crate::manifest::FileRecord;
+use crate::manifest::{FileRecord, Tier};
 use crate::naming::Naming;
 use crate::publish::Draft;
 use crate::segment::entry::{PageEntry, Place, Span, StateTime, TagEntry};
@@ -31,10 +33,13 @@ const WRITE_BYTES: usize = 256 << 10;
 const CHUNK_ROWS: usize = CHUNK_PAGES_MAX * PAGE_ROWS_MAX;
 
 /// What a segment is made as.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WriteOptions {
     pub(crate) number: u64,
     pub(crate) level: Level,
+    pub(crate) tier: Tier,
+    pub(crate) replaced: bool,
+    pub(crate) class: String,
     /// 0 where it is not known yet: then that of the manifest holds for every row.
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
@@ -92,6 +97,8 @@ struct File<'a> {
     /// Not yet written; its first byte belongs at `written`.
     pending: Vec<u8>,
     written: u64,
+    /// Over the checksums of all pieces so far.
+    digest: Hasher,
 }
 
 /// A table as it grows: full blocks go to the file at once.
@@ -119,7 +126,7 @@ impl<'a> SegmentWriter<'a> {
         let written = HEADER_BYTES as u64;
         let pending = Vec::new();
         Ok(Self {
-            file: File { draft, store: *store, number, pending, written },
+            file: File { draft, store: *store, number, pending, written, digest: Hasher::new() },
             options,
             pages: Table::new(),
             tags: Table::new(),
@@ -344,6 +351,9 @@ impl<'a> SegmentWriter<'a> {
             last_ns: self.last_ns,
             samples: self.samples,
             level: u8::from(level == Level::Cold),
+            tier: self.options.tier,
+            replaced: self.options.replaced,
+            class: self.options.class,
         };
         let bytes = self.file.finish(&header, &tables)?;
         let file = FileRecord { number, bytes, first_sequence, last_sequence };
@@ -363,6 +373,7 @@ impl File<'_> {
         let crc = piece_checksum(&self.store, self.number, offset, bytes);
         self.pending.extend_from_slice(bytes);
         self.pending.extend_from_slice(&crc.to_le_bytes());
+        self.digest.update(&crc.to_le_bytes());
         if self.pending.len() >= WRITE_BYTES {
             self.flush()?;
         }
@@ -379,7 +390,8 @@ impl File<'_> {
     /// Writes sections, trailer and header; the length of the file.
     fn finish(mut self, header: &Header, tables: &Tables) -> Result<u64, Error> {
         self.flush()?;
-        let tables = encode_tables(&self.store, self.number, self.written, tables);
+        let digest = self.digest.clone().finalize();
+        let tables = encode_tables(&self.store, self.number, self.written, digest, tables);
         self.draft.write_at(self.written, &tables)?;
         self.draft.write_at(0, &encode_header(&self.store, header))?;
         self.draft.publish()?;
