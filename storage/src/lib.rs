@@ -24,6 +24,8 @@ mod codec;
 #[cfg(test)]
 mod crash_tests;
 mod cursor;
+#[cfg(test)]
+mod damage_tests;
 mod disk;
 mod engine;
 mod error;
