@@ -31,6 +31,7 @@ mod engine;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gaps;
 #[cfg(test)]
 mod golden;
 mod head;
@@ -62,6 +63,7 @@ pub use clock::{Clock, FixedClock};
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
+pub use gaps::Gap;
 pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;

@@ -10,6 +10,7 @@ use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
 use crate::engine::Shared;
 use crate::error::{Error, ErrorKind};
+use crate::gaps::{Gap, Gaps, or_gap};
 use crate::merge::{Merge, Source};
 use crate::scan::TagScan;
 use crate::segment::{StateTime, TagEntry};
@@ -22,11 +23,25 @@ pub struct Snapshot {
     shared: Arc<Shared>,
     version: Arc<Version>,
     sequence: u64,
+    gaps: Option<Gaps>,
 }
 
 impl Snapshot {
     pub(crate) fn new(shared: Arc<Shared>, version: Arc<Version>, sequence: u64) -> Self {
-        Self { shared, version, sequence }
+        Self { shared, version, sequence, gaps: None }
+    }
+
+    /// The same moment for a reader that takes what can be read where something is damaged. What
+    /// is missing is told by [`Snapshot::gaps`] when the reading is over.
+    #[must_use]
+    pub fn allowing_gaps(self) -> Self {
+        Self { gaps: Some(Gaps::default()), ..self }
+    }
+
+    /// What this snapshot's readers did not get so far, and how many gaps there are beyond those
+    /// listed. Clones have their gaps in common.
+    pub fn gaps(&self) -> (Vec<Gap>, u64) {
+        self.gaps.as_ref().map(Gaps::list).unwrap_or_default()
     }
 
     /// The last sequence this snapshot sees.
@@ -99,13 +114,17 @@ impl Snapshot {
         let visibility = Arc::new(Visibility::up_to(self.sequence));
         let mut sources = Vec::new();
         for segment in &self.version.segments {
-            let entry = segment.tag(tag.id)?;
+            let gaps = self.gaps.as_ref();
+            let entry = or_gap(gaps, tag.id, segment.range(), segment.tag(tag.id), || None)?;
             let touches = |entry: &TagEntry| {
                 entry.statistics.first_ns <= range.last.nanos()
                     && range.first.nanos() <= entry.statistics.last_ns
             };
             if let Some(entry) = entry.filter(touches) {
-                sources.push(Source::pages(segment, entry, range, &visibility, tracked)?);
+                sources.push({
+                    let gaps = self.gaps.clone();
+                    Source::pages(segment, entry, range, &visibility, tracked, gaps)?
+                });
             }
         }
         for head in self.version.heads() {
