@@ -121,7 +121,7 @@ impl<'a> Fold<'a> {
                 self.spread(&statistics);
             } else {
                 self.windows.pages_read += 1;
-                self.rows(&run.segment.read(&run.entry, page, false)?);
+                self.rows(&run.read(page, false)?);
             }
             page += 1;
         }
@@ -221,7 +221,7 @@ impl<'a> StateFold<'a> {
             if (inside && place.states > 0) || bare {
                 self.page(&statistics, run.segment.states(&place)?);
             } else {
-                self.rows(&run.segment.read(&run.entry, page, false)?);
+                self.rows(&run.read(page, false)?);
             }
         }
         Ok(())

@@ -135,7 +135,7 @@ impl<'a> Outputs<'a> {
             if let Some(entry) = input.tag(id)? {
                 kind = Some((entry.kind, entry.step));
                 error_bound = error_bound.max(entry.error_bound);
-                let source = Source::pages(input, entry, TimeRange::ALL, &everything, true)?;
+                let source = Source::pages(input, entry, TimeRange::ALL, &everything, true, None)?;
                 sources.push(source);
             }
         }

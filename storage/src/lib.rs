@@ -26,11 +26,14 @@ mod compaction;
 #[cfg(test)]
 mod crash_tests;
 mod cursor;
+#[cfg(test)]
+mod damage_tests;
 mod disk;
 mod engine;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gaps;
 #[cfg(test)]
 mod golden;
 mod head;
@@ -67,6 +70,7 @@ pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
+pub use gaps::Gap;
 pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;

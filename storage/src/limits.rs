@@ -88,3 +88,6 @@ pub(crate) const IMPORT_PARTITIONS_MAX: usize = 1024;
 /// Blocks of tables that a check of files keeps. LIMIT: those of the segment under way; the cache of
 /// the readers is left alone.
 pub(crate) const CHECK_CACHE_BYTES: usize = 4 << 20;
+
+/// Gaps that a reader is told one by one. LIMIT: whoever meets that many needs a repair, not a list.
+pub(crate) const GAPS_MAX: usize = 1000;

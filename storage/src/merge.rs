@@ -12,12 +12,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tacitus_model::{Kind, TimeRange};
+use tacitus_model::{Kind, TimeRange, Timestamp};
 
 use crate::block::Block;
 use crate::error::Error;
+use crate::gaps::{Gaps, or_gap};
 use crate::limits::BLOCK_ROWS_MAX;
-use crate::segment::{PageReader, Segment, TagEntry};
+use crate::segment::{BLOCK_RECORDS, PageReader, Segment, TagEntry};
 use crate::statistics::Statistics;
 use crate::visibility::{Seen, Visibility};
 
@@ -27,6 +28,25 @@ pub(crate) struct PageRun {
     pub(crate) segment: Arc<Segment>,
     pub(crate) entry: TagEntry,
     pub(crate) pages: Range<usize>,
+    /// Where what cannot be read is noted; `None` where that is an error.
+    pub(crate) gaps: Option<Gaps>,
+}
+
+impl PageRun {
+    /// The rows of a page; none where it cannot be read and the reader takes the rest.
+    pub(crate) fn read(&self, page: usize, tracked: bool) -> Result<Block, Error> {
+        let read = self.segment.read(&self.entry, page, tracked);
+        let empty = || Block::tracked(self.entry.kind, tracked);
+        or_gap(self.gaps.as_ref(), self.entry.tag, self.range_of(page), read, empty)
+    }
+
+    /// The times between which a page's rows lie, or those of the whole tag.
+    fn range_of(&self, page: usize) -> TimeRange {
+        let mut reader = PageReader::default();
+        let known = reader.statistics(&self.segment, page);
+        let Statistics { first_ns, last_ns, .. } = known.unwrap_or(self.entry.statistics);
+        TimeRange { first: Timestamp::from_nanos(first_ns), last: Timestamp::from_nanos(last_ns) }
+    }
 }
 
 /// What comes next of a tag.
@@ -85,22 +105,30 @@ impl Source {
         range: TimeRange,
         visibility: &Arc<Visibility>,
         tracked: bool,
+        gaps: Option<Gaps>,
     ) -> Result<Self, Error> {
         let mut reader = PageReader::default();
         let all = entry.pages();
+        // Where the table of pages cannot be searched each page is looked at.
+        let lenient = gaps.is_some();
+        let found = |found: Result<usize, Error>, all: usize| {
+            found.or_else(|error| if lenient { Ok(all) } else { Err(error) })
+        };
         let first = range.first.nanos();
         let start = if entry.statistics.first_ns >= first {
             all.start
         } else {
-            reader.partition_point(segment, all.clone(), |page| page.last_ns >= first)?
+            let past = |page: &Statistics| page.last_ns >= first;
+            found(reader.partition_point(segment, all.clone(), past), all.start)?
         };
         let last = range.last.nanos();
         let end = if entry.statistics.last_ns <= last {
             all.end
         } else {
-            reader.partition_point(segment, start..all.end, |page| page.first_ns > last)?
+            let past = |page: &Statistics| page.first_ns > last;
+            found(reader.partition_point(segment, start..all.end, past), all.end)?
         };
-        let run = PageRun { segment: Arc::clone(segment), entry, pages: start..end };
+        let run = PageRun { segment: Arc::clone(segment), entry, pages: start..end, gaps };
         let visibility = Arc::clone(visibility);
         let pages = TagPages { run, range, visibility, tracked, reader };
         Ok(Self { pages: Some(pages), block: Block::empty(entry.kind), at: 0 })
@@ -117,7 +145,7 @@ impl Source {
             if pages.run.pages.is_empty() {
                 return Ok(None);
             }
-            let (seen, page) = pages.peek()?;
+            let Some((seen, page)) = pages.peek_or_pass()? else { continue };
             match seen {
                 Seen::Whole => {
                     let Statistics { first_ns, last_ns, rows, .. } = page;
@@ -153,7 +181,9 @@ impl Source {
             let PageRun { segment, pages: all, .. } = &pages.run;
             let last = pages.range.last.nanos();
             let past = |page: &Statistics| page.last_ns >= until || page.last_ns > last;
-            end = pages.reader.partition_point(segment, end..all.end, past)?;
+            let found = pages.reader.partition_point(segment, end..all.end, past);
+            // What cannot be searched is taken page by page.
+            end = if pages.run.gaps.is_some() { found.unwrap_or(end) } else { found? };
         }
         pages.run.pages.start = end;
         Ok(Some(PageRun { pages: start..end, ..pages.run.clone() }))
@@ -182,6 +212,21 @@ impl Source {
 }
 
 impl TagPages {
+    /// What is seen of the next page; `None` where its entry cannot be read, so that all pages of
+    /// that block of the table were passed over.
+    fn peek_or_pass(&mut self) -> Result<Option<(Seen, Statistics)>, Error> {
+        let PageRun { entry, pages, gaps, .. } = &self.run;
+        let (gaps, tag, page) = (gaps.clone(), entry.tag, pages.start);
+        let range = self.run.range_of(page);
+        let peeked = self.peek().map(Some);
+        let seen = or_gap(gaps.as_ref(), tag, range, peeked, || None)?;
+        if seen.is_none() {
+            let pages = &mut self.run.pages;
+            pages.start = (page / BLOCK_RECORDS + 1).saturating_mul(BLOCK_RECORDS).min(pages.end);
+        }
+        Ok(seen)
+    }
+
     /// What is seen of the next page.
     fn peek(&mut self) -> Result<(Seen, Statistics), Error> {
         let PageRun { segment, pages, .. } = &self.run;
@@ -202,19 +247,18 @@ impl TagPages {
     }
 
     fn read(&mut self) -> Result<Block, Error> {
-        let PageRun { segment, entry, pages } = &mut self.run;
-        let page = pages.start;
-        let place = self.reader.place(segment, page)?;
-        let statistics = self.reader.statistics(segment, page)?;
+        let page = self.run.pages.start;
+        let place = self.reader.place(&self.run.segment, page)?;
+        let statistics = self.reader.statistics(&self.run.segment, page)?;
         let part = self.visibility.of_page(&place, &statistics) == Seen::Part;
-        let mut block = within(segment.read(entry, page, self.tracked || part)?, self.range);
+        let mut block = within(self.run.read(page, self.tracked || part)?, self.range);
         if part {
             block.retain(|ts, sequence| self.visibility.sees(ts, sequence));
         }
         if !self.tracked {
             block.sequences = None;
         }
-        pages.start += 1;
+        self.run.pages.start += 1;
         Ok(block)
     }
 }

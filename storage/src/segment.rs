@@ -39,11 +39,12 @@ use crate::planted::{self, Bug};
 use crate::statistics::Statistics;
 use entry::{PageEntry, Span};
 use layout::{Header, Tables};
-use table::{BLOCK_RECORDS, BlockPlace, Record, decode_block};
+use table::{BlockPlace, Record, decode_block};
 
 pub use entry::StateTime;
 pub(crate) use entry::{Place, TagEntry};
 pub(crate) use page::PageReader;
+pub(crate) use table::BLOCK_RECORDS;
 pub(crate) use verify::record_of;
 pub(crate) use writer::{Finished, SegmentWriter, WriteOptions};
 

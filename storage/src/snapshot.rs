@@ -11,6 +11,7 @@ use crate::aggregate::{Edges, Fold, StateFold, Windows};
 use crate::block::Row;
 use crate::engine::Shared;
 use crate::error::{Error, ErrorKind};
+use crate::gaps::{Gap, Gaps, or_gap};
 use crate::merge::{Merge, Source};
 use crate::scan::TagScan;
 use crate::segment::{StateTime, TagEntry};
@@ -25,16 +26,30 @@ pub struct Snapshot {
     sequence: u64,
     /// What was replaced later is read too.
     past: bool,
+    gaps: Option<Gaps>,
 }
 
 impl Snapshot {
     pub(crate) fn new(shared: Arc<Shared>, version: Arc<Version>, sequence: u64) -> Self {
-        Self { shared, version, sequence, past: false }
+        Self { shared, version, sequence, past: false, gaps: None }
     }
 
     /// The store as it was at an earlier sequence.
     pub(crate) fn as_of(self, sequence: u64) -> Self {
         Self { sequence, past: true, ..self }
+    }
+
+    /// The same moment for a reader that takes what can be read where something is damaged. What
+    /// is missing is told by [`Snapshot::gaps`] when the reading is over.
+    #[must_use]
+    pub fn allowing_gaps(self) -> Self {
+        Self { gaps: Some(Gaps::default()), ..self }
+    }
+
+    /// What this snapshot's readers did not get so far, and how many gaps there are beyond those
+    /// listed. Clones have their gaps in common.
+    pub fn gaps(&self) -> (Vec<Gap>, u64) {
+        self.gaps.as_ref().map(Gaps::list).unwrap_or_default()
     }
 
     /// The last sequence this snapshot sees.
@@ -110,10 +125,14 @@ impl Snapshot {
             if segment.record().replaced && !self.past {
                 continue;
             }
-            let entry = segment.tag(tag.id)?;
+            let gaps = self.gaps.as_ref();
+            let entry = or_gap(gaps, tag.id, segment.range(), segment.tag(tag.id), || None)?;
             let touches = |entry: &TagEntry| entry.statistics.range().overlaps(&range);
             if let Some(entry) = entry.filter(touches) {
-                sources.push(Source::pages(segment, entry, range, &visibility, tracked)?);
+                sources.push({
+                    let gaps = self.gaps.clone();
+                    Source::pages(segment, entry, range, &visibility, tracked, gaps)?
+                });
             }
         }
         for head in self.version.heads() {

@@ -40,6 +40,14 @@ impl Segment {
         (self.header.first_sequence, self.header.last_sequence)
     }
 
+    /// The times between which its samples lie.
+    pub(crate) fn range(&self) -> TimeRange {
+        TimeRange {
+            first: Timestamp::from_nanos(self.header.first_ns),
+            last: Timestamp::from_nanos(self.header.last_ns),
+        }
+    }
+
     /// How its pages are written.
     pub(crate) fn level(&self) -> Level {
         if self.header.level == 0 { Level::Hot } else { Level::Cold }
