@@ -145,7 +145,10 @@ fn word(text: &str) -> Spelling {
 /// Why there is none.
 pub(crate) fn value(cell: Cell<'_>, kind: Kind, states: &[String]) -> Result<Value, String> {
     let misfit = |shown: &dyn std::fmt::Display| {
-        format!("\"{}\" is no value of a {kind} tag", crate::fault::shown(&shown.to_string()))
+        format!(
+            "\"{}\" is no value of tags of kind {kind}",
+            crate::fault::shown(&shown.to_string())
+        )
     };
     let coerced = |value: Value, shown: &dyn std::fmt::Display| {
         value.coerced(kind).map_err(|_mismatch| misfit(shown))
