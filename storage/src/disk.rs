@@ -7,9 +7,11 @@
 //! removed name is volatile until `sync_dir` did. After a failed `sync` nothing is known of the
 //! file's unsynced bytes, and it must not be written again.
 
+mod mapped;
 mod os;
 mod sim;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
 
@@ -29,6 +31,14 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// `NotFound`, or whatever the operating system says.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file that nobody will change any more; it may be read through a mapping.
+    ///
+    /// # Errors
+    /// `NotFound`, or whatever the operating system says.
+    fn open_immutable(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open(name)
+    }
 
     /// Gives a file another name, replacing what had it.
     ///
@@ -74,6 +84,16 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// `UnexpectedEof` where the file ends earlier, or whatever the operating system says.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// `len` bytes from `offset`, without a copy where the file is mapped.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_at`].
+    fn view(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>> {
+        let mut bytes = vec![0; len];
+        self.read_at(offset, &mut bytes)?;
+        Ok(Cow::Owned(bytes))
+    }
 
     /// Writes `bytes` at `offset`, making the file longer where needed.
     ///

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::head::LastValues;
@@ -58,6 +59,7 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     pub(crate) last: LastValues,
+    pub(crate) cache: BlockCache,
     version: ArcSwap<Version>,
     /// The last sequence that is durable and applied.
     visible: AtomicU64,

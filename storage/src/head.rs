@@ -19,6 +19,7 @@ use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
 
 use crate::block::{Block, Row};
 use crate::table::Table;
+use crate::visibility::Visibility;
 use slab::{Slab, SlabRow};
 
 pub(crate) use last::LastValues;
@@ -90,15 +91,26 @@ impl Head {
         self.note_sequence(sequence);
     }
 
-    /// The rows of a tag within a range, up to a sequence: in time order, of two rows with one
-    /// time only the later.
-    pub(crate) fn read(&self, tag: TagId, kind: Kind, range: TimeRange, visible: u64) -> Block {
-        let mut block = Block::empty(kind);
+    /// The rows of a tag within a range that a reader may see: in time order, of two rows with
+    /// one time only the later.
+    pub(crate) fn read(
+        &self,
+        tag: TagId,
+        kind: Kind,
+        range: TimeRange,
+        visibility: &Visibility,
+        tracked: bool,
+    ) -> Block {
+        let mut block = Block::tracked(kind, tracked);
         let Some(entry) = self.tags.get(tag) else { return block };
-        let Some(visible) = visible.checked_sub(self.first_sequence) else { return block };
-        slab::rows(&entry.first, visible)
-            .filter(|row| range.contains(Timestamp::from_nanos(row.ts)))
-            .for_each(|row| block.push(row));
+        let Some(visible) = visibility.as_of.checked_sub(self.first_sequence) else { return block };
+        let rows = slab::rows(&entry.first, visible)
+            .map(|(row, offset)| Row { sequence: self.first_sequence + offset, ..row });
+        let seen = |row: &Row| {
+            range.contains(Timestamp::from_nanos(row.ts))
+                && (visibility.deleted.is_empty() || visibility.sees(row.ts, row.sequence))
+        };
+        rows.filter(seen).for_each(|row| block.push(row));
         if block.times.is_sorted_by(|a, b| a < b) { block } else { in_time_order(&block) }
     }
 
@@ -112,7 +124,7 @@ impl Head {
 fn in_time_order(arrived: &Block) -> Block {
     let mut order: Vec<usize> = (0..arrived.len()).collect();
     order.sort_by_key(|row| arrived.times.get(*row));
-    let mut sorted = Block::empty(arrived.kind);
+    let mut sorted = Block::tracked(arrived.kind, arrived.sequences.is_some());
     for (row, next) in order.iter().zip(order.iter().skip(1).map(Some).chain([None])) {
         let replaced = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
         if !replaced {

@@ -12,7 +12,9 @@
 //!
 //! *Not here.* Names of users, protocols, SQL: this crate stores samples and definitions.
 
+mod aggregate;
 mod block;
+mod cache;
 mod catalog;
 mod chance;
 mod checksum;
@@ -30,15 +32,19 @@ mod head;
 mod limits;
 mod log;
 mod manifest;
+mod merge;
 mod naming;
 mod planted;
 mod publish;
 mod scan;
 mod segment;
 mod snapshot;
+mod statistics;
 mod table;
 mod version;
+mod visibility;
 
+pub use aggregate::{Edges, Windows};
 pub use block::Block;
 pub use catalog::Catalog;
 pub use chance::{Chance, SeededChance};
@@ -48,4 +54,6 @@ pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
 pub use scan::TagScan;
+pub use segment::StateTime;
 pub use snapshot::Snapshot;
+pub use statistics::Statistics;

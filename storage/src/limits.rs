@@ -27,3 +27,10 @@ pub(crate) const LOG_FILE_BYTES_MIN: u64 = 4096;
 /// How often the free space of the disk is asked for. LIMIT: at 1 GB/s a disk loses less than the
 /// default reserve meanwhile.
 pub(crate) const SPACE_ASKED_EVERY_NS: u64 = 200_000_000;
+
+/// States of one page whose times are noted. LIMIT: pages with more are decoded.
+pub(crate) const PAGE_STATES_MAX: usize = 8;
+
+/// Bytes of times and sequences that a segment under way remembers to share. LIMIT: one scan
+/// group's worth; forgetting them only costs bytes.
+pub(crate) const SHARED_BYTES_MAX: usize = 8 << 20;

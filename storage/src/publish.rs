@@ -45,6 +45,12 @@ impl<'a> Draft<'a> {
         Ok(self.file)
     }
 
+    /// Gives the file up.
+    pub(crate) fn abandon(self) {
+        // What stays is removed at the next start.
+        drop(self.disk.remove(&Naming::temporary(&self.name)));
+    }
+
     /// Takes the temporary file away where something failed: it would only hold space.
     fn checked(&self, action: &str, result: io::Result<()>) -> Result<(), Error> {
         result.map_err(|source| {

@@ -69,3 +69,23 @@ pub(crate) fn decode_qualities(from: &mut Cursor<'_>, rows: usize) -> Option<Col
         _ => None,
     }
 }
+
+/// Adds a page's column of `rows` to that of the pages before it, which has `at`.
+pub(crate) fn append<T: Copy>(
+    column: &mut Column<T>,
+    at: usize,
+    rows: usize,
+    page: Column<T>,
+    usual: T,
+) {
+    match (column, page) {
+        (None, None) => {}
+        (Some(column), None) => column.resize(at + rows, usual),
+        (Some(column), Some(page)) => column.extend(page),
+        (column @ None, Some(page)) => {
+            let mut filled = vec![usual; at];
+            filled.extend(page);
+            *column = Some(filled);
+        }
+    }
+}

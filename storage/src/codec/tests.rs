@@ -9,15 +9,33 @@ use crate::block::Row;
 fn page(kind: Kind, lanes: &[u64]) -> Block {
     let mut block = Block::empty(kind);
     for (ts, bits) in (0..).map(|row| row * 1_000_000_000).zip(lanes) {
-        block.push(Row { ts, bits: *bits, null: false, quality: 0, text: None });
+        block.push(Row { ts, bits: *bits, null: false, quality: 0, text: None, sequence: 0 });
     }
     block
+}
+
+/// The chunk of a block, read back page by page.
+fn read(chunk: &EncodedChunk, block: &Block) -> Option<Block> {
+    let parsed = Chunk::parse(block.kind, &chunk.meta)?;
+    let mut out = Block::empty(block.kind);
+    for (number, page) in chunk.pages.iter().enumerate() {
+        let times = block.times.chunks(PAGE_ROWS_MAX).nth(number)?;
+        let mut bytes = Vec::new();
+        encode_times(&mut bytes, times);
+        parsed.decode(number, page, times.len(), &mut out)?;
+        decode_times(&bytes, times.len(), &mut out.times)?;
+    }
+    Some(out)
 }
 
 #[track_caller]
 fn check(block: &Block) -> usize {
     let bytes = encode_page(block);
     assert_eq!(decode_page(block.kind, block.len(), &bytes).as_ref(), Some(block));
+    for level in [Level::Hot, Level::Cold] {
+        let chunk = encode_chunk(block, level, &mut Guess::default());
+        assert_eq!(read(&chunk, block).as_ref(), Some(block));
+    }
     bytes.len()
 }
 
@@ -78,7 +96,7 @@ fn rows(kind: Kind) -> impl Strategy<Value = Block> {
         for (step, bits, null, quality, text) in rows {
             ts += step;
             let text = (kind == Kind::Text).then(|| text.into());
-            block.push(Row { ts, bits, null, quality: quality << 30, text });
+            block.push(Row { ts, bits, null, quality: quality << 30, text, sequence: 0 });
         }
         block
     })

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::disk::mapped::MappedFile;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorKind};
 
@@ -21,6 +22,8 @@ pub struct OsDisk {
     directory: File,
     /// Locked for as long as it is open.
     _lock: File,
+    /// Whether immutable files are mapped.
+    maps: bool,
 }
 
 impl OsDisk {
@@ -42,7 +45,7 @@ impl OsDisk {
             .open(path.join(LOCK))
             .map_err(|source| Error::io("open the lock file in", &shown, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock, maps: true }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Locked,
                 format!("another process has the data directory \"{shown}\" open"),
@@ -52,6 +55,13 @@ impl OsDisk {
                 Err(Error::io("lock the data directory", &shown, source))
             }
         }
+    }
+
+    /// Reads immutable files by `pread` instead of through mappings: for network file systems and
+    /// failing disks.
+    #[must_use]
+    pub fn without_mappings(self) -> Self {
+        Self { maps: false, ..self }
     }
 
     fn place(&self, name: &str) -> io::Result<PathBuf> {
@@ -74,6 +84,14 @@ impl Disk for OsDisk {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(self.place(name)?)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn open_immutable(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = File::open(self.place(name)?)?;
+        if self.maps && file.metadata()?.len() > 0 {
+            return Ok(Box::new(MappedFile::new(file)?));
+        }
         Ok(Box::new(OsFile(file)))
     }
 

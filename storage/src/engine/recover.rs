@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use crate::cache::BlockCache;
 use crate::catalog::{Catalog, read_catalog};
 use crate::disk::Disk;
 use crate::engine::{Engine, Keeper, Parts, Settings, Shared, Writer};
@@ -26,7 +27,7 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         Some(manifest) => manifest,
         None => create(&parts, &settings)?,
     };
-    let (shared, segments) = read_sealed(&*disk, &manifest)?;
+    let (shared, segments) = read_sealed(&*disk, &manifest, settings.cache_bytes_max)?;
     let checkpoint = manifest.checkpoint;
     let head = Arc::new(Head::new(checkpoint + 1));
     let (log, last) = read_log(&disk, &manifest, &settings, &shared, &head)?;
@@ -70,7 +71,11 @@ fn create(parts: &Parts, settings: &Settings) -> Result<Manifest, Error> {
 }
 
 /// The catalog and the segments that the manifest names, and the latest values from them.
-fn read_sealed(disk: &dyn Disk, manifest: &Manifest) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
+fn read_sealed(
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    cache_bytes_max: usize,
+) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
     let catalog = Catalog::default();
     for file in &manifest.catalogs {
         for tag in read_catalog(disk, &manifest.store, file.number)? {
@@ -78,9 +83,10 @@ fn read_sealed(disk: &dyn Disk, manifest: &Manifest) -> Result<(Shared, Vec<Arc<
         }
     }
     let last = LastValues::new();
+    let cache = BlockCache::new(cache_bytes_max);
     let mut segments = Vec::with_capacity(manifest.segments.len());
     for record in &manifest.segments {
-        let segment = Arc::new(Segment::open(disk, &manifest.store, record)?);
+        let segment = Arc::new(Segment::open(disk, &manifest.store, record, &cache)?);
         for latest in segment.latest() {
             let (tag, first, row) = latest?;
             last.note_row(tag, row);
@@ -91,7 +97,7 @@ fn read_sealed(disk: &dyn Disk, manifest: &Manifest) -> Result<(Shared, Vec<Arc<
     let head = Arc::new(Head::new(manifest.checkpoint + 1));
     let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head };
     let version = ArcSwap::from_pointee(version);
-    Ok((Shared { catalog, last, version, visible: AtomicU64::new(0) }, segments))
+    Ok((Shared { catalog, last, cache, version, visible: AtomicU64::new(0) }, segments))
 }
 
 /// The records after the checkpoint, into the head; the open log and the last sequence.

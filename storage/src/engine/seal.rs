@@ -15,15 +15,20 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tacitus_model::{TagDefinition, TimeRange};
+
 use crate::catalog::{read_catalog, write_catalog};
+use crate::codec::Level;
 use crate::engine::{Engine, Keeper};
 use crate::error::{Error, ErrorKind};
 use crate::head::Head;
 use crate::limits::{CATALOG_FILES_MAX, SPACE_ASKED_EVERY_NS};
+use crate::log::StoreId;
 use crate::manifest::{FileRecord, Manifest};
 use crate::naming::Naming;
-use crate::segment::{Segment, write_segment};
+use crate::segment::{Segment, SegmentWriter, WriteOptions};
 use crate::version::Version;
+use crate::visibility::Visibility;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,10 +143,10 @@ impl Engine {
         self.seal_definitions(&mut manifest, frozen)?;
         let store = manifest.store;
         let number = manifest.next_number;
-        let record = write_segment(disk, &store, number, &self.shared.catalog, frozen)?;
+        let record = self.write_head(&store, number, frozen)?;
         let mut segments = version.segments.clone();
         if let Some(record) = record {
-            segments.push(Arc::new(Segment::open(disk, &store, &record)?));
+            segments.push(Arc::new(Segment::open(disk, &store, &record, &self.shared.cache)?));
             manifest.segments.push(record);
             manifest.next_number += 1;
         }
@@ -152,6 +157,33 @@ impl Engine {
         keeper.manifest = manifest;
         self.swap_in(segments, checkpoint);
         Ok(true)
+    }
+
+    /// Publishes the samples of a frozen head as a segment; `None` where it has none.
+    fn write_head(
+        &self,
+        store: &StoreId,
+        number: u64,
+        head: &Head,
+    ) -> Result<Option<FileRecord>, Error> {
+        if head.rows() == 0 {
+            return Ok(None);
+        }
+        let options = WriteOptions {
+            number,
+            level: Level::Hot,
+            first_sequence: head.first_sequence(),
+            last_sequence: head.last_sequence(),
+        };
+        let mut writer = SegmentWriter::begin(&*self.parts.disk, store, options)?;
+        let visibility = Visibility::up_to(head.last_sequence());
+        for id in head.tags() {
+            let Some(tag) = self.shared.catalog.get(id) else { continue };
+            let TagDefinition { kind, step, .. } = tag.definition;
+            let rows = head.read(id, kind, TimeRange::ALL, &visibility, true);
+            writer.add(id, step, &rows)?;
+        }
+        writer.finish()
     }
 
     /// Writes the definitions of a frozen head to a catalog file; all of them to one, where there

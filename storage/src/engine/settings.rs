@@ -29,6 +29,8 @@ pub struct Settings {
     pub log_bytes_max: u64,
     /// Memory of the head at which it is sealed; writes wait when it reaches twice as much.
     pub head_bytes_max: usize,
+    /// Memory for what was read from segments: blocks of statistics, chunks of pages.
+    pub cache_bytes_max: usize,
     /// Age of the head's first record at which it is sealed.
     pub seal_after_s: u64,
     /// Space that must stay free on the disk; below it writes are refused.
@@ -41,6 +43,7 @@ impl Default for Settings {
             log_file_bytes: 16 << 20,
             log_bytes_max: 256 << 20,
             head_bytes_max: 256 << 20,
+            cache_bytes_max: 128 << 20,
             seal_after_s: 600,
             reserve_bytes: 256 << 20,
         }

@@ -9,6 +9,7 @@ use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
 
+use crate::aggregate::Edges;
 use crate::block::Block;
 use crate::chance::SeededChance;
 use crate::clock::{Clock, FixedClock};
@@ -17,6 +18,8 @@ use crate::engine::{Engine, Parts, Progress, Settings};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::limits::BLOCK_ROWS_MAX;
 use crate::naming::Naming;
+use crate::segment::StateTime;
+use crate::statistics::Statistics;
 
 fn small() -> Settings {
     Settings { log_file_bytes: 8192, reserve_bytes: 0, ..Settings::default() }
@@ -118,12 +121,59 @@ fn check_against(model: &Model, engine: &Engine, tags: &[TagId]) -> Result<(), T
         for range in [TimeRange::ALL, range(10, 20), range(5, 5), range(i64::MIN, 0)] {
             prop_assert_eq!(rows(engine, *tag, range), all(range));
         }
+        for edges in [vec![i64::MIN, i64::MAX], vec![0, 7, 20, 21, 35, 36], (-5..45).collect()] {
+            check_windows(engine, *tag, &edges)?;
+        }
         let known = all(TimeRange::ALL);
         let latest = engine.snapshot().latest(*tag);
         let latest = latest.map(|sample| (sample.ts.nanos(), sample.value, sample.quality));
         prop_assert_eq!(latest.as_ref(), known.last());
         let extent = engine.snapshot().extent(*tag).map(|extent| extent.first.nanos());
         prop_assert_eq!(extent, known.first().map(|(ts, ..)| *ts));
+    }
+    Ok(())
+}
+
+/// Windows from pages are those from rows.
+fn check_windows(engine: &Engine, tag: TagId, edges: &[i64]) -> Result<(), TestCaseError> {
+    let snapshot = engine.snapshot();
+    let step = snapshot.tag(tag).unwrap().definition.step;
+    let found = snapshot.aggregate(tag, edges, Edges::Exact).unwrap();
+    for (window, pair) in found.statistics.iter().zip(edges.windows(2)) {
+        let mut all = Statistics::default();
+        for block in blocks(engine, tag, range(pair[0], pair[1] - 1)) {
+            all.absorb(&Statistics::of(block.run(0..block.len(), step)), step);
+        }
+        let counts = |of: &Statistics| (of.rows, of.good, of.bad, of.values, of.rounded);
+        prop_assert_eq!(counts(window), counts(&all));
+        let times = |of: &Statistics| (of.first_ns, of.last_ns, of.min_ns, of.max_ns, of.good_ns);
+        prop_assert_eq!(times(window), times(&all));
+        let numbers = |of: &Statistics| [of.first, of.last, of.min, of.max];
+        for (own, other) in numbers(window).into_iter().zip(numbers(&all)) {
+            prop_assert!(own == other || (own.is_nan() && other.is_nan()), "{own} {other}");
+        }
+        let sums = |of: &Statistics| [of.sum, of.m2, of.integral];
+        for (own, other) in sums(window).into_iter().zip(sums(&all)) {
+            let scale = all.max.abs().max(all.min.abs()).max(1.0) * 100.0;
+            let near = (own - other).abs() <= 1e-9 * other.abs().max(scale);
+            prop_assert!(near || !other.is_finite() || !scale.is_finite(), "{own} {other}");
+        }
+    }
+    if matches!(snapshot.tag(tag).unwrap().definition.kind, Kind::Bool | Kind::State) {
+        check_states(engine, tag, edges)?;
+    }
+    Ok(())
+}
+
+/// Times in state from pages are those from rows.
+fn check_states(engine: &Engine, tag: TagId, edges: &[i64]) -> Result<(), TestCaseError> {
+    let found = engine.snapshot().state_times(tag, edges).unwrap();
+    for (window, pair) in found.iter().zip(edges.windows(2)) {
+        let mut all = Block::empty(Kind::State);
+        for block in blocks(engine, tag, range(pair[0], pair[1] - 1)) {
+            all.extend(&block, 0..block.len());
+        }
+        prop_assert_eq!(window, &StateTime::of(&all, 0..all.len()));
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ fn batch(rows: &[(i64, f64)]) -> Batch {
 }
 
 fn read(head: &Head, visible: u64) -> Vec<(i64, f64)> {
-    let block = head.read(TAG, Kind::Float, TimeRange::ALL, visible);
+    let block = head.read(TAG, Kind::Float, TimeRange::ALL, &Visibility::up_to(visible), false);
     let values = block.bits.iter().map(|bits| f64::from_bits(*bits));
     block.times.iter().copied().zip(values).collect()
 }
