@@ -22,7 +22,7 @@ mod input;
 mod limits;
 mod line_writer;
 mod moment;
-#[cfg(feature = "parquet")]
+mod output;
 mod parquet;
 mod rows;
 mod sort;
@@ -37,7 +37,7 @@ pub use input::{Format, Input, stem};
 pub use limits::{FAULTS_NAMED_MAX, LINE_BYTES_MAX};
 pub use line_writer::LineWriter;
 pub use moment::{Unit, parse as parse_time, rfc3339};
-#[cfg(feature = "parquet")]
+pub use output::Output;
 pub use parquet::{ParquetWriter, read_parquet, survey_parquet};
 pub use rows::{Form, Names, Row, Rows, Survey};
 pub use sort::{Sorted, Sorter};

@@ -12,12 +12,10 @@ pub(crate) const BLOCK_ROWS_MAX: usize = tacitus_storage::BLOCK_ROWS_MAX;
 
 /// Rows that a Parquet reader decodes at once. LIMIT: times the columns of a wide file, this is
 /// what lies in memory.
-#[cfg(feature = "parquet")]
 pub(crate) const BATCH_ROWS_MAX: usize = 4096;
 
 /// Rows of a row group of a Parquet file that is written. LIMIT: a group lies in memory until it
 /// is whole.
-#[cfg(feature = "parquet")]
 pub(crate) const GROUP_ROWS_MAX: usize = 1 << 20;
 
 /// Bytes read at once from each spilled run. LIMIT: there is a buffer for each run.
