@@ -144,7 +144,8 @@ fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_stora
         log_bytes_max: data.log_bytes_max,
         head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
         seal_after_s: data.seal_after.as_secs(),
-        reserve_bytes: data.reserve_bytes,
+        reserve_bytes: Some(data.reserve_bytes),
+        ..tacitus_storage::Settings::default()
     };
     Engine::open(parts, settings)
 }

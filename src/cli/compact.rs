@@ -1,7 +1,8 @@
 //! `tacitus compact`: does at once all the background work that a server would do in time.
+//!
+//! *Invariant.* Stopped at any moment, the store is what it was; run again, it goes on.
 
 use clap::Args;
-use tacitus_storage::{Engine, Error, Progress};
 
 use super::Exit;
 use super::directory::{Place, refuse};
@@ -21,7 +22,7 @@ pub(super) fn run(order: &Order) -> Exit {
     };
     let engine = opened.engine;
     let before = engine.status().bytes_on_disk;
-    let done = compact(&engine);
+    let done = engine.compact();
     let status = engine.status();
     engine.close();
     match done {
@@ -31,10 +32,4 @@ pub(super) fn run(order: &Order) -> Exit {
         )),
         Err(error) => refuse(&error),
     }
-}
-
-fn compact(engine: &Engine) -> Result<(), Error> {
-    engine.seal()?;
-    while engine.step()? == Progress::Did {}
-    Ok(())
 }

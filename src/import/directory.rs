@@ -1,19 +1,14 @@
 //! Import into a data directory that this process has open.
 //!
-//! *Invariant.* When all is kept it is on disk and sealed, so the directory can be opened by a
-//! server without a recovery to wait for.
+//! *Invariant.* All samples of an import appear at once, in segments on disk, or none of them.
 
 use std::sync::Arc;
 
 use tacitus_files::{Faults, Form, Sorted, Target};
-use tacitus_model::{Batch, Kind, Sample, TagDefinition, TagId, TagPath, Timestamp};
-use tacitus_storage::{Block, Engine, ErrorKind, Progress};
+use tacitus_model::{Kind, TagDefinition, TagPath};
+use tacitus_storage::Engine;
 
 use super::{Error, Store};
-
-/// About how many bytes of samples are committed at once. LIMIT: a group must fit a log file, and
-/// a sync costs as much for a few.
-const BATCH_BYTES_MAX: usize = 2 << 20;
 
 /// An engine as the place to import to.
 #[derive(Debug)]
@@ -25,25 +20,6 @@ impl Directory {
     /// Imports into this engine.
     pub(crate) const fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
-    }
-
-    fn commit(&self, batch: &mut Batch) -> Result<u64, Error> {
-        let rows = batch.len() as u64;
-        loop {
-            match self.engine.commit(std::slice::from_ref(batch)) {
-                Ok(_) => break,
-                // The head is full: it is sealed by the steps, then there is room.
-                Err(error) if error.kind() == ErrorKind::Busy && self.step()? => {}
-                Err(error) => return Err(Error::Store(error)),
-            }
-        }
-        while self.step()? {}
-        *batch = Batch::default();
-        Ok(rows)
-    }
-
-    fn step(&self) -> Result<bool, Error> {
-        self.engine.step().map(|progress| progress == Progress::Did).map_err(Error::Store)
     }
 }
 
@@ -73,26 +49,9 @@ impl Store for Directory {
     }
 
     fn keep(&mut self, sorted: Sorted, _faults: &mut Faults) -> Result<u64, Error> {
-        let mut batch = Batch::default();
-        let mut kept = 0;
-        for item in sorted {
-            let (tag, block) = item.map_err(Error::Sort)?;
-            add(tag, &block, &mut batch);
-            if batch.size_bytes() >= BATCH_BYTES_MAX {
-                kept += self.commit(&mut batch)?;
-            }
-        }
-        // Also without samples: the tags are written with it.
-        kept += self.commit(&mut batch)?;
-        self.engine.seal().map_err(Error::Store)?;
-        while self.step()? {}
-        Ok(kept)
-    }
-}
-
-fn add(tag: TagId, block: &Block, batch: &mut Batch) {
-    for (row, ts) in block.times.iter().enumerate() {
-        let (value, quality) = (block.value(row), block.quality(row));
-        batch.push(Sample { tag, ts: Timestamp::from_nanos(*ts), value, quality });
+        let unsorted =
+            |error| tacitus_storage::Error::io("sort the samples in", "the temporary file", error);
+        let blocks = sorted.map(|item| item.map_err(unsorted));
+        Ok(self.engine.import(blocks).map_err(Error::Store)?.samples)
     }
 }

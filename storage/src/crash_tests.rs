@@ -8,6 +8,9 @@
 //! - every acknowledged sample is there with its exact bits, once;
 //! - a batch that was not acknowledged is there whole or not at all;
 //! - nothing else is there;
+//! - a tag has its last acknowledged path or a later one, and all acknowledged ones lead to it;
+//! - the last finished backup, or the one under way, is there whole, and a store restored from it
+//!   holds exactly what was acknowledged when it began;
 //! - the store takes new samples, and keeps them.
 //!
 //! Survivors are also crashed while they are being opened. The harness itself is tested: with a
@@ -22,9 +25,10 @@ use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
 
+use crate::backup::{BackupOptions, RestoreOptions, restore};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::FixedClock;
-use crate::disk::{SimDisk, SimFaults, Survival};
+use crate::disk::{Disk, SimDisk, SimFaults, Survival};
 use crate::engine::{Engine, Parts, Settings};
 use crate::planted::{Bug, plant};
 
@@ -39,13 +43,28 @@ enum Op {
     AppendLate,
     /// A new tag, and a sample of it in the same group.
     Define,
+    /// Another path for the youngest tag, and a sample in the same group.
+    Rename,
     /// Seal, manifest, recycling.
     Seal,
     /// A step of background work: makes the next log file ready.
     Step,
+    /// A backup to another directory of the same medium, files linked and copied in turn.
+    Backup,
 }
 
-const OPS: [Op; 6] = [Op::Append, Op::AppendLarge, Op::AppendLate, Op::Define, Op::Seal, Op::Step];
+const OPS: [Op; 8] = [
+    Op::Append,
+    Op::AppendLarge,
+    Op::AppendLate,
+    Op::Define,
+    Op::Rename,
+    Op::Seal,
+    Op::Step,
+    Op::Backup,
+];
+
+const BACKUPS: &str = "backups";
 
 /// What was sent and what was acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -55,11 +74,48 @@ struct Ledger {
     /// How many of them are acknowledged.
     acked: BTreeMap<(u32, i64), usize>,
     tags_acked: usize,
+    /// The paths each tag was given, in order, and how many of them are acknowledged.
+    paths: BTreeMap<u32, (Vec<String>, usize)>,
     /// The batch whose fate is open.
     open: Vec<(u32, i64)>,
+    /// What the last finished backup holds.
+    backed_up: Option<State>,
+    /// What the backup under way would hold.
+    backing_up: Option<State>,
 }
 
+/// The bits of the last value of each sample.
+type State = BTreeMap<(u32, i64), u64>;
+
 impl Ledger {
+    /// What is acknowledged; only between writes.
+    fn state(&self) -> State {
+        let last = |(key, count): (&(u32, i64), &usize)| {
+            let value = self.sent.get(key)?.get(count.checked_sub(1)?)?;
+            Some((*key, value.to_bits()))
+        };
+        self.acked.iter().filter_map(last).collect()
+    }
+
+    /// Restores the newest backup and compares it with what it must hold.
+    fn check_backup(&self, survivor: &SimDisk) -> Result<(), String> {
+        let restored = SimDisk::new();
+        let to: Arc<dyn Disk> = Arc::new(restored.clone());
+        let options = RestoreOptions { generation: None, log_file_bytes: 4096 };
+        if let Err(error) = restore(&survivor.folder(BACKUPS), &to, options) {
+            return match &self.backed_up {
+                Some(_) => Err(format!("a finished backup cannot be restored: {error}")),
+                None => Ok(()),
+            };
+        }
+        let found = found(&open(&restored)?);
+        let state: State = found.iter().map(|(key, value)| (*key, value.to_bits())).collect();
+        if [&self.backed_up, &self.backing_up].into_iter().any(|own| own.as_ref() == Some(&state)) {
+            return Ok(());
+        }
+        Err("a backup holds neither the former state nor the new one".into())
+    }
+
     fn send(&mut self, rows: &[(u32, i64, f64)]) {
         for (tag, ts, value) in rows {
             self.sent.entry((*tag, *ts)).or_default().push(*value);
@@ -72,6 +128,33 @@ impl Ledger {
             self.acked.insert(key, self.sent.get(&key).map_or(0, Vec::len));
         }
         self.tags_acked = tags;
+        self.paths.values_mut().for_each(|(paths, acked)| *acked = paths.len());
+    }
+
+    fn name(&mut self, tag: u32, path: &str) {
+        self.paths.entry(tag).or_default().0.push(path.to_owned());
+    }
+
+    /// A tag has the last acknowledged path or one sent later, and every acknowledged one leads
+    /// to it.
+    fn check_paths(&self, engine: &Engine) -> Result<(), String> {
+        let snapshot = engine.snapshot();
+        for (tag, (paths, acked)) in &self.paths {
+            let Some(found) = snapshot.tag(TagId(*tag)) else { continue };
+            let found = found.definition.path.as_str();
+            let at = paths.iter().position(|path| path == found);
+            if at.is_none_or(|at| at + 1 < *acked) {
+                return Err(format!(
+                    "tag {tag} is \"{found}\", of {paths:?}, {acked} acknowledged"
+                ));
+            }
+            for path in paths.iter().take(*acked) {
+                if snapshot.find(path).is_none_or(|own| own.id.0 != *tag) {
+                    return Err(format!("\"{path}\" no longer leads to tag {tag}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Compares a store with the ledger.
@@ -93,6 +176,7 @@ impl Ledger {
             }
         }
         self.check_values(&found)?;
+        self.check_paths(engine)?;
         let open = self.open.iter();
         let there = open.filter(|key| {
             let sent = self.sent.get(key).map(Vec::as_slice).unwrap_or_default();
@@ -126,7 +210,7 @@ impl Ledger {
 }
 
 fn settings() -> Settings {
-    Settings { log_file_bytes: 4096, reserve_bytes: 0, ..Settings::default() }
+    Settings { log_file_bytes: 4096, reserve_bytes: Some(0), ..Settings::default() }
 }
 
 fn open(disk: &SimDisk) -> Result<Engine, String> {
@@ -150,6 +234,7 @@ fn batch(rows: &[(u32, i64, f64)]) -> Batch {
 
 /// A workload under way.
 struct Run {
+    disk: SimDisk,
     engine: Engine,
     ledger: Ledger,
     next: i64,
@@ -159,7 +244,8 @@ struct Run {
 impl Run {
     fn start(disk: &SimDisk) -> Option<Self> {
         let engine = open(disk).ok()?;
-        Some(Self { engine, ledger: Ledger::default(), next: 1, written: 0 })
+        let disk = disk.clone();
+        Some(Self { disk, engine, ledger: Ledger::default(), next: 1, written: 0 })
     }
 
     /// Does one thing; `false` when the disk refused.
@@ -169,15 +255,41 @@ impl Run {
             Op::AppendLarge => self.append(90, 0),
             Op::AppendLate => self.append(4, 7),
             Op::Define => self.define() && self.append(1, 0),
+            Op::Rename => self.rename() && self.append(1, 0),
             Op::Seal => self.engine.seal().is_ok(),
             Op::Step => self.engine.step().is_ok(),
+            Op::Backup => self.back_up(),
         }
     }
 
-    fn define(&self) -> bool {
-        let path = format!("line/{}", self.engine.catalog().len());
-        let Ok(path) = TagPath::new(&path) else { return false };
-        self.engine.catalog().define(TagDefinition::new(path, Kind::Float, "test")).is_ok()
+    fn back_up(&mut self) -> bool {
+        self.ledger.backing_up = Some(self.ledger.state());
+        let options = BackupOptions { links: self.written.is_multiple_of(2), generations: 1 };
+        let done = self.engine.backup(&self.disk.folder(BACKUPS), options).is_ok();
+        if done {
+            self.ledger.backed_up = self.ledger.backing_up.take();
+        }
+        done
+    }
+
+    fn define(&mut self) -> bool {
+        let text = format!("line/{}", self.engine.catalog().len());
+        let Ok(path) = TagPath::new(&text) else { return false };
+        let definition = TagDefinition::new(path, Kind::Float, "test");
+        let Ok(tag) = self.engine.catalog().define(definition) else { return false };
+        self.ledger.name(tag.id.0, &text);
+        true
+    }
+
+    fn rename(&mut self) -> bool {
+        if self.engine.catalog().is_empty() && !self.define() {
+            return false;
+        }
+        let tag = u32::try_from(self.engine.catalog().len()).unwrap();
+        let text = format!("moved/{}", self.written);
+        let Ok(path) = TagPath::new(&text) else { return false };
+        self.ledger.name(tag, &text);
+        self.engine.catalog().rename(TagId(tag), path).is_ok()
     }
 
     /// Appends `count` samples that begin `back` before where the last ended.
@@ -254,6 +366,11 @@ impl Harness {
     fn check(&mut self, survivor: &SimDisk, ledger: &Ledger) -> Result<(), String> {
         let engine = open(survivor)?;
         ledger.check(&engine)?;
+        let any = ledger.backed_up.is_some() || ledger.backing_up.is_some();
+        // A restore costs as much as all the rest, so it is tried on some of the states.
+        if any && self.chance.next_u64().is_multiple_of(4) {
+            ledger.check_backup(survivor)?;
+        }
         if !self.chance.next_u64().is_multiple_of(8) {
             return Ok(());
         }
@@ -265,7 +382,17 @@ impl Harness {
             ledger.acked.insert(key, count.map_or(0, |at| at + 1));
         }
         ledger.open.clear();
-        let mut run = Run { engine, ledger, next: 1_000, written: 1_000_000 };
+        ledger.paths.retain(|tag, (paths, acked)| {
+            let Some(found) = engine.catalog().get(TagId(*tag)) else { return false };
+            let found = &found.definition.path;
+            paths.truncate(
+                paths.iter().take_while(|path| path.as_str() != found.as_str()).count() + 1,
+            );
+            *acked = paths.len();
+            true
+        });
+        let disk = survivor.clone();
+        let mut run = Run { disk, engine, ledger, next: 1_000, written: 1_000_000 };
         if !run.append(2, 0) {
             return Err("the recovered store refuses a sample".into());
         }
@@ -341,7 +468,7 @@ fn workloads(length: usize) -> impl Iterator<Item = Vec<Op>> {
 }
 
 fn random_workload(chance: &dyn Chance, length: usize) -> Vec<Op> {
-    (0..length).map(|_| OPS[usize::try_from(chance.next_u64() % 6).unwrap()]).collect()
+    (0..length).map(|_| OPS[usize::try_from(chance.next_u64()).unwrap() % OPS.len()]).collect()
 }
 
 #[test]
@@ -381,7 +508,7 @@ fn nothing_is_acknowledged_after_a_sync_failed() {
         for op in workload {
             let open = std::mem::take(&mut run.ledger.open);
             let done = run.perform(op);
-            if refused && !matches!(op, Op::Seal | Op::Step) {
+            if refused && !matches!(op, Op::Seal | Op::Step | Op::Backup) {
                 assert!(!done, "a sample was acknowledged after the log failed");
                 run.ledger
                     .sent
@@ -432,6 +559,21 @@ fn an_acknowledgement_before_the_sync_is_found() {
 #[test]
 fn a_skipped_sync_of_the_directory_is_found() {
     finds(Bug::SkipDirectorySync);
+}
+
+#[test]
+fn every_third_sync_left_out_is_found() {
+    finds(Bug::SkipSomeSyncs);
+}
+
+#[test]
+fn a_name_given_before_the_sync_is_found() {
+    finds(Bug::RenameBeforeSync);
+}
+
+#[test]
+fn a_manifest_whose_name_is_not_durable_is_found() {
+    finds(Bug::ForgetManifest);
 }
 
 #[test]
