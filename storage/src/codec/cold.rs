@@ -6,7 +6,8 @@
 //! 2 floats      pco chunk meta                                      pco page
 //! 3 dictionary  count varint │ values of pages │ latents            pco page
 //! 4 both        transform 2 │ length varint │ latents │ latents     length varint │ pco page │ pco page
-//! 6 planes      transform 2 │ planes
+//! 6 planes      transform 2 │ planes                                   nothing
+//! 7 singles     pco chunk meta                                         pco page
 //! ```
 //!
 //! *Invariant.* The smallest of what was tried is written.
@@ -27,6 +28,7 @@ const FLOATS: u8 = 2;
 const DICTIONARY: u8 = 3;
 const BOTH: u8 = 4;
 const PLANES: u8 = 6;
+const SINGLES: u8 = 7;
 
 /// Distinct values of a dictionary. LIMIT: a reader keeps them as long as the chunk's meta.
 const ENTRIES_MAX: usize = 4096;
@@ -39,6 +41,7 @@ pub(crate) enum Way {
     /// The chunk as a whole, in its meta.
     Planes(Transform),
     Floats,
+    Singles,
     Dictionary,
     /// Pages that stand alone.
     Hot,
@@ -106,11 +109,11 @@ fn ways(kind: Kind, lanes: &[u64]) -> Vec<Way> {
     }
     let mut ways = vec![Way::Dictionary];
     for transform in floats::candidates(lanes) {
-        // Ordered integers are what pco makes of floats itself.
-        if transform == Transform::Ordered {
-            ways.push(Way::Floats);
-        } else {
-            ways.extend([Way::Integers(transform), Way::Both(transform)]);
+        match transform {
+            // Ordered integers are what pco makes of floats itself.
+            Transform::Ordered => ways.push(Way::Floats),
+            Transform::Single => ways.push(Way::Singles),
+            _ => ways.extend([Way::Integers(transform), Way::Both(transform)]),
         }
     }
     ways
@@ -122,6 +125,11 @@ fn encode_as(way: Way, kind: Kind, lanes: &[u64]) -> Option<Encoded> {
         Way::Floats => {
             let mut encoded = latents::encode_floats(lanes)?;
             encoded.meta.insert(0, FLOATS);
+            Some(encoded)
+        }
+        Way::Singles => {
+            let mut encoded = latents::encode_singles(lanes)?;
+            encoded.meta.insert(0, SINGLES);
             Some(encoded)
         }
         Way::Integers(transform) => encode_integers(lanes, transform),
@@ -234,6 +242,9 @@ impl Shared {
         let code = from.u8()?;
         if code == FLOATS && kind == Kind::Float {
             return Latents::parse_floats(from.rest()).map(Self::Floats);
+        }
+        if code == SINGLES && kind == Kind::Float {
+            return Latents::parse_singles(from.rest()).map(Self::Floats);
         }
         if code == DICTIONARY {
             let count =

@@ -47,6 +47,11 @@ fn blocks() -> Vec<(&'static str, Block)> {
         (f64::from(u32::try_from(n >> 52).unwrap()) * (10.0 / 27_648.0)).to_bits()
     });
     all.push(("scaled", block(Kind::Float, &scaled)));
+    let singles: Vec<u64> = walk(2100, 3, |n| {
+        let raw = f32::from(u16::try_from(n >> 52).unwrap());
+        f64::from(raw * (100.0_f32 / 27_648.0)).to_bits()
+    });
+    all.push(("singles", block(Kind::Float, &singles)));
     let shape: Vec<u64> = walk(300, 5, |n| decimal((n >> 44).cast_signed(), 10.0));
     all.push(("shapes", block(Kind::Float, &shape.repeat(5))));
     all.push(("odd", block(Kind::Float, &odd)));
@@ -115,7 +120,7 @@ fn every_sort_of_chunk_has_a_file() {
         .collect();
     codes.sort_unstable();
     codes.dedup();
-    assert_eq!(codes, [1, 2, 3, 4, 5, 6], "the codes of docs/format/codec.md");
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7], "the codes of docs/format/codec.md");
 }
 
 #[test]
