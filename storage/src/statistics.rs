@@ -182,8 +182,9 @@ impl Statistics {
             self.m2 = next.m2;
         } else {
             let (a, b) = (count(self.values), count(next.values));
-            let apart = next.sum / b - self.sum / a;
-            self.m2 += next.m2 + apart * apart * (a * b / (a + b));
+            // (mean_b − mean_a)² · a·b / (a + b), with one division.
+            let apart = next.sum * a - self.sum * b;
+            self.m2 += next.m2 + apart * apart / (a * b * (a + b));
         }
         self.sum += next.sum;
         self.values += next.values;
