@@ -98,7 +98,7 @@ impl Transform {
             }
             _ => return None,
         };
-        Some(Self::Decimal(Scale { divisor, is_single: code % 2 == 0 }))
+        Some(Self::Decimal(Scale { divisor, is_single: code.is_multiple_of(2) }))
     }
 
     /// Turns integers, and the steps beside them, into the lanes that they stand for; `None`
