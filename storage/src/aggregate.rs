@@ -115,13 +115,13 @@ impl<'a> Fold<'a> {
                 continue;
             }
             let statistics = reader.statistics(&run.segment, page)?;
-            let bare = reader.place(&run.segment, page)?.values.len == 0;
+            let bare = reader.place(&run.segment, page)?.is_bare();
             if self.mode == Edges::Plot || bare {
                 self.windows.pages_known += 1;
                 self.spread(&statistics);
             } else {
                 self.windows.pages_read += 1;
-                self.rows(&run.segment.read(&run.entry, page, false)?);
+                self.rows(&run.read(page, false)?);
             }
             page += 1;
         }
@@ -217,11 +217,11 @@ impl<'a> StateFold<'a> {
             let statistics = reader.statistics(&run.segment, page)?;
             let place = reader.place(&run.segment, page)?;
             let inside = statistics.last_ns < self.fold.find(statistics.first_ns);
-            let bare = place.values.len == 0;
+            let bare = place.is_bare();
             if (inside && place.states > 0) || bare {
                 self.page(&statistics, run.segment.states(&place)?);
             } else {
-                self.rows(&run.segment.read(&run.entry, page, false)?);
+                self.rows(&run.read(page, false)?);
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ mod mapped;
 mod os;
 mod sim;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
@@ -19,7 +20,7 @@ pub use os::OsDisk;
 pub use sim::{SimDisk, SimFaults, Survival};
 
 /// The directory of a store.
-pub trait Disk: Debug + Send + Sync {
+pub trait Disk: Any + Debug + Send + Sync {
     /// Makes a new, empty file.
     ///
     /// # Errors
@@ -75,6 +76,20 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// Whatever the operating system says.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Bytes of the whole medium, used and free.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn total_bytes(&self) -> io::Result<u64>;
+
+    /// Gives a file, that nobody may write to any more, the same name in another directory too,
+    /// without a copy.
+    ///
+    /// # Errors
+    /// `Unsupported` or `CrossesDevices` where the other directory is not of the same file
+    /// system, `AlreadyExists`, or whatever the operating system says.
+    fn link(&self, name: &str, to: &dyn Disk) -> io::Result<()>;
 }
 
 /// An open file.

@@ -10,7 +10,7 @@ use crate::codec::{Chunk, decode_column, decode_times};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::log::decode_records;
-use crate::{catalog, manifest, segment};
+use crate::{backup, catalog, manifest, marks, segment};
 
 /// A page of a chunk, and its meta; the first three bytes choose kind, rows and the length of
 /// the meta.
@@ -58,12 +58,12 @@ pub fn column(bytes: &[u8]) {
 
 /// The records of a log frame.
 pub fn records(bytes: &[u8]) {
-    drop(decode_records(bytes, 1));
+    drop(decode_records(bytes));
 }
 
 /// A tag's definition.
 pub fn definition(bytes: &[u8]) {
-    drop(catalog::decode_tag(&mut Cursor::new(bytes), 1));
+    drop(catalog::decode_entry(&mut Cursor::new(bytes)));
 }
 
 /// A manifest.
@@ -74,4 +74,14 @@ pub fn manifest(bytes: &[u8]) {
 /// The tables around a segment's pages.
 pub fn segment(bytes: &[u8]) {
     segment::fuzz(bytes);
+}
+
+/// The list of a backup.
+pub fn backup(bytes: &[u8]) {
+    backup::fuzz(bytes);
+}
+
+/// The marks.
+pub fn marks(bytes: &[u8]) {
+    marks::fuzz(bytes);
 }

@@ -12,12 +12,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tacitus_model::{Kind, TimeRange};
+use tacitus_model::{Kind, TimeRange, Timestamp};
 
 use crate::block::Block;
 use crate::error::Error;
+use crate::gaps::{Gaps, or_gap};
 use crate::limits::BLOCK_ROWS_MAX;
-use crate::segment::{PageReader, Segment, TagEntry};
+use crate::segment::{BLOCK_RECORDS, PageReader, Segment, TagEntry};
 use crate::statistics::Statistics;
 use crate::visibility::{Seen, Visibility};
 
@@ -27,6 +28,25 @@ pub(crate) struct PageRun {
     pub(crate) segment: Arc<Segment>,
     pub(crate) entry: TagEntry,
     pub(crate) pages: Range<usize>,
+    /// Where what cannot be read is noted; `None` where that is an error.
+    pub(crate) gaps: Option<Gaps>,
+}
+
+impl PageRun {
+    /// The rows of a page; none where it cannot be read and the reader takes the rest.
+    pub(crate) fn read(&self, page: usize, tracked: bool) -> Result<Block, Error> {
+        let read = self.segment.read(&self.entry, page, tracked);
+        let empty = || Block::tracked(self.entry.kind, tracked);
+        or_gap(self.gaps.as_ref(), self.entry.tag, self.range_of(page), read, empty)
+    }
+
+    /// The times between which a page's rows lie, or those of the whole tag.
+    fn range_of(&self, page: usize) -> TimeRange {
+        let mut reader = PageReader::default();
+        let known = reader.statistics(&self.segment, page);
+        let Statistics { first_ns, last_ns, .. } = known.unwrap_or(self.entry.statistics);
+        TimeRange { first: Timestamp::from_nanos(first_ns), last: Timestamp::from_nanos(last_ns) }
+    }
 }
 
 /// What comes next of a tag.
@@ -85,22 +105,30 @@ impl Source {
         range: TimeRange,
         visibility: &Arc<Visibility>,
         tracked: bool,
+        gaps: Option<Gaps>,
     ) -> Result<Self, Error> {
         let mut reader = PageReader::default();
         let all = entry.pages();
+        // Where the table of pages cannot be searched each page is looked at.
+        let lenient = gaps.is_some();
+        let found = |found: Result<usize, Error>, all: usize| {
+            found.or_else(|error| if lenient { Ok(all) } else { Err(error) })
+        };
         let first = range.first.nanos();
         let start = if entry.statistics.first_ns >= first {
             all.start
         } else {
-            reader.partition_point(segment, all.clone(), |page| page.last_ns >= first)?
+            let past = |page: &Statistics| page.last_ns >= first;
+            found(reader.partition_point(segment, all.clone(), past), all.start)?
         };
         let last = range.last.nanos();
         let end = if entry.statistics.last_ns <= last {
             all.end
         } else {
-            reader.partition_point(segment, start..all.end, |page| page.first_ns > last)?
+            let past = |page: &Statistics| page.first_ns > last;
+            found(reader.partition_point(segment, start..all.end, past), all.end)?
         };
-        let run = PageRun { segment: Arc::clone(segment), entry, pages: start..end };
+        let run = PageRun { segment: Arc::clone(segment), entry, pages: start..end, gaps };
         let visibility = Arc::clone(visibility);
         let pages = TagPages { run, range, visibility, tracked, reader };
         Ok(Self { pages: Some(pages), block: Block::empty(entry.kind), at: 0 })
@@ -117,7 +145,7 @@ impl Source {
             if pages.run.pages.is_empty() {
                 return Ok(None);
             }
-            let (seen, page) = pages.peek()?;
+            let Some((seen, page)) = pages.peek_or_pass()? else { continue };
             match seen {
                 Seen::Whole => {
                     let Statistics { first_ns, last_ns, rows, .. } = page;
@@ -127,6 +155,12 @@ impl Source {
                 Seen::Part => self.read()?,
             }
         }
+    }
+
+    /// The sequence of the next row.
+    fn sequence(&self) -> u64 {
+        let sequences = self.block.sequences.as_ref();
+        sequences.and_then(|own| own.get(self.at)).copied().unwrap_or_default()
     }
 
     /// Reads the next page.
@@ -147,7 +181,9 @@ impl Source {
             let PageRun { segment, pages: all, .. } = &pages.run;
             let last = pages.range.last.nanos();
             let past = |page: &Statistics| page.last_ns >= until || page.last_ns > last;
-            end = pages.reader.partition_point(segment, end..all.end, past)?;
+            let found = pages.reader.partition_point(segment, end..all.end, past);
+            // What cannot be searched is taken page by page.
+            end = if pages.run.gaps.is_some() { found.unwrap_or(end) } else { found? };
         }
         pages.run.pages.start = end;
         Ok(Some(PageRun { pages: start..end, ..pages.run.clone() }))
@@ -176,6 +212,21 @@ impl Source {
 }
 
 impl TagPages {
+    /// What is seen of the next page; `None` where its entry cannot be read, so that all pages of
+    /// that block of the table were passed over.
+    fn peek_or_pass(&mut self) -> Result<Option<(Seen, Statistics)>, Error> {
+        let PageRun { entry, pages, gaps, .. } = &self.run;
+        let (gaps, tag, page) = (gaps.clone(), entry.tag, pages.start);
+        let range = self.run.range_of(page);
+        let peeked = self.peek().map(Some);
+        let seen = or_gap(gaps.as_ref(), tag, range, peeked, || None)?;
+        if seen.is_none() {
+            let pages = &mut self.run.pages;
+            pages.start = (page / BLOCK_RECORDS + 1).saturating_mul(BLOCK_RECORDS).min(pages.end);
+        }
+        Ok(seen)
+    }
+
     /// What is seen of the next page.
     fn peek(&mut self) -> Result<(Seen, Statistics), Error> {
         let PageRun { segment, pages, .. } = &self.run;
@@ -185,7 +236,7 @@ impl TagPages {
         let (first, last) = (self.range.first.nanos(), self.range.last.nanos());
         let inside = first <= page.first_ns && page.last_ns <= last;
         // Where only statistics were kept there are no rows to choose from.
-        let whole = inside || place.values.len == 0;
+        let whole = inside || place.is_bare();
         let cut = seen == Seen::Whole && !whole;
         Ok((if cut { Seen::Part } else { seen }, page))
     }
@@ -196,19 +247,18 @@ impl TagPages {
     }
 
     fn read(&mut self) -> Result<Block, Error> {
-        let PageRun { segment, entry, pages } = &mut self.run;
-        let page = pages.start;
-        let place = self.reader.place(segment, page)?;
-        let statistics = self.reader.statistics(segment, page)?;
+        let page = self.run.pages.start;
+        let place = self.reader.place(&self.run.segment, page)?;
+        let statistics = self.reader.statistics(&self.run.segment, page)?;
         let part = self.visibility.of_page(&place, &statistics) == Seen::Part;
-        let mut block = within(segment.read(entry, page, self.tracked || part)?, self.range);
+        let mut block = within(self.run.read(page, self.tracked || part)?, self.range);
         if part {
             block.retain(|ts, sequence| self.visibility.sees(ts, sequence));
         }
         if !self.tracked {
             block.sequences = None;
         }
-        pages.start += 1;
+        self.run.pages.start += 1;
         Ok(block)
     }
 }
@@ -235,11 +285,19 @@ pub(crate) struct Merge {
     sources: Vec<Source>,
     /// Rows that a later source replaced, where somebody wants them.
     replaced: Option<Vec<Block>>,
+    /// Of equal times the row of the later sequence is right, wherever it lies.
+    by_sequence: bool,
 }
 
 impl Merge {
     pub(crate) fn new(kind: Kind, sources: Vec<Source>) -> Self {
-        Self { kind, sources, replaced: None }
+        Self { kind, sources, replaced: None, by_sequence: false }
+    }
+
+    /// For a look into the past: what was replaced lies in sources of no particular order, so that
+    /// the sequences of the rows decide. All sources must have them.
+    pub(crate) fn by_sequence(self) -> Self {
+        Self { by_sequence: true, ..self }
     }
 
     /// Keeps the rows that a later source replaced.
@@ -251,10 +309,6 @@ impl Merge {
     /// twice in the second.
     pub(crate) fn take_replaced(&mut self) -> Vec<Block> {
         self.replaced.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// The next part, or `None` at the end.
@@ -320,29 +374,34 @@ impl Merge {
         self.sources.get_mut(sparsest).map_or(Ok(()), Source::read)
     }
 
-    /// Older sources that also have a unit at `ts`: a row of theirs is replaced, a page is read.
-    /// Whether there was one.
+    /// Other sources that also have a unit at `ts`: their rows are replaced (or, by sequence, all
+    /// but the latest), their pages are read. Whether anything changed.
     fn settle_equal(&mut self, winner: usize, ts: i64) -> Result<bool, Error> {
-        let mut settled = false;
-        for at in 0..self.sources.len() {
-            let Some(source) = self.sources.get_mut(at).filter(|_| at != winner) else { continue };
+        let mut equal = Vec::new();
+        for (at, source) in self.sources.iter_mut().enumerate() {
             match source.next()? {
-                Some(Next::Row(own)) if own == ts => {
-                    let row = source.block.row(source.at);
-                    source.at += 1;
-                    if let (Some(replaced), Some(row)) = (&mut self.replaced, row) {
-                        keep(replaced, self.kind, row);
-                    }
-                    settled = true;
-                }
+                Some(Next::Row(own)) if own == ts => equal.push(at),
                 Some(Next::Page { first_ns, .. }) if first_ns == ts => {
                     source.read()?;
-                    settled = true;
+                    return Ok(true);
                 }
                 _ => {}
             }
         }
-        Ok(settled)
+        let latest = if self.by_sequence {
+            equal.iter().copied().max_by_key(|at| self.sources.get(*at).map(Source::sequence))
+        } else {
+            Some(winner)
+        };
+        for at in equal.iter().copied().filter(|at| Some(*at) != latest) {
+            let Some(source) = self.sources.get_mut(at) else { continue };
+            let row = source.block.row(source.at);
+            source.at += 1;
+            if let (Some(replaced), Some(row)) = (&mut self.replaced, row) {
+                keep(replaced, self.kind, row);
+            }
+        }
+        Ok(equal.len() > 1)
     }
 }
 

@@ -38,7 +38,7 @@ impl TagScan {
         loop {
             if let Some(run) = &mut self.run {
                 if let Some(page) = run.pages.next() {
-                    let block = run.segment.read(&run.entry, page, self.tracked)?;
+                    let block = run.read(page, self.tracked)?;
                     if block.is_empty() {
                         continue;
                     }

@@ -13,11 +13,13 @@ use roaring::RoaringBitmap;
 
 use crate::checksum::checksum;
 use crate::cursor::Cursor;
+use crate::limits::CLASS_BYTES_MAX;
 use crate::log::StoreId;
+use crate::manifest::Tier;
 use crate::segment::table::Directory;
 
 pub(crate) const HEADER_BYTES: usize = 4096;
-const HEADER_BODY_BYTES: usize = 72;
+const HEADER_BODY_BYTES: usize = 144;
 const TRAILER_BYTES: usize = 64;
 const SECTION_BYTES: usize = 32;
 const SECTIONS_MAX: usize = 64;
@@ -34,7 +36,7 @@ const STATES: u32 = 5;
 const TAG_SET: u32 = 6;
 
 /// What the file says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) number: u64,
     pub(crate) first_sequence: u64,
@@ -44,6 +46,10 @@ pub(crate) struct Header {
     pub(crate) samples: u64,
     /// 0: sealed from the head; 1: compacted.
     pub(crate) level: u8,
+    pub(crate) tier: Tier,
+    pub(crate) replaced: bool,
+    /// The retention class.
+    pub(crate) class: String,
 }
 
 /// Where the tables of a segment are, and the tags in it.
@@ -68,7 +74,11 @@ pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
     body.extend_from_slice(&header.first_ns.to_le_bytes());
     body.extend_from_slice(&header.last_ns.to_le_bytes());
     body.extend_from_slice(&header.samples.to_le_bytes());
-    body.push(header.level);
+    let class = header.class.as_bytes();
+    let class = class.get(..class.len().min(CLASS_BYTES_MAX)).unwrap_or_default();
+    let len = u8::try_from(class.len()).unwrap_or(0);
+    body.extend_from_slice(&[header.level, header.tier as u8, u8::from(header.replaced), len]);
+    body.extend_from_slice(class);
     body.resize(HEADER_BODY_BYTES, 0);
     let version = VERSION.to_le_bytes();
     let crc = checksum(&[&HEADER_MAGIC, &version, &body]).to_le_bytes();
@@ -77,8 +87,15 @@ pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
     bytes
 }
 
-/// Sections and trailer as they follow the pages, the first byte at `offset`.
-pub(crate) fn encode_tables(store: &StoreId, number: u64, offset: u64, tables: &Tables) -> Vec<u8> {
+/// Sections and trailer as they follow the pages, the first byte at `offset`. The digest is over
+/// the checksums of everything before.
+pub(crate) fn encode_tables(
+    store: &StoreId,
+    number: u64,
+    offset: u64,
+    digest: u32,
+    tables: &Tables,
+) -> Vec<u8> {
     let mut tag_set = Vec::with_capacity(tables.tag_set.serialized_size());
     // Writing to memory cannot fail.
     drop(tables.tag_set.serialize_into(&mut tag_set));
@@ -108,11 +125,12 @@ pub(crate) fn encode_tables(store: &StoreId, number: u64, offset: u64, tables: &
     let mut trailer = Vec::with_capacity(TRAILER_BYTES);
     trailer.extend_from_slice(&TRAILER_MAGIC);
     trailer.extend_from_slice(
-        &trailer_checksum(store, number, at, file_bytes, &sections).to_le_bytes(),
+        &trailer_checksum(store, number, at, file_bytes, digest, &sections).to_le_bytes(),
     );
     trailer.extend_from_slice(&count.to_le_bytes());
     trailer.extend_from_slice(&at.to_le_bytes());
     trailer.extend_from_slice(&file_bytes.to_le_bytes());
+    trailer.extend_from_slice(&digest.to_le_bytes());
     trailer.resize(TRAILER_BYTES, 0);
     bytes.extend_from_slice(&sections);
     bytes.extend_from_slice(&trailer);
@@ -136,11 +154,11 @@ pub(crate) fn read_tables(
         Err(what) => return Ok(Err(what)),
     };
     let trailer = read(size - TRAILER_BYTES as u64, TRAILER_BYTES)?;
-    let Some((crc, count, at)) = decode_trailer(&trailer, size) else {
+    let Some((crc, count, at, digest)) = decode_trailer(&trailer, size) else {
         return Ok(Err("its trailer is damaged"));
     };
     let sections = read(at, count * SECTION_BYTES)?;
-    if crc != trailer_checksum(store, number, at, size, &sections) {
+    if crc != trailer_checksum(store, number, at, size, digest, &sections) {
         return Ok(Err("its section table has a wrong checksum"));
     }
     let mut tables = Tables::default();
@@ -188,7 +206,11 @@ fn check_tables(tables: &Tables, size: u64) -> Result<(), &'static str> {
     (inside && counted).then_some(()).ok_or("its tables contradict each other")
 }
 
-fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &'static str> {
+pub(crate) fn decode_header(
+    store: &StoreId,
+    number: u64,
+    bytes: &[u8],
+) -> Result<Header, &'static str> {
     let short = "it is cut off";
     let mut from = Cursor::new(bytes);
     if from.array().ok_or(short)? != HEADER_MAGIC {
@@ -218,6 +240,13 @@ fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &
         last_ns: last_ns.cast_signed(),
         samples,
         level: from.u8().ok_or(short)?,
+        tier: from.u8().and_then(Tier::from_code).ok_or(short)?,
+        replaced: from.u8().ok_or(short)? != 0,
+        class: {
+            let len = from.u8().ok_or(short)?;
+            let class = from.take(usize::from(len)).ok_or(short)?;
+            String::from_utf8_lossy(class).into_owned()
+        },
     };
     if header.number != number {
         return Err("it has another file's name");
@@ -225,17 +254,18 @@ fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &
     Ok(header)
 }
 
-fn decode_trailer(bytes: &[u8], size: u64) -> Option<(u32, usize, u64)> {
+fn decode_trailer(bytes: &[u8], size: u64) -> Option<(u32, usize, u64, u32)> {
     let mut from = Cursor::new(bytes);
     let magic = from.array()?;
     let crc = from.u32()?;
     let count = from.u32()? as usize;
     let at = from.u64()?;
     let file_bytes = from.u64()?;
+    let digest = from.u32()?;
     let end = at.checked_add((count * SECTION_BYTES + TRAILER_BYTES) as u64)?;
     let sound =
         magic == TRAILER_MAGIC && count <= SECTIONS_MAX && file_bytes == size && end == size;
-    sound.then_some((crc, count, at))
+    sound.then_some((crc, count, at, digest))
 }
 
 fn decode_section(bytes: &[u8], size: u64) -> Option<(u32, u32, u64, usize)> {
@@ -257,6 +287,7 @@ fn trailer_checksum(
     number: u64,
     at: u64,
     file_bytes: u64,
+    digest: u32,
     sections: &[u8],
 ) -> u32 {
     checksum(&[
@@ -264,6 +295,7 @@ fn trailer_checksum(
         &number.to_le_bytes(),
         &at.to_le_bytes(),
         &file_bytes.to_le_bytes(),
+        &digest.to_le_bytes(),
         sections,
     ])
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use crate::block::Block;
 use crate::cache::{Cached, PageBlock};
-use crate::codec::{Chunk, decode_column, decode_times};
+use crate::codec::{Chunk, Totals, decode_column, decode_times};
 use crate::error::Error;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::segment::entry::Span;
 use crate::segment::table::BLOCK_RECORDS;
 use crate::segment::{Place, Segment, TagEntry};
-use crate::statistics::{Run, Statistics};
+use crate::statistics::Statistics;
 use tacitus_model::Kind;
 
 /// A place in the table of pages that remembers the block it is in.
@@ -85,7 +85,7 @@ impl Segment {
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PAGE_ROWS_MAX);
         let rows = rows.ok_or_else(damaged)?;
         let mut block = Block::tracked(entry.kind, tracked);
-        if place.values.len == 0 {
+        if place.is_bare() {
             return Ok(block);
         }
         let times = self.piece(place.times)?.ok_or_else(damaged)?;
@@ -97,6 +97,24 @@ impl Segment {
             block.sequences = Some(self.sequences(&place, rows).transpose().ok_or_else(damaged)??);
         }
         Ok(block)
+    }
+
+    /// The totals of a page, from its values alone.
+    pub(crate) fn totals(&self, entry: &TagEntry, page: usize) -> Result<Totals, Error> {
+        let mut reader = PageReader::default();
+        let place = reader.place(self, page)?;
+        let rows = reader.statistics(self, page)?.rows;
+        if place.is_bare() {
+            return Ok(Totals::default());
+        }
+        let damaged = || self.damaged_page(entry, page);
+        let rows = usize::try_from(rows).ok().ok_or_else(damaged)?;
+        let chunk = self.chunk(entry, page, place.meta)?;
+        let values = self.piece(place.values)?.ok_or_else(damaged)?;
+        match chunk.totals(usize::from(place.number), &values, rows) {
+            Some(totals) => Ok(totals),
+            None => Ok(Totals::of_block(&self.read(entry, page, false)?)),
+        }
     }
 
     fn sequences(&self, place: &Place, rows: usize) -> Result<Option<Vec<u64>>, Error> {
@@ -120,12 +138,6 @@ impl Segment {
         let chunk = Arc::new(Chunk::parse(entry.kind, &bytes).ok_or_else(damaged)?);
         self.cache.put(self.header.number, meta.offset, Cached::Chunk(Arc::clone(&chunk)));
         Ok(chunk)
-    }
-
-    /// Statistics of all rows of a page, from its values alone.
-    pub(crate) fn measure(&self, entry: &TagEntry, page: usize) -> Result<Statistics, Error> {
-        let block = self.read(entry, page, false)?;
-        Ok(Statistics::of(Run { step: entry.step, ..block.run(0..block.len(), entry.step) }))
     }
 
     fn damaged_page(&self, entry: &TagEntry, page: usize) -> Error {
