@@ -239,7 +239,7 @@ fn figures(all: &[Series], is_cold: bool) -> Figures {
         read(&|reader, chunk| drop(black_box(reader.block(chunk)))),
         read(&|reader, chunk| assert!(black_box(reader.lanes(chunk)).is_some())),
         read(&|reader, chunk| {
-            assert!(black_box(reader.totals(chunk)).is_none_or(|sum| sum > f64::MIN))
+            black_box(reader.totals(chunk));
         }),
     ];
     Figures {
