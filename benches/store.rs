@@ -128,7 +128,8 @@ fn downsample(engine: &Engine, tag: TagId, values: &[f64], level: &str) {
         black_box(snapshot.aggregate(tag, edges, mode).unwrap());
     };
     let plot = median_ms(21, || windows(&edges, Edges::Plot));
-    let exact = median_ms(usize::try_from(number("ROUNDS", 11)).unwrap(), || windows(&edges, Edges::Exact));
+    let exact =
+        median_ms(usize::try_from(number("ROUNDS", 11)).unwrap(), || windows(&edges, Edges::Exact));
     let all = median_ms(21, || windows(&whole, Edges::Exact));
     let decode = median_ms(3, || {
         let mut sum = 0.0;

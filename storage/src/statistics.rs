@@ -161,7 +161,7 @@ impl Statistics {
     /// The stretch between the two runs.
     fn bridge(&mut self, next: &Self, step: bool) {
         let span_ns = next.first_ns.saturating_sub(self.last_ns);
-        let height = if step { self.last } else { f64::midpoint(self.last, next.first) };
+        let height = if step { self.last } else { 0.5 * self.last + 0.5 * next.first };
         if height.is_finite() {
             self.integral += height * seconds(span_ns);
             self.good_ns = self.good_ns.saturating_add(span_ns);
@@ -190,6 +190,9 @@ impl Statistics {
         self.values += next.values;
     }
 }
+
+/// Running sums, which the compiler keeps in vector registers.
+const LANES: usize = 8;
 
 /// Rows measured at a time: their numbers stay in the first-level cache.
 const CHUNK: usize = 1024;
@@ -265,7 +268,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             if let Some((at, held)) = before {
-                let height = if self.step { held } else { f64::midpoint(held, *number) };
+                let height = if self.step { held } else { 0.5 * held + 0.5 * number };
                 found.integral += height * seconds(ts.saturating_sub(at));
                 found.good_ns = found.good_ns.saturating_add(ts.saturating_sub(at));
             }
@@ -302,18 +305,33 @@ impl<'a> Run<'a> {
 
     #[expect(clippy::float_cmp, reason = "the extreme is one of the numbers")]
     fn time_of(&self, numbers: &[f64], number: f64) -> i64 {
-        let row = numbers.iter().position(|other| *other == number).unwrap_or_default();
+        // Eight at a time: the compiler compares those side by side.
+        let eight = |eight: &[f64]| eight.iter().fold(false, |found, own| found | (*own == number));
+        let from = numbers.chunks(LANES).position(eight).unwrap_or_default() * LANES;
+        let rest = numbers.get(from..).unwrap_or_default();
+        let row = from + rest.iter().position(|other| *other == number).unwrap_or_default();
         self.times.get(row).copied().unwrap_or_default()
     }
 
+    /// The integral between the first and the last row, all of which count.
     fn integral(&self, numbers: &[f64]) -> f64 {
-        let spans = self.times.array_windows().map(|[a, b]| seconds(b.saturating_sub(*a)));
-        if self.step {
-            spans.zip(numbers).map(|(span_s, number)| number * span_s).sum()
-        } else {
-            let heights = numbers.array_windows().map(|[a, b]| f64::midpoint(*a, *b));
-            spans.zip(heights).map(|(span_s, height)| height * span_s).sum()
+        let last = numbers.len().saturating_sub(1);
+        let from = (self.times.get(..last), numbers.get(..last));
+        let to = (self.times.get(1..), numbers.get(1..));
+        let ((Some(begun), Some(held)), (Some(ended), Some(next))) = (from, to) else { return 0.0 };
+        // Half of each end: what is held counts wholly where the tag steps.
+        let (own, others) = if self.step { (1.0, 0.0) } else { (0.5, 0.5) };
+        let mut sums = [0.0; LANES];
+        let eights = begun.chunks(LANES).zip(ended.chunks(LANES));
+        let heights = held.chunks(LANES).zip(next.chunks(LANES));
+        for ((begun, ended), (held, next)) in eights.zip(heights) {
+            let spans = begun.iter().zip(ended).map(|(from, to)| to.saturating_sub(*from));
+            let heights = held.iter().zip(next).map(|(held, next)| held * own + next * others);
+            for (sum, (span_ns, height)) in sums.iter_mut().zip(spans.zip(heights)) {
+                *sum += float_of(span_ns) * height;
+            }
         }
+        sums.iter().sum::<f64>() / 1e9
     }
 }
 
@@ -342,16 +360,19 @@ fn count(rows: u64) -> f64 {
     rows as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a span of 104 days is exact to the nanosecond")]
 fn seconds(span_ns: i64) -> f64 {
-    span_ns as f64 / 1e9
+    float_of(span_ns) / 1e9
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of 104 days is exact to the nanosecond")]
+fn float_of(span_ns: i64) -> f64 {
+    span_ns as f64
 }
 
 fn finite_or_nan(number: f64) -> f64 {
     if number.is_finite() { number } else { f64::NAN }
 }
 
-/// Eight running sums, which the compiler keeps in vector registers.
 fn sum_of(numbers: &[f64]) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];
