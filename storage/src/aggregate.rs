@@ -115,7 +115,7 @@ impl<'a> Fold<'a> {
                 continue;
             }
             let statistics = reader.statistics(&run.segment, page)?;
-            let bare = reader.place(&run.segment, page)?.values.len == 0;
+            let bare = reader.place(&run.segment, page)?.is_bare();
             if self.mode == Edges::Plot || bare {
                 self.windows.pages_known += 1;
                 self.spread(&statistics);
@@ -217,7 +217,7 @@ impl<'a> StateFold<'a> {
             let statistics = reader.statistics(&run.segment, page)?;
             let place = reader.place(&run.segment, page)?;
             let inside = statistics.last_ns < self.fold.find(statistics.first_ns);
-            let bare = place.values.len == 0;
+            let bare = place.is_bare();
             if (inside && place.states > 0) || bare {
                 self.page(&statistics, run.segment.states(&place)?);
             } else {

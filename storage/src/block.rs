@@ -77,6 +77,17 @@ impl Block {
         Quality(known.copied().unwrap_or(Quality::GOOD.0))
     }
 
+    /// Whether the columns are as long as they have to be and every text is there.
+    pub(crate) fn is_sound(&self) -> bool {
+        let rows = self.times.len();
+        let sparse = self.nulls.as_ref().is_none_or(|nulls| nulls.len() == rows)
+            && self.qualities.as_ref().is_none_or(|qualities| qualities.len() == rows)
+            && self.sequences.as_ref().is_none_or(|sequences| sequences.len() == rows);
+        let texts = self.texts.len() as u64;
+        let texts = self.kind != Kind::Text || self.bits.iter().all(|index| *index < texts);
+        self.bits.len() == rows && sparse && texts
+    }
+
     fn text(&self, index: u64) -> Option<Arc<str>> {
         usize::try_from(index).ok().and_then(|index| self.texts.get(index)).cloned()
     }

@@ -8,6 +8,7 @@
 //! - every acknowledged sample is there with its exact bits, once;
 //! - a batch that was not acknowledged is there whole or not at all;
 //! - nothing else is there;
+//! - a tag has its last acknowledged path or a later one, and all acknowledged ones lead to it;
 //! - the last finished backup, or the one under way, is there whole, and a store restored from it
 //!   holds exactly what was acknowledged when it began;
 //! - the store takes new samples, and keeps them.
@@ -42,6 +43,8 @@ enum Op {
     AppendLate,
     /// A new tag, and a sample of it in the same group.
     Define,
+    /// Another path for the youngest tag, and a sample in the same group.
+    Rename,
     /// Seal, manifest, recycling.
     Seal,
     /// A step of background work: makes the next log file ready.
@@ -50,8 +53,16 @@ enum Op {
     Backup,
 }
 
-const OPS: [Op; 7] =
-    [Op::Append, Op::AppendLarge, Op::AppendLate, Op::Define, Op::Seal, Op::Step, Op::Backup];
+const OPS: [Op; 8] = [
+    Op::Append,
+    Op::AppendLarge,
+    Op::AppendLate,
+    Op::Define,
+    Op::Rename,
+    Op::Seal,
+    Op::Step,
+    Op::Backup,
+];
 
 const BACKUPS: &str = "backups";
 
@@ -63,6 +74,8 @@ struct Ledger {
     /// How many of them are acknowledged.
     acked: BTreeMap<(u32, i64), usize>,
     tags_acked: usize,
+    /// The paths each tag was given, in order, and how many of them are acknowledged.
+    paths: BTreeMap<u32, (Vec<String>, usize)>,
     /// The batch whose fate is open.
     open: Vec<(u32, i64)>,
     /// What the last finished backup holds.
@@ -115,6 +128,33 @@ impl Ledger {
             self.acked.insert(key, self.sent.get(&key).map_or(0, Vec::len));
         }
         self.tags_acked = tags;
+        self.paths.values_mut().for_each(|(paths, acked)| *acked = paths.len());
+    }
+
+    fn name(&mut self, tag: u32, path: &str) {
+        self.paths.entry(tag).or_default().0.push(path.to_owned());
+    }
+
+    /// A tag has the last acknowledged path or one sent later, and every acknowledged one leads
+    /// to it.
+    fn check_paths(&self, engine: &Engine) -> Result<(), String> {
+        let snapshot = engine.snapshot();
+        for (tag, (paths, acked)) in &self.paths {
+            let Some(found) = snapshot.tag(TagId(*tag)) else { continue };
+            let found = found.definition.path.as_str();
+            let at = paths.iter().position(|path| path == found);
+            if at.is_none_or(|at| at + 1 < *acked) {
+                return Err(format!(
+                    "tag {tag} is \"{found}\", of {paths:?}, {acked} acknowledged"
+                ));
+            }
+            for path in paths.iter().take(*acked) {
+                if snapshot.find(path).is_none_or(|own| own.id.0 != *tag) {
+                    return Err(format!("\"{path}\" no longer leads to tag {tag}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Compares a store with the ledger.
@@ -136,6 +176,7 @@ impl Ledger {
             }
         }
         self.check_values(&found)?;
+        self.check_paths(engine)?;
         let open = self.open.iter();
         let there = open.filter(|key| {
             let sent = self.sent.get(key).map(Vec::as_slice).unwrap_or_default();
@@ -214,6 +255,7 @@ impl Run {
             Op::AppendLarge => self.append(90, 0),
             Op::AppendLate => self.append(4, 7),
             Op::Define => self.define() && self.append(1, 0),
+            Op::Rename => self.rename() && self.append(1, 0),
             Op::Seal => self.engine.seal().is_ok(),
             Op::Step => self.engine.step().is_ok(),
             Op::Backup => self.back_up(),
@@ -230,10 +272,24 @@ impl Run {
         done
     }
 
-    fn define(&self) -> bool {
-        let path = format!("line/{}", self.engine.catalog().len());
-        let Ok(path) = TagPath::new(&path) else { return false };
-        self.engine.catalog().define(TagDefinition::new(path, Kind::Float, "test")).is_ok()
+    fn define(&mut self) -> bool {
+        let text = format!("line/{}", self.engine.catalog().len());
+        let Ok(path) = TagPath::new(&text) else { return false };
+        let definition = TagDefinition::new(path, Kind::Float, "test");
+        let Ok(tag) = self.engine.catalog().define(definition) else { return false };
+        self.ledger.name(tag.id.0, &text);
+        true
+    }
+
+    fn rename(&mut self) -> bool {
+        if self.engine.catalog().is_empty() && !self.define() {
+            return false;
+        }
+        let tag = u32::try_from(self.engine.catalog().len()).unwrap();
+        let text = format!("moved/{}", self.written);
+        let Ok(path) = TagPath::new(&text) else { return false };
+        self.ledger.name(tag, &text);
+        self.engine.catalog().rename(TagId(tag), path).is_ok()
     }
 
     /// Appends `count` samples that begin `back` before where the last ended.
@@ -326,6 +382,15 @@ impl Harness {
             ledger.acked.insert(key, count.map_or(0, |at| at + 1));
         }
         ledger.open.clear();
+        ledger.paths.retain(|tag, (paths, acked)| {
+            let Some(found) = engine.catalog().get(TagId(*tag)) else { return false };
+            let found = &found.definition.path;
+            paths.truncate(
+                paths.iter().take_while(|path| path.as_str() != found.as_str()).count() + 1,
+            );
+            *acked = paths.len();
+            true
+        });
         let disk = survivor.clone();
         let mut run = Run { disk, engine, ledger, next: 1_000, written: 1_000_000 };
         if !run.append(2, 0) {

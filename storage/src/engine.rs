@@ -14,6 +14,9 @@
 
 mod backup;
 mod commit;
+mod history;
+mod import;
+mod maintain;
 mod pins;
 mod recover;
 mod scrub;
@@ -27,8 +30,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::audit::{Audit, AuditEntry};
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
+use crate::compaction::Partitions;
 use crate::error::Error;
 use crate::head::LastValues;
 use crate::log::Log;
@@ -38,7 +43,8 @@ use crate::snapshot::Snapshot;
 use crate::verify::Damage;
 use crate::version::Version;
 
-use pins::Pins;
+pub use import::Imported;
+pub(crate) use pins::Pins;
 pub use seal::Progress;
 pub use settings::{Parts, Settings};
 pub use status::EngineStatus;
@@ -52,6 +58,11 @@ pub struct Engine {
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
     keeper: Mutex<Keeper>,
+    /// Held by the one job of upkeep that runs.
+    upkeep: Mutex<()>,
+    partitions: Partitions,
+    /// The number of the next file.
+    numbers: AtomicU64,
     /// The disk is full to its reserve.
     full: AtomicBool,
     /// The log failed.
@@ -77,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     pub(crate) last: LastValues,
     pub(crate) cache: BlockCache,
+    pub(crate) audit: Audit,
     version: ArcSwap<Version>,
     /// The last sequence that is durable and applied.
     visible: AtomicU64,
@@ -84,7 +96,7 @@ pub(crate) struct Shared {
 
 /// What a commit needs for itself.
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     log: Log,
     next_sequence: u64,
 }
@@ -135,10 +147,39 @@ impl Engine {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_upkeep(&self) -> MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the time of day can be believed enough to let samples go.
+    fn clock_is_sound(&self, now: tacitus_model::Timestamp) -> bool {
+        now.nanos() > 0
+    }
+
     fn check_poison(&self) -> Result<(), Error> {
         if self.poisoned.load(Ordering::Acquire) { Err(Error::already_poisoned()) } else { Ok(()) }
     }
 }
 
+impl Shared {
+    /// Enters a change that is on disk; a deletion hides rows from now on.
+    pub(crate) fn enter_change(&self, entry: AuditEntry) {
+        if let Some(deletion) = entry.deletion() {
+            let version = self.version.load_full();
+            let mut deletions = version.deletions.to_vec();
+            deletions.push(deletion);
+            let deletions = Arc::new(deletions);
+            self.version.store(Arc::new(Version { deletions, ..version.share() }));
+        }
+        self.audit.enter(entry);
+    }
+}
+
+#[cfg(test)]
+mod program_tests;
 #[cfg(test)]
 mod tests;

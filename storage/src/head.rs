@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
 
 use crate::block::{Block, Row};
+use crate::merge::keep;
 use crate::table::Table;
 use crate::visibility::Visibility;
 use slab::{Slab, SlabRow};
@@ -101,6 +102,29 @@ impl Head {
         visibility: &Visibility,
         tracked: bool,
     ) -> Block {
+        let arrived = self.arrived(tag, kind, range, visibility, tracked);
+        in_time_order(arrived, |_replaced| {})
+    }
+
+    /// All rows of a tag, with their sequences: those that hold, and those that later ones
+    /// replaced, the ones replaced twice in the second block.
+    pub(crate) fn read_all(&self, tag: TagId, kind: Kind) -> (Block, Vec<Block>) {
+        let visibility = Visibility::up_to(u64::MAX);
+        let arrived = self.arrived(tag, kind, TimeRange::ALL, &visibility, true);
+        let mut replaced = Vec::new();
+        let rows = in_time_order(arrived, |row| keep(&mut replaced, kind, row));
+        (rows, replaced)
+    }
+
+    /// The rows in the order of their arrival.
+    fn arrived(
+        &self,
+        tag: TagId,
+        kind: Kind,
+        range: TimeRange,
+        visibility: &Visibility,
+        tracked: bool,
+    ) -> Block {
         let mut block = Block::tracked(kind, tracked);
         let Some(entry) = self.tags.get(tag) else { return block };
         let Some(visible) = visibility.as_of.checked_sub(self.first_sequence) else { return block };
@@ -111,7 +135,7 @@ impl Head {
                 && (visibility.deleted.is_empty() || visibility.sees(row.ts, row.sequence))
         };
         rows.filter(seen).for_each(|row| block.push(row));
-        if block.times.is_sorted_by(|a, b| a < b) { block } else { in_time_order(&block) }
+        block
     }
 
     /// The tags that have rows, by rising id.
@@ -120,15 +144,22 @@ impl Head {
     }
 }
 
-/// Rows in order of arrival as rows in order of time, of equal times the last one.
-fn in_time_order(arrived: &Block) -> Block {
+/// Rows in order of arrival as rows in order of time, of equal times the last one; the others go
+/// to `replaced`, older first.
+fn in_time_order(arrived: Block, mut replaced: impl FnMut(Row)) -> Block {
+    if arrived.times.is_sorted_by(|a, b| a < b) {
+        return arrived;
+    }
     let mut order: Vec<usize> = (0..arrived.len()).collect();
     order.sort_by_key(|row| arrived.times.get(*row));
     let mut sorted = Block::tracked(arrived.kind, arrived.sequences.is_some());
     for (row, next) in order.iter().zip(order.iter().skip(1).map(Some).chain([None])) {
-        let replaced = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
-        if !replaced {
-            arrived.row(*row).into_iter().for_each(|row| sorted.push(row));
+        let again = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
+        let Some(row) = arrived.row(*row) else { continue };
+        if again {
+            replaced(row);
+        } else {
+            sorted.push(row);
         }
     }
     sorted

@@ -13,6 +13,7 @@
 //! *Not here.* Names of users, protocols, SQL: this crate stores samples and definitions.
 
 mod aggregate;
+mod audit;
 mod backup;
 mod block;
 mod cache;
@@ -21,6 +22,7 @@ mod chance;
 mod checksum;
 mod clock;
 mod codec;
+mod compaction;
 #[cfg(test)]
 mod crash_tests;
 mod cursor;
@@ -35,6 +37,8 @@ mod gaps;
 #[cfg(test)]
 mod golden;
 mod head;
+#[cfg(feature = "kernels")]
+pub mod kernels;
 mod limits;
 mod log;
 mod manifest;
@@ -50,18 +54,21 @@ mod segment;
 mod snapshot;
 mod statistics;
 mod table;
+mod thinning;
 mod verify;
 mod version;
 mod visibility;
 
 pub use aggregate::{Edges, Windows};
+pub use audit::{AuditEntry, Change};
 pub use backup::{BackupOptions, BackupReport, RestoreOptions, RestoreReport, restore};
 pub use block::Block;
-pub use catalog::Catalog;
+pub use catalog::{Catalog, TagName};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
+pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
-pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
+pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use gaps::Gap;
 pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};

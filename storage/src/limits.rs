@@ -10,6 +10,10 @@ pub const BLOCK_ROWS_MAX: usize = 8192;
 /// Tags in a store. LIMIT: the tables of the head are sized by it.
 pub const TAGS_MAX: usize = 1 << 22;
 
+/// Names a tag may have had; of the released ones the oldest are forgotten for new ones. LIMIT: all
+/// stand in every record of the tag.
+pub(crate) const TAG_NAMES_MAX: usize = 64;
+
 /// Spare log files kept for reuse. LIMIT: two cover the roll while a seal is running; more would
 /// only hold disk space.
 pub(crate) const LOG_SPARES_MAX: usize = 2;
@@ -62,6 +66,25 @@ pub(crate) const PAGE_STATES_MAX: usize = 8;
 /// group's worth; forgetting them only costs bytes.
 pub(crate) const SHARED_BYTES_MAX: usize = 8 << 20;
 
+/// Edits and deletions on record. LIMIT: they are kept in memory and in one file.
+pub(crate) const AUDIT_ENTRIES_MAX: usize = 1 << 18;
+
+/// User, reason and tags of one of them, in bytes. LIMIT: it fits the smallest log frame that is
+/// used in earnest.
+pub(crate) const AUDIT_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Segments in one rewriting. LIMIT: each is open with a chunk in memory.
+pub(crate) const COMPACTION_INPUTS_MAX: usize = 64;
+
+/// Bytes of the inputs of one rewriting, beyond which only one is taken. LIMIT: the outputs need
+/// as much free space, and readers of the inputs hold theirs meanwhile.
+pub(crate) const COMPACTION_BYTES_MAX: u64 = 4 << 30;
+
+/// The name of a retention class, in bytes. LIMIT: it has its place in a segment's header.
+pub(crate) const CLASS_BYTES_MAX: usize = 64;
+
+/// Partitions that one import may touch. LIMIT: each has a segment under way.
+pub(crate) const IMPORT_PARTITIONS_MAX: usize = 1024;
 /// Blocks of tables that a check of files keeps. LIMIT: those of the segment under way; the cache of
 /// the readers is left alone.
 pub(crate) const CHECK_CACHE_BYTES: usize = 4 << 20;

@@ -157,6 +157,12 @@ impl Source {
         }
     }
 
+    /// The sequence of the next row.
+    fn sequence(&self) -> u64 {
+        let sequences = self.block.sequences.as_ref();
+        sequences.and_then(|own| own.get(self.at)).copied().unwrap_or_default()
+    }
+
     /// Reads the next page.
     fn read(&mut self) -> Result<(), Error> {
         if let Some(pages) = &mut self.pages {
@@ -230,7 +236,7 @@ impl TagPages {
         let (first, last) = (self.range.first.nanos(), self.range.last.nanos());
         let inside = first <= page.first_ns && page.last_ns <= last;
         // Where only statistics were kept there are no rows to choose from.
-        let whole = inside || place.values.len == 0;
+        let whole = inside || place.is_bare();
         let cut = seen == Seen::Whole && !whole;
         Ok((if cut { Seen::Part } else { seen }, page))
     }
@@ -279,11 +285,19 @@ pub(crate) struct Merge {
     sources: Vec<Source>,
     /// Rows that a later source replaced, where somebody wants them.
     replaced: Option<Vec<Block>>,
+    /// Of equal times the row of the later sequence is right, wherever it lies.
+    by_sequence: bool,
 }
 
 impl Merge {
     pub(crate) fn new(kind: Kind, sources: Vec<Source>) -> Self {
-        Self { kind, sources, replaced: None }
+        Self { kind, sources, replaced: None, by_sequence: false }
+    }
+
+    /// For a look into the past: what was replaced lies in sources of no particular order, so that
+    /// the sequences of the rows decide. All sources must have them.
+    pub(crate) fn by_sequence(self) -> Self {
+        Self { by_sequence: true, ..self }
     }
 
     /// Keeps the rows that a later source replaced.
@@ -295,10 +309,6 @@ impl Merge {
     /// twice in the second.
     pub(crate) fn take_replaced(&mut self) -> Vec<Block> {
         self.replaced.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// The next part, or `None` at the end.
@@ -364,29 +374,34 @@ impl Merge {
         self.sources.get_mut(sparsest).map_or(Ok(()), Source::read)
     }
 
-    /// Older sources that also have a unit at `ts`: a row of theirs is replaced, a page is read.
-    /// Whether there was one.
+    /// Other sources that also have a unit at `ts`: their rows are replaced (or, by sequence, all
+    /// but the latest), their pages are read. Whether anything changed.
     fn settle_equal(&mut self, winner: usize, ts: i64) -> Result<bool, Error> {
-        let mut settled = false;
-        for at in 0..self.sources.len() {
-            let Some(source) = self.sources.get_mut(at).filter(|_| at != winner) else { continue };
+        let mut equal = Vec::new();
+        for (at, source) in self.sources.iter_mut().enumerate() {
             match source.next()? {
-                Some(Next::Row(own)) if own == ts => {
-                    let row = source.block.row(source.at);
-                    source.at += 1;
-                    if let (Some(replaced), Some(row)) = (&mut self.replaced, row) {
-                        keep(replaced, self.kind, row);
-                    }
-                    settled = true;
-                }
+                Some(Next::Row(own)) if own == ts => equal.push(at),
                 Some(Next::Page { first_ns, .. }) if first_ns == ts => {
                     source.read()?;
-                    settled = true;
+                    return Ok(true);
                 }
                 _ => {}
             }
         }
-        Ok(settled)
+        let latest = if self.by_sequence {
+            equal.iter().copied().max_by_key(|at| self.sources.get(*at).map(Source::sequence))
+        } else {
+            Some(winner)
+        };
+        for at in equal.iter().copied().filter(|at| Some(*at) != latest) {
+            let Some(source) = self.sources.get_mut(at) else { continue };
+            let row = source.block.row(source.at);
+            source.at += 1;
+            if let (Some(replaced), Some(row)) = (&mut self.replaced, row) {
+                keep(replaced, self.kind, row);
+            }
+        }
+        Ok(equal.len() > 1)
     }
 }
 

@@ -19,6 +19,7 @@ impl Naming {
     const SEGMENT: &'static str = ".seg";
     const CATALOG: &'static str = ".cat";
     const MANIFEST: &'static str = ".manifest";
+    const AUDIT: &'static str = ".audit";
     const BACKUP: &'static str = ".backup";
     const BAD: &'static str = ".bad";
 
@@ -36,6 +37,10 @@ impl Naming {
 
     pub(crate) fn catalog(number: u64) -> String {
         format!("{number:010}{}", Self::CATALOG)
+    }
+
+    pub(crate) fn audit(number: u64) -> String {
+        format!("{number:010}{}", Self::AUDIT)
     }
 
     pub(crate) fn manifest(number: u64) -> String {
@@ -62,7 +67,14 @@ impl Naming {
 
     pub(crate) fn is_temporary(name: &str) -> bool {
         name.strip_suffix(Self::TEMPORARY).is_some_and(|name| {
-            let suffixes = [Self::LOG, Self::SEGMENT, Self::CATALOG, Self::MANIFEST, Self::BACKUP];
+            let suffixes = [
+                Self::LOG,
+                Self::SEGMENT,
+                Self::CATALOG,
+                Self::AUDIT,
+                Self::MANIFEST,
+                Self::BACKUP,
+            ];
             name == Self::MARKS || suffixes.into_iter().any(|suffix| number(name, suffix).is_some())
         })
     }
@@ -81,6 +93,10 @@ impl Naming {
 
     pub(crate) fn catalog_number(name: &str) -> Option<u64> {
         number(name, Self::CATALOG)
+    }
+
+    pub(crate) fn audit_number(name: &str) -> Option<u64> {
+        number(name, Self::AUDIT)
     }
 
     pub(crate) fn backup_number(name: &str) -> Option<u64> {

@@ -19,12 +19,13 @@ mod salvage;
 
 use std::sync::Arc;
 
+use crate::audit::{AuditEntry, read_audit, write_audit};
 use crate::cache::BlockCache;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::log::{self, RecoverFrom};
-use crate::manifest::{FileRecord, Manifest};
+use crate::manifest::{Manifest, SegmentRecord};
 use crate::marks::Marks;
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
@@ -148,7 +149,7 @@ impl<'a> Repair<'a> {
     fn segments(&mut self) -> Result<(), Error> {
         for record in std::mem::take(&mut self.manifest.segments) {
             let cache = BlockCache::new(CHECK_CACHE_BYTES);
-            let opened = Segment::open(&**self.disk, &self.manifest.store, &record, &cache);
+            let opened = Segment::open(&**self.disk, &self.manifest.store, record.clone(), &cache);
             if let Ok(segment) = &opened {
                 segment.kinds().for_each(|(tag, kind)| self.definitions.note(tag, kind));
                 if segment.verify().is_empty() {
@@ -165,7 +166,7 @@ impl<'a> Repair<'a> {
                 Err(_) => None,
             };
             self.manifest.segments.extend(saved);
-            self.replaced.push(Naming::segment(record.number));
+            self.replaced.push(Naming::segment(record.file.number));
         }
         Ok(())
     }
@@ -174,13 +175,17 @@ impl<'a> Repair<'a> {
     fn rewrite(
         &mut self,
         segment: &Segment,
-        record: &FileRecord,
-    ) -> Result<Option<FileRecord>, Error> {
+        record: &SegmentRecord,
+    ) -> Result<Option<SegmentRecord>, Error> {
         let options = WriteOptions {
             number: self.manifest.next_number,
             level: segment.level(),
-            first_sequence: record.first_sequence,
-            last_sequence: record.last_sequence,
+            tier: record.tier,
+            replaced: record.replaced,
+            class: record.class.clone(),
+            first_sequence: record.file.first_sequence,
+            last_sequence: record.file.last_sequence,
+            history: 0,
         };
         let mut writer = SegmentWriter::begin(&**self.disk, &self.manifest.store, options)?;
         for (entry, pages) in segment.intact() {
@@ -188,16 +193,28 @@ impl<'a> Repair<'a> {
                 continue;
             }
             for page in pages {
-                writer.add(entry.tag, entry.step, &segment.read(&entry, page, true)?)?;
+                if let Some(statistics) = segment.only_statistics(page)? {
+                    writer.add_statistics(&entry, statistics)?;
+                } else {
+                    writer.add(entry.tag, entry.step, &segment.read(&entry, page, true)?)?;
+                    writer.widen(entry.error_bound);
+                }
             }
         }
-        let saved = writer.finish()?;
+        let saved = writer.finish()?.map(|finished| SegmentRecord {
+            file: finished.file,
+            first_ns: finished.first_ns,
+            last_ns: finished.last_ns,
+            samples: finished.samples,
+            ..record.clone()
+        });
         let samples = match &saved {
             Some(saved) => {
                 self.manifest.next_number += 1;
-                self.report.written.push(Naming::segment(saved.number));
+                self.report.written.push(Naming::segment(saved.file.number));
                 let cache = BlockCache::new(CHECK_CACHE_BYTES);
-                Segment::open(&**self.disk, &self.manifest.store, saved, &cache)?.samples()
+                let (disk, store) = (&**self.disk, &self.manifest.store);
+                Segment::open(disk, store, saved.clone(), &cache)?.samples()
             }
             None => 0,
         };
@@ -216,6 +233,20 @@ impl<'a> Repair<'a> {
             self.report.samples_saved += samples;
             self.report.written.push(Naming::segment(number));
             self.manifest.segments.push(record);
+            self.manifest.next_number += 1;
+        }
+        self.manifest.deletions.extend(salvage.changes.iter().filter_map(AuditEntry::deletion));
+        if !salvage.changes.is_empty() {
+            let former =
+                self.manifest.audit.map(|file| read_audit(&**self.disk, &store, file.number));
+            let mut entries = former.transpose()?.unwrap_or_default();
+            entries.extend(salvage.changes.iter().cloned());
+            let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
+            let number = self.manifest.next_number;
+            let record = write_audit(&**self.disk, &store, number, &entries)?;
+            self.report.written.push(Naming::audit(number));
+            self.replaced.extend(self.manifest.audit.map(|file| Naming::audit(file.number)));
+            self.manifest.audit = Some(record);
             self.manifest.next_number += 1;
         }
         self.manifest.checkpoint = salvage.last_sequence();

@@ -5,9 +5,11 @@
 //!
 //! *Not here.* When to go on: `engine/scrub.rs`.
 
+use crate::audit::read_audit;
 use crate::cache::BlockCache;
 use crate::catalog::read_catalog;
 use crate::disk::Disk;
+use crate::error::Error;
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::manifest::{FileKind, FileName, FileRecord, Manifest};
 use crate::marks::ScrubMark;
@@ -89,8 +91,8 @@ impl Tour {
                 (self.mark.file, self.mark.offset) = (name.number, 0);
             }
             let part = match name.kind {
-                FileKind::Catalog => self.catalog(disk, manifest, &record),
-                FileKind::Segment => self.part(disk, manifest, name, &record),
+                FileKind::Catalog | FileKind::Audit => self.small(disk, manifest, name, &record),
+                FileKind::Segment => self.part(disk, manifest, name),
             };
             match part {
                 Some(Ok(bytes)) => progress.bytes += bytes.max(1),
@@ -107,20 +109,25 @@ impl Tour {
         progress
     }
 
-    /// A catalog file is one part.
-    fn catalog(
+    /// A catalog or audit file is one part.
+    fn small(
         &mut self,
         disk: &dyn Disk,
         manifest: &Manifest,
+        name: FileName,
         record: &FileRecord,
     ) -> Option<Result<u64, Box<Damage>>> {
         if self.mark.offset > 0 {
             return None;
         }
         self.mark.offset = 1;
-        let read = read_catalog(disk, &manifest.store, record.number);
-        let name = FileName { kind: FileKind::Catalog, number: record.number }.in_words();
-        Some(read.map(|_| record.bytes).map_err(|error| Box::new(Damage::whole(&name, &error))))
+        let read = if name.kind == FileKind::Audit {
+            read_audit(disk, &manifest.store, record.number).map(drop)
+        } else {
+            read_catalog(disk, &manifest.store, record.number).map(drop)
+        };
+        let damage = |error| Box::new(Damage::whole(&name.in_words(), &error));
+        Some(read.map(|()| record.bytes).map_err(damage))
     }
 
     /// The tables of a segment are read again when the tour comes to it; then its parts follow.
@@ -129,16 +136,10 @@ impl Tour {
         disk: &dyn Disk,
         manifest: &Manifest,
         name: FileName,
-        record: &FileRecord,
     ) -> Option<Result<u64, Box<Damage>>> {
         let segment = match self.open.take().filter(|(number, _)| *number == name.number) {
             Some((_, segment)) => segment,
-            None => match Segment::open(
-                disk,
-                &manifest.store,
-                record,
-                &BlockCache::new(CHECK_CACHE_BYTES),
-            ) {
+            None => match open(disk, manifest, name) {
                 Ok(segment) => segment,
                 Err(error) => {
                     let seen = self.mark.offset == u64::MAX;
@@ -152,4 +153,12 @@ impl Tour {
         self.open = Some((name.number, segment));
         part
     }
+}
+
+/// Opens a segment that the manifest names.
+fn open(disk: &dyn Disk, manifest: &Manifest, name: FileName) -> Result<Segment, Error> {
+    let record = manifest.segment(name.number);
+    let record =
+        record.ok_or_else(|| Error::corrupt(&name.in_words(), "the manifest does not name it"))?;
+    Segment::open(disk, &manifest.store, record.clone(), &BlockCache::new(CHECK_CACHE_BYTES))
 }

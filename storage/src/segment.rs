@@ -21,17 +21,19 @@ mod verify;
 mod writer;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use roaring::RoaringBitmap;
 use tacitus_model::{Kind, TagId, Timestamp};
 
 use crate::block::Row;
 use crate::cache::{BlockCache, Cached, PageBlock};
 use crate::checksum::checksum;
 use crate::disk::{Disk, DiskFile};
+use crate::engine::Pins;
 use crate::error::Error;
 use crate::log::StoreId;
-use crate::manifest::FileRecord;
+use crate::manifest::SegmentRecord;
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
 use crate::statistics::Statistics;
@@ -44,7 +46,7 @@ pub(crate) use entry::{Place, TagEntry};
 pub(crate) use page::PageReader;
 pub(crate) use table::BLOCK_RECORDS;
 pub(crate) use verify::record_of;
-pub(crate) use writer::{SegmentWriter, WriteOptions};
+pub(crate) use writer::{Finished, SegmentWriter, WriteOptions};
 
 /// The checksum behind every page and block.
 const CRC_BYTES: usize = 4;
@@ -59,7 +61,10 @@ pub(crate) struct Segment {
     name: String,
     store: StoreId,
     file: Box<dyn DiskFile>,
+    record: SegmentRecord,
     header: Header,
+    /// Set when no manifest names it any more: the file goes with the last reader.
+    doomed: OnceLock<Arc<Pins>>,
     tables: Tables,
     cache: BlockCache,
 }
@@ -72,42 +77,62 @@ impl Segment {
     pub(crate) fn open(
         disk: &dyn Disk,
         store: &StoreId,
-        record: &FileRecord,
+        record: SegmentRecord,
         cache: &BlockCache,
     ) -> Result<Self, Error> {
-        let name = Naming::segment(record.number);
+        let name = Naming::segment(record.file.number);
         let io = |source| Error::io("open", &name, source);
         let file = disk.open_immutable(&name).map_err(io)?;
         let size = file.size().map_err(io)?;
-        if size != record.bytes {
-            let what = format!("it has {size} bytes, not {}", record.bytes);
+        if size != record.file.bytes {
+            let what = format!("it has {size} bytes, not {}", record.file.bytes);
             return Err(Error::corrupt(&name, what));
         }
         let read = |offset: u64, len: usize| {
             let mut bytes = vec![0; len];
             file.read_at(offset, &mut bytes).map(|()| bytes)
         };
-        let opened = layout::read_tables(store, record.number, size, read).map_err(io)?;
+        let opened = layout::read_tables(store, record.file.number, size, read).map_err(io)?;
         let (header, tables) = opened.map_err(|what| Error::corrupt(&name, what))?;
-        Ok(Self { name, store: *store, file, header, tables, cache: cache.clone() })
+        Ok(Self {
+            name,
+            store: *store,
+            file,
+            record,
+            header,
+            doomed: OnceLock::new(),
+            tables,
+            cache: cache.clone(),
+        })
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.header.number
+    /// What the manifest says of it.
+    pub(crate) fn record(&self) -> &SegmentRecord {
+        &self.record
     }
 
     pub(crate) fn last_sequence(&self) -> u64 {
-        self.header.last_sequence
+        self.record.file.last_sequence
     }
 
-    /// The samples in it.
-    pub(crate) fn samples(&self) -> u64 {
-        self.header.samples
+    /// Has the file removed when nobody reads it any more: no manifest names it.
+    pub(crate) fn doom(&self, pins: &Arc<Pins>) {
+        self.doomed.get_or_init(|| Arc::clone(pins));
+    }
+
+    /// The ids of its tags.
+    pub(crate) fn tag_set(&self) -> &RoaringBitmap {
+        &self.tables.tag_set
     }
 
     /// How many pages it has.
     pub(crate) fn pages(&self) -> usize {
         self.tables.pages.records
+    }
+
+    /// The samples in it.
+    pub(crate) fn samples(&self) -> u64 {
+        self.header.samples
     }
 
     /// The ids of its tags, rising.
@@ -159,12 +184,21 @@ impl Segment {
             "pages",
             |entries: Vec<PageEntry>| {
                 let statistics = entries.iter().map(|entry| entry.statistics).collect();
-                let places = entries.iter().map(|entry| entry.place).collect();
+                let places = entries.iter().map(|entry| self.sequenced(entry.place)).collect();
                 let decoded = Arc::new(PageBlock { places, statistics });
                 (Cached::Pages(Arc::clone(&decoded)), decoded)
             },
             |cached| if let Cached::Pages(block) = cached { Some(block) } else { None },
         )
+    }
+
+    /// A place with its sequences: those of an import were not known when it was written.
+    fn sequenced(&self, place: Place) -> Place {
+        if place.last_sequence != 0 {
+            return place;
+        }
+        let sequence = self.record.file.first_sequence;
+        Place { first_sequence: sequence, last_sequence: sequence, ..place }
     }
 
     /// Statistics of 32 pages each.
@@ -271,6 +305,14 @@ impl Segment {
 
     fn damaged(&self, what: &str) -> Error {
         Error::corrupt(&self.name, format!("{what} is not what was written"))
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Some(pins) = self.doomed.get() {
+            pins.remove(std::mem::take(&mut self.name));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
 
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
+use crate::block::Row;
 use crate::engine::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::gaps::{Gap, Gaps, or_gap};
@@ -23,12 +24,19 @@ pub struct Snapshot {
     shared: Arc<Shared>,
     version: Arc<Version>,
     sequence: u64,
+    /// What was replaced later is read too.
+    past: bool,
     gaps: Option<Gaps>,
 }
 
 impl Snapshot {
     pub(crate) fn new(shared: Arc<Shared>, version: Arc<Version>, sequence: u64) -> Self {
-        Self { shared, version, sequence, gaps: None }
+        Self { shared, version, sequence, past: false, gaps: None }
+    }
+
+    /// The store as it was at an earlier sequence.
+    pub(crate) fn as_of(self, sequence: u64) -> Self {
+        Self { sequence, past: true, ..self }
     }
 
     /// The same moment for a reader that takes what can be read where something is damaged. What
@@ -51,24 +59,24 @@ impl Snapshot {
 
     /// All tags, by rising id.
     pub fn tags(&self) -> Vec<Arc<Tag>> {
-        self.shared.catalog.committed(0, self.sequence)
+        self.shared.catalog.committed(self.sequence)
     }
 
     /// The tag with this id.
     pub fn tag(&self, id: TagId) -> Option<Arc<Tag>> {
-        self.shared.catalog.get(id).filter(|tag| tag.sequence <= self.sequence)
+        self.shared.catalog.get_at(id, self.sequence)
     }
 
-    /// The tag of this path.
+    /// The tag that this name leads to: its path, an alias, or a path it had.
     pub fn find(&self, path: &str) -> Option<Arc<Tag>> {
-        self.shared.catalog.find(path).filter(|tag| tag.sequence <= self.sequence)
+        self.shared.catalog.find_at(path, self.sequence)
     }
 
     /// The samples of a tag within a range, in time order, one for each time.
     pub fn scan(&self, tag: TagId, range: TimeRange) -> TagScan {
-        match self.merge(tag, range, false) {
+        match self.merge(tag, range) {
             Ok(None) => TagScan::empty(),
-            Ok(Some((merge, _))) => TagScan::new(Ok(merge), false),
+            Ok(Some((merge, _))) => TagScan::new(Ok(merge), self.past),
             Err(error) => TagScan::new(Err(error), false),
         }
     }
@@ -80,7 +88,7 @@ impl Snapshot {
     /// [`crate::ErrorKind::Invalid`] for edges that do not rise; whatever reading says.
     pub fn aggregate(&self, tag: TagId, edges: &[i64], mode: Edges) -> Result<Windows, Error> {
         let range = range_of(edges)?;
-        let Some((mut merge, tag)) = self.merge(tag, range, false)? else {
+        let Some((mut merge, tag)) = self.merge(tag, range)? else {
             return Fold::new(edges, mode, true).over(&mut Merge::new(Kind::Float, Vec::new()));
         };
         Fold::new(edges, mode, tag.definition.step).over(&mut merge)
@@ -93,7 +101,7 @@ impl Snapshot {
     /// As [`Snapshot::aggregate`].
     pub fn state_times(&self, tag: TagId, edges: &[i64]) -> Result<Vec<Vec<StateTime>>, Error> {
         let range = range_of(edges)?;
-        let merge = self.merge(tag, range, false)?;
+        let merge = self.merge(tag, range)?;
         let merge =
             merge.filter(|(_, tag)| matches!(tag.definition.kind, Kind::Bool | Kind::State));
         let Some((mut merge, _)) = merge else {
@@ -103,28 +111,27 @@ impl Snapshot {
     }
 
     /// Where the samples of a tag lie within a range, merged; `None` for a tag that is not there.
-    fn merge(
-        &self,
-        tag: TagId,
-        range: TimeRange,
-        tracked: bool,
-    ) -> Result<Option<(Merge, Arc<Tag>)>, Error> {
+    fn merge(&self, tag: TagId, range: TimeRange) -> Result<Option<(Merge, Arc<Tag>)>, Error> {
+        let tracked = self.past;
         let Some(tag) = self.tag(tag) else { return Ok(None) };
         let kind = tag.definition.kind;
-        let visibility = Arc::new(Visibility::up_to(self.sequence));
+        let deleted = self.version.deletions.iter().filter(|deletion| {
+            deletion.sequence <= self.sequence && deletion.tags.contains(&tag.id)
+        });
+        let deleted = deleted.map(|deletion| (deletion.range, deletion.sequence)).collect();
+        let visibility = Arc::new(Visibility { as_of: self.sequence, deleted });
         let mut sources = Vec::new();
         for segment in &self.version.segments {
+            if segment.record().replaced && !self.past {
+                continue;
+            }
             let gaps = self.gaps.as_ref();
-            let entry = or_gap(gaps, tag.id, segment.range(), segment.tag(tag.id), || None)?;
-            let touches = |entry: &TagEntry| {
-                entry.statistics.first_ns <= range.last.nanos()
-                    && range.first.nanos() <= entry.statistics.last_ns
-            };
+            let range_of_file = segment.record().range();
+            let entry = or_gap(gaps, tag.id, range_of_file, segment.tag(tag.id), || None)?;
+            let touches = |entry: &TagEntry| entry.statistics.range().overlaps(&range);
             if let Some(entry) = entry.filter(touches) {
-                sources.push({
-                    let gaps = self.gaps.clone();
-                    Source::pages(segment, entry, range, &visibility, tracked, gaps)?
-                });
+                let gaps = self.gaps.clone();
+                sources.push(Source::pages(segment, entry, range, &visibility, tracked, gaps)?);
             }
         }
         for head in self.version.heads() {
@@ -133,18 +140,63 @@ impl Snapshot {
                 sources.push(Source::rows(block));
             }
         }
-        Ok(Some((Merge::new(kind, sources), tag)))
+        let merge = Merge::new(kind, sources);
+        Ok(Some((if self.past { merge.by_sequence() } else { merge }, tag)))
+    }
+
+    /// How far a stored tag's samples within a range may be from what its source sent: 0 unless
+    /// the tag is thinned.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn error_bound(&self, tag: TagId, range: TimeRange) -> Result<f64, Error> {
+        let mut bound = 0.0_f64;
+        for segment in self.version.segments.iter().filter(|own| !own.record().replaced) {
+            let entry = segment.tag(tag)?;
+            let touches = |entry: &TagEntry| entry.statistics.range().overlaps(&range);
+            bound = entry.filter(touches).map_or(bound, |entry| bound.max(entry.error_bound));
+        }
+        Ok(bound)
+    }
+
+    /// The last row of a tag at or before a time.
+    pub(crate) fn last_row(&self, tag: TagId, until: Timestamp) -> Result<Option<Row>, Error> {
+        let mut last = until.nanos();
+        let mut width_ns = 1_000_000_000_i64;
+        loop {
+            let first = last.saturating_sub(width_ns);
+            let range = TimeRange {
+                first: Timestamp::from_nanos(first),
+                last: Timestamp::from_nanos(last),
+            };
+            let mut found = None;
+            for block in self.scan(tag, range) {
+                let block = block?;
+                found = block.row(block.len().saturating_sub(1)).or(found);
+            }
+            if found.is_some() || first == i64::MIN {
+                return Ok(found);
+            }
+            last = first;
+            width_ns = width_ns.saturating_mul(16);
+        }
+    }
+
+    /// The time of the first row of a tag.
+    pub(crate) fn first_time(&self, tag: TagId) -> Result<Option<Timestamp>, Error> {
+        let first = self.scan(tag, TimeRange::ALL).next().transpose()?;
+        Ok(first.and_then(|block| block.times.first().copied()).map(Timestamp::from_nanos))
     }
 
     /// The latest sample of a tag, without touching a file. It may be newer than the snapshot.
     pub fn latest(&self, tag: TagId) -> Option<Sample> {
-        let kind = self.tag(tag)?.definition.kind;
+        let kind = self.shared.catalog.kind_at(tag, self.sequence)?;
         self.shared.last.latest(tag, kind)
     }
 
     /// The first and the last time of a tag's samples. It may be newer than the snapshot.
     pub fn extent(&self, tag: TagId) -> Option<TimeRange> {
-        self.tag(tag)?;
+        self.shared.catalog.kind_at(tag, self.sequence)?;
         self.shared.last.extent(tag)
     }
 }

@@ -12,7 +12,7 @@
 //! *Invariant.* `of` over a run equals the merge of `of` over its parts, up to the rounding of
 //! `sum`, `m2` and `integral`. All times are of samples in the run.
 
-use tacitus_model::{Kind, Quality};
+use tacitus_model::{Kind, Quality, TimeRange, Timestamp};
 
 /// Integers up to here are binary64 exactly.
 const INTEGER_MAX: u64 = 1 << 53;
@@ -121,6 +121,13 @@ impl Statistics {
     #[must_use]
     pub fn is_pure(&self) -> bool {
         self.values == self.rows
+    }
+
+    /// The times from the first to the last sample.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        let (first, last) = (self.first_ns, self.last_ns);
+        TimeRange { first: Timestamp::from_nanos(first), last: Timestamp::from_nanos(last) }
     }
 
     /// The mean of the values.

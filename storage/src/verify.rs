@@ -18,7 +18,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::log::{self, Record, RecoverFrom};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, SegmentRecord};
 use crate::marks::Marks;
 use crate::naming::Naming;
 use crate::segment::Segment;
@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
     /// What the manifest says must make sense before its files are asked.
     fn manifest_itself(&mut self) {
         let manifest = self.manifest;
-        let ordered = manifest.segments.is_sorted_by(|a, b| a.last_sequence < b.first_sequence);
+        let ordered = manifest.segments.is_sorted_by_key(SegmentRecord::rank);
         let numbered = manifest.files().all(|(name, _)| name.number < manifest.next_number);
         let sealed = manifest.files().all(|(_, file)| file.last_sequence <= manifest.checkpoint);
         if !(ordered && numbered && sealed) {
@@ -167,9 +167,9 @@ impl<'a> Survey<'a> {
             self.report.bytes += file.bytes;
             match read_catalog(self.disk, &self.manifest.store, file.number) {
                 Ok(tags) => tags.into_iter().for_each(|tag| {
-                    let definition = tag.definition;
+                    let definition = tag.tag.definition;
                     let entry = (definition.path.as_str().to_owned(), definition.kind);
-                    self.tags.insert(tag.id, entry);
+                    self.tags.insert(tag.tag.id, entry);
                 }),
                 Err(error) => {
                     self.defined = false;
@@ -183,17 +183,20 @@ impl<'a> Survey<'a> {
     fn segments(&mut self) {
         for record in &self.manifest.segments {
             self.report.files += 1;
-            self.report.bytes += record.bytes;
-            let name = Naming::segment(record.number);
-            let segment = match Segment::open(self.disk, &self.manifest.store, record, &self.cache)
-            {
+            let file = record.file;
+            self.report.bytes += file.bytes;
+            let name = Naming::segment(file.number);
+            let (store, cache) = (&self.manifest.store, &self.cache);
+            let segment = match Segment::open(self.disk, store, record.clone(), cache) {
                 Ok(segment) => segment,
                 Err(error) => {
-                    self.damage(Damage { bytes: record.bytes, ..Damage::whole(&name, &error) });
+                    self.damage(Damage { bytes: file.bytes, ..Damage::whole(&name, &error) });
                     continue;
                 }
             };
-            if segment.sequences_of_file() != (record.first_sequence, record.last_sequence) {
+            // An import did not know its sequence when it was written.
+            let known = segment.sequences_of_file();
+            if known != (0, 0) && known != (file.first_sequence, file.last_sequence) {
                 self.damage(Damage::whole(&name, &"its sequences are not those of the manifest"));
             }
             for (tag, kind) in segment.kinds() {
@@ -217,11 +220,13 @@ impl<'a> Survey<'a> {
         let mut apply = |sequence, record| {
             report.sequence = sequence;
             match record {
-                Record::Definition(tag) => {
+                Record::Definition(entry) => {
+                    let tag = entry.tag;
                     let definition = tag.definition;
                     let entry = (definition.path.as_str().to_owned(), definition.kind);
                     tags.insert(tag.id, entry);
                 }
+                Record::Audit(_) | Record::Import => {}
                 Record::Samples(batch) => report.samples += batch.len() as u64,
             }
         };

@@ -21,6 +21,8 @@ pub use kind::Kind;
 pub use path::{PATH_BYTES_MAX, PathError, TagPath};
 pub use quality::Quality;
 pub use sample::{Sample, TEXT_BYTES_MAX};
-pub use tag::{LABELS_MAX, STATES_MAX, Tag, TagDefinition, TagId};
+pub use tag::{
+    LABELS_MAX, STATES_MAX, Tag, TagChange, TagDefinition, TagId, Thinning, ThinningRule,
+};
 pub use timestamp::{TimeRange, Timestamp};
 pub use value::{KindMismatch, Value};

@@ -18,7 +18,7 @@ pub struct TagId(pub u32);
 /// What a person or a rule says of a tag.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TagDefinition {
-    /// Its name, unique in the store.
+    /// Its name, unique in the store, also among the names that tags had before.
     pub path: TagPath,
     /// What its values are.
     pub kind: Kind,
@@ -38,6 +38,54 @@ pub struct TagDefinition {
     pub quantum_ns: i64,
     /// The names of a [`Kind::State`] tag's states, by index; empty for other kinds.
     pub states: Vec<String>,
+    /// The name of the class that says how long samples are kept; empty for the usual one.
+    pub retention: String,
+    /// Which samples may be left out when they are stored; `None` keeps every one.
+    pub thinning: Option<Thinning>,
+}
+
+/// A loss that a tag is allowed: samples near what the kept ones say may be left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thinning {
+    /// What "near" is measured from.
+    pub rule: ThinningRule,
+    /// The greatest distance of a sample that is left out, in the tag's unit; 0 or more.
+    pub band: f64,
+    /// The longest time between two kept samples while there are samples between them, in
+    /// nanoseconds; 1 or more.
+    pub max_gap_ns: i64,
+}
+
+/// What the kept samples of a thinned tag say of the times between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThinningRule {
+    /// The kept value holds until the next: exception reporting, a deadband.
+    Exception,
+    /// A straight line leads from each kept value to the next: swinging door.
+    SwingingDoor,
+}
+
+/// One thing of a tag's definition to replace. Kind and id have no change: they never do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TagChange {
+    /// The engineering unit.
+    Unit(String),
+    /// The description.
+    Description(String),
+    /// All labels.
+    Labels(Vec<(String, String)>),
+    /// Step or linear.
+    Step(bool),
+    /// The instrument's range.
+    Range(Option<(f64, f64)>),
+    /// The time quantum in nanoseconds, for samples that come from then on.
+    QuantumNs(i64),
+    /// States added behind those there are; indexes that are stored keep their meaning.
+    AppendStates(Vec<String>),
+    /// The retention class.
+    Retention(String),
+    /// The loss that is allowed.
+    Thinning(Option<Thinning>),
 }
 
 impl TagDefinition {
@@ -56,6 +104,23 @@ impl TagDefinition {
             source: source.into(),
             quantum_ns: 1,
             states: Vec::new(),
+            retention: String::new(),
+            thinning: None,
+        }
+    }
+
+    /// Makes a change.
+    pub fn change(&mut self, change: TagChange) {
+        match change {
+            TagChange::Unit(unit) => self.unit = unit,
+            TagChange::Description(description) => self.description = description,
+            TagChange::Labels(labels) => self.labels = labels,
+            TagChange::Step(step) => self.step = step,
+            TagChange::Range(range) => self.range = range,
+            TagChange::QuantumNs(quantum_ns) => self.quantum_ns = quantum_ns,
+            TagChange::AppendStates(states) => self.states.extend(states),
+            TagChange::Retention(retention) => self.retention = retention,
+            TagChange::Thinning(thinning) => self.thinning = thinning,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 
 use crc32fast::Hasher;
 
+use crate::audit::read_audit;
 use crate::cache::BlockCache;
 use crate::catalog::read_catalog;
 use crate::checksum::checksum;
@@ -84,10 +85,15 @@ impl<'a> Source<'a> {
         let store = &self.manifest.store;
         match self.name.kind {
             FileKind::Catalog => read_catalog(self.disk, store, self.name.number).map(drop)?,
+            FileKind::Audit => read_audit(self.disk, store, self.name.number).map(drop)?,
             FileKind::Segment => {
                 let segment = {
                     let cache = BlockCache::new(CHECK_CACHE_BYTES);
-                    Segment::open(self.disk, store, &self.record, &cache)?
+                    let record = self.manifest.segment(self.name.number);
+                    let record = record.ok_or_else(|| {
+                        Error::corrupt(&self.words, "the manifest does not name it")
+                    })?;
+                    Segment::open(self.disk, store, record.clone(), &cache)?
                 };
                 if let Some(damage) = segment.verify().into_iter().next() {
                     return Err(Error::corrupt(&self.words, damage.what));

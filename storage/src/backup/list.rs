@@ -154,12 +154,12 @@ pub(crate) fn fuzz(body: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::FileRecord;
+    use crate::manifest::{FileRecord, SegmentRecord};
 
     fn list() -> List {
         let record = |number| FileRecord { number, bytes: 9, first_sequence: 1, last_sequence: 7 };
         let manifest = Manifest {
-            segments: vec![record(1), record(3)],
+            segments: vec![SegmentRecord::example(1), SegmentRecord::example(3)],
             catalogs: vec![record(2)],
             ..Manifest::new([5; 16])
         };

@@ -1,22 +1,27 @@
-//! A catalog file: the definitions that were committed between two seals.
+//! A catalog file: the entries that were committed between two seals, the last one of each tag.
 //!
 //! ```text
-//! magic 8 │ version 4 │ crc 4 │ store id 16 │ number 8 │ count 4 │ (sequence, definition) …
+//! magic 8 │ version 4 │ crc 4 │ store id 16 │ number 8 │ count 4 │ (sequence, entry) …
 //! ```
 //! Layout: `docs/format/catalog.md`.
 //!
-//! *Invariant.* Immutable once published; the manifest names it with its length.
+//! *Invariant.* Immutable once published; the manifest names it with its length. Read in the
+//! order of the manifest, the files leave of each tag the last entry up to the checkpoint.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use tacitus_model::Tag;
+use tacitus_model::TagId;
 
-use crate::catalog::record::{decode_tag, encode_tag};
+use crate::catalog::Catalog;
+use crate::catalog::entry::Entry;
+use crate::catalog::record::{decode_entry, encode_entry};
 use crate::checksum::checksum;
 use crate::cursor::{Cursor, put_varint};
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::limits::CATALOG_FILES_MAX;
 use crate::log::StoreId;
+use crate::manifest::{FileRecord, Manifest};
 use crate::naming::Naming;
 use crate::publish;
 
@@ -24,44 +29,112 @@ const MAGIC: [u8; 8] = *b"TACCAT1\0";
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 16;
 
-/// Publishes a file of these definitions; its length.
-pub(crate) fn write_catalog(
+/// The last entry of each tag, by id: its sequence and its bytes.
+type Latest<'a> = BTreeMap<TagId, (u64, &'a [u8])>;
+
+/// Writes the entries of a span of sequences to a file and names it in the manifest. Where there
+/// would be too many files, the youngest that together are about as large as the one before them
+/// are merged into it.
+pub(crate) fn seal_catalog(
+    disk: &dyn Disk,
+    catalog: &Catalog,
+    manifest: &mut Manifest,
+    first: u64,
+    last: u64,
+) -> Result<(), Error> {
+    let fresh: Vec<(TagId, u64, Vec<u8>)> = catalog.unsealed(first, last);
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let store = manifest.store;
+    let bytes = fresh.iter().map(|(_, _, bytes)| bytes.len() as u64).sum();
+    let merged = manifest.catalogs.split_off(merged_from(&manifest.catalogs, bytes));
+    let read = |file: &FileRecord| read_sound(disk, &store, file.number);
+    let files = merged.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut latest = Latest::new();
+    for bytes in &files {
+        latest.extend(
+            entries(bytes).flatten().map(|(sequence, entry, raw)| (entry.tag.id, (sequence, raw))),
+        );
+    }
+    latest.extend(fresh.iter().map(|(id, sequence, bytes)| (*id, (*sequence, bytes.as_slice()))));
+    let number = manifest.next_number;
+    let bytes = encode(&store, number, &latest);
+    publish::publish(disk, &Naming::catalog(number), &bytes)?;
+    // What cannot be read back must not replace the log.
+    read_sound(disk, &store, number)?;
+    let first_sequence = merged.first().map_or(first, |file| file.first_sequence);
+    let bytes = bytes.len() as u64;
+    manifest.catalogs.push(FileRecord { number, bytes, first_sequence, last_sequence: last });
+    manifest.next_number += 1;
+    Ok(())
+}
+
+/// The first of the files to merge with so many new bytes.
+fn merged_from(files: &[FileRecord], fresh: u64) -> usize {
+    if files.len() < CATALOG_FILES_MAX {
+        return files.len();
+    }
+    let mut from = files.len() - 1;
+    let mut bytes = fresh + files.get(from).map_or(0, |file| file.bytes);
+    while let Some(before) = from.checked_sub(1).and_then(|before| files.get(before))
+        && before.bytes <= bytes.saturating_mul(2)
+    {
+        bytes += before.bytes;
+        from -= 1;
+    }
+    from
+}
+
+/// Publishes a file of these entries; its length.
+pub(crate) fn write_catalog<'a>(
     disk: &dyn Disk,
     store: &StoreId,
     number: u64,
-    tags: &[Arc<Tag>],
+    entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<u64, Error> {
-    let bytes = encode(store, number, tags);
+    let entries: Vec<_> =
+        entries.map(|own| (own.tag.id, own.tag.sequence, bytes_of(own))).collect();
+    let latest = entries.iter().map(|(id, sequence, bytes)| (*id, (*sequence, bytes.as_slice())));
+    let bytes = encode(store, number, &latest.collect());
     publish::publish(disk, &Naming::catalog(number), &bytes)?;
     Ok(bytes.len() as u64)
 }
 
-/// Reads a file of definitions, in the order they were written.
+/// Reads a file of entries, in order of their tags.
 pub(crate) fn read_catalog(
     disk: &dyn Disk,
     store: &StoreId,
     number: u64,
-) -> Result<Vec<Tag>, Error> {
-    let name = Naming::catalog(number);
-    let (_, bytes) = publish::read_whole(disk, &name)?;
-    decode(store, number, &bytes).map_err(|what| Error::corrupt(&name, what))
+) -> Result<Vec<Entry>, Error> {
+    let bytes = read_sound(disk, store, number)?;
+    let entries = entries(&bytes).flatten().map(|(sequence, entry, _)| entry.at(sequence));
+    Ok(entries.collect())
 }
 
-fn encode(store: &StoreId, number: u64, tags: &[Arc<Tag>]) -> Vec<u8> {
+/// The bytes of a file that is sound to its last entry.
+fn read_sound(disk: &dyn Disk, store: &StoreId, number: u64) -> Result<Vec<u8>, Error> {
+    let name = Naming::catalog(number);
+    let (_, bytes) = publish::read_whole(disk, &name)?;
+    check(store, number, &bytes).map_err(|what| Error::corrupt(&name, what))?;
+    Ok(bytes)
+}
+
+fn encode(store: &StoreId, number: u64, latest: &Latest<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend_from_slice(store);
     body.extend_from_slice(&number.to_le_bytes());
-    body.extend_from_slice(&u32::try_from(tags.len()).unwrap_or(u32::MAX).to_le_bytes());
-    for tag in tags {
-        put_varint(&mut body, tag.sequence);
-        encode_tag(&mut body, tag);
+    body.extend_from_slice(&u32::try_from(latest.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for (sequence, bytes) in latest.values() {
+        put_varint(&mut body, *sequence);
+        body.extend_from_slice(bytes);
     }
     let version = VERSION.to_le_bytes();
     let crc = checksum(&[&MAGIC, &version, &body]).to_le_bytes();
     [&MAGIC[..], &version, &crc, &body].concat()
 }
 
-fn decode(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Vec<Tag>, &'static str> {
+fn check(store: &StoreId, number: u64, bytes: &[u8]) -> Result<(), &'static str> {
     let short = "it is cut off";
     let mut from = Cursor::new(bytes);
     if from.array().ok_or(short)? != MAGIC {
@@ -82,54 +155,126 @@ fn decode(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Vec<Tag>, &'stat
     if from.u64().ok_or(short)? != number {
         return Err("it has another file's name");
     }
-    decode_tags(from).ok_or("its content makes no sense")
+    let count = from.u32().ok_or(short)? as usize;
+    let sound = entries(bytes).try_fold(0, |count, entry| entry.map(|_| count + 1));
+    if sound == Some(count) { Ok(()) } else { Err("its content makes no sense") }
 }
 
-fn decode_tags(mut from: Cursor<'_>) -> Option<Vec<Tag>> {
-    let count = from.u32()? as usize;
-    let mut tags = Vec::new();
-    for _ in 0..count {
-        let sequence = from.varint()?;
-        tags.push(decode_tag(&mut from, sequence)?);
-    }
-    from.is_empty().then_some(tags)
+/// The entries of a file, each with its sequence and its bytes; `None`, and no more, where one
+/// makes no sense.
+fn entries(bytes: &[u8]) -> impl Iterator<Item = Option<(u64, Entry, &[u8])>> {
+    let mut from = Cursor::new(bytes.get(HEAD_BYTES + 28..).unwrap_or_default());
+    let mut sound = true;
+    std::iter::from_fn(move || {
+        if !sound || from.is_empty() {
+            return None;
+        }
+        let mut next = || {
+            let sequence = from.varint()?;
+            let rest = from;
+            let entry = decode_entry(&mut from)?;
+            let raw = rest.clone().take(rest.remaining() - from.remaining())?;
+            Some((sequence, entry, raw))
+        };
+        let entry = next();
+        sound = entry.is_some();
+        Some(entry)
+    })
+}
+
+/// An entry's bytes.
+pub(crate) fn bytes_of(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_entry(&mut bytes, entry);
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
-    use tacitus_model::{Kind, TagDefinition, TagId, TagPath};
+    use tacitus_model::{Kind, TagDefinition, TagPath};
 
     use super::*;
     use crate::disk::SimDisk;
     use crate::error::ErrorKind;
 
-    fn tags() -> Vec<Arc<Tag>> {
-        let tag = |id: u32| {
-            let path = TagPath::new(&format!("line/{id}")).unwrap();
-            let definition = TagDefinition::new(path, Kind::Int, "test");
-            Arc::new(Tag { id: TagId(id), definition, sequence: u64::from(id) * 3 })
-        };
-        (1..4).map(tag).collect()
+    fn entry(id: u32, unit: &str, sequence: u64) -> Entry {
+        let path = TagPath::new(&format!("line/{id}")).unwrap();
+        let definition =
+            TagDefinition { unit: unit.into(), ..TagDefinition::new(path, Kind::Int, "test") };
+        Entry::new(TagId(id), definition).at(sequence)
+    }
+
+    fn manifest() -> Manifest {
+        Manifest::new([1; 16])
+    }
+
+    /// Enters entries, one a sequence from `first` on, and seals them.
+    fn seal(disk: &SimDisk, catalog: &Catalog, manifest: &mut Manifest, entries: &[Entry]) {
+        let first = entries[0].tag.sequence;
+        for entry in entries {
+            catalog.enter(entry.clone(), entry.tag.sequence).unwrap();
+        }
+        let last = first + entries.len() as u64 - 1;
+        seal_catalog(disk, catalog, manifest, first, last).unwrap();
     }
 
     #[test]
-    fn definitions_come_back_with_their_sequences() {
-        let disk = SimDisk::new();
-        write_catalog(&disk, &[1; 16], 4, &tags()).unwrap();
-        let read: Vec<Arc<Tag>> =
-            read_catalog(&disk, &[1; 16], 4).unwrap().into_iter().map(Arc::new).collect();
-        assert_eq!(read, tags());
-        let foreign = read_catalog(&disk, &[2; 16], 4).unwrap_err();
+    fn entries_come_back_with_their_sequences_to_their_own_store_only() {
+        let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
+        let entries = [entry(1, "m", 5), entry(2, "s", 6)];
+        seal(&disk, &catalog, &mut manifest, &entries);
+        assert_eq!(read_catalog(&disk, &[1; 16], 1).unwrap(), entries);
+        let foreign = read_catalog(&disk, &[2; 16], 1).unwrap_err();
         assert_eq!(foreign.kind(), ErrorKind::Corrupt);
     }
 
     #[test]
+    fn of_a_tag_changed_twice_between_seals_the_last_entry_is_kept() {
+        let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
+        seal(&disk, &catalog, &mut manifest, &[entry(1, "m", 1), entry(1, "km", 2)]);
+        let read = read_catalog(&disk, &[1; 16], 1).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!((read[0].tag.definition.unit.as_str(), read[0].first), ("km", 1));
+    }
+
+    #[test]
+    fn what_is_committed_after_the_seal_began_stays_for_the_next() {
+        let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
+        catalog.enter(entry(1, "m", 1), 1).unwrap();
+        catalog.enter(entry(1, "km", 2), 2).unwrap();
+        seal_catalog(&disk, &catalog, &mut manifest, 1, 1).unwrap();
+        assert_eq!(read_catalog(&disk, &[1; 16], 1).unwrap()[0].tag.definition.unit, "m");
+        seal_catalog(&disk, &catalog, &mut manifest, 2, 2).unwrap();
+        assert_eq!(read_catalog(&disk, &[1; 16], 2).unwrap()[0].tag.definition.unit, "km");
+    }
+
+    #[test]
+    fn merged_files_say_what_the_files_said() {
+        let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
+        for n in 1..100 {
+            let tag = u32::try_from(n).unwrap();
+            let unit = format!("unit {n}");
+            let changed = entry((tag / 2).max(1), &unit, 2 * n);
+            seal(&disk, &catalog, &mut manifest, &[entry(tag, "m", 2 * n - 1), changed]);
+            assert!(manifest.catalogs.len() <= CATALOG_FILES_MAX, "after {n} seals");
+        }
+        let again = Catalog::default();
+        for file in &manifest.catalogs {
+            let entries = read_catalog(&disk, &[1; 16], file.number).unwrap();
+            entries.into_iter().for_each(|entry| again.load(entry).unwrap());
+        }
+        assert_eq!(again.committed(u64::MAX), catalog.committed(u64::MAX));
+    }
+
+    #[test]
     fn a_file_with_any_bit_flipped_is_refused() {
-        let bytes = encode(&[1; 16], 4, &tags());
+        let raw = bytes_of(&entry(1, "m", 5));
+        let bytes = encode(&[1; 16], 4, &Latest::from([(TagId(1), (5, raw.as_slice()))]));
+        assert_eq!(check(&[1; 16], 4, &bytes), Ok(()));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&[1; 16], 4, &flipped).is_err(), "bit {bit}");
+            assert!(check(&[1; 16], 4, &flipped).is_err(), "bit {bit}");
         }
     }
 }

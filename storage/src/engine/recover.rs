@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use crate::audit::{Audit, AuditEntry, read_audit};
 use crate::cache::BlockCache;
 use crate::catalog::{Catalog, read_catalog};
+use crate::compaction::Partitions;
 use crate::disk::Disk;
 use crate::engine::pins::Pins;
 use crate::engine::wall::{Remembered, Wall};
@@ -17,7 +19,7 @@ use crate::engine::{Engine, Keeper, Parts, Settings, Shared, Writer};
 use crate::error::Error;
 use crate::head::{Head, LastValues};
 use crate::log::{self, Log, Record, RecoverFrom, StoreId};
-use crate::manifest::Manifest;
+use crate::manifest::{FileRecord, Manifest};
 use crate::marks::{Marks, ScrubMark};
 use crate::naming::Naming;
 use crate::scrub::Tour;
@@ -32,9 +34,13 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         Some(manifest) => manifest,
         None => create(&parts, &settings)?,
     };
-    let (shared, segments) = read_sealed(&*disk, &manifest, settings.cache_bytes_max)?;
+    let (shared, segments) = read_sealed(&disk, &manifest, settings.cache_bytes_max)?;
     let checkpoint = manifest.checkpoint;
     let head = Arc::new(Head::new(checkpoint + 1));
+    let deletions = Arc::new(manifest.deletions.clone());
+    let version =
+        Version { segments, checkpoint, frozen: None, head: Arc::clone(&head), deletions };
+    shared.version.store(Arc::new(version));
     let (log, last) = read_log(&disk, &manifest, &settings, &shared, &head)?;
     remove_leftovers(&*disk, &manifest)?;
     let (wall, scrub) = recall(&parts, &manifest);
@@ -42,9 +48,10 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
     let age = if last > checkpoint { now } else { 0 };
     let log_bytes = log.bytes();
     let pins = Arc::new(Pins::new(disk));
-    shared.version.store(Arc::new(Version { segments, checkpoint, frozen: None, head }));
     shared.visible.store(last, Ordering::Release);
-    Ok(Engine {
+    let partitions = Partitions::new(settings.retention.clone());
+    let numbers = AtomicU64::new(manifest.next_number);
+    let engine = Engine {
         parts,
         settings,
         shared: Arc::new(shared),
@@ -58,9 +65,18 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         reserve_bytes,
         head_since_ns: AtomicU64::new(age),
         log_bytes: AtomicU64::new(log_bytes),
+        upkeep: Mutex::new(()),
+        partitions,
+        numbers,
         pins,
         findings: Mutex::default(),
-    })
+    };
+    // What was deleted may have been the latest.
+    let deletions = Arc::clone(&engine.shared.version.load().deletions);
+    for deletion in deletions.iter() {
+        engine.refresh_latest(&deletion.tags, deletion.range)?;
+    }
+    Ok(engine)
 }
 
 /// What the marks say of the clock and of the scrub. Whatever is wrong with them, the store opens:
@@ -114,21 +130,26 @@ fn refuse_orphans(disk: &dyn Disk) -> Result<(), Error> {
 
 /// The catalog and the segments that the manifest names, and the latest values from them.
 fn read_sealed(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     manifest: &Manifest,
     cache_bytes_max: usize,
 ) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
     let catalog = Catalog::default();
     for file in &manifest.catalogs {
-        for tag in read_catalog(disk, &manifest.store, file.number)? {
-            catalog.enter(tag)?;
+        for entry in read_catalog(&**disk, &manifest.store, file.number)? {
+            catalog.load(entry)?;
         }
     }
     let last = LastValues::new();
     let cache = BlockCache::new(cache_bytes_max);
     let mut segments = Vec::with_capacity(manifest.segments.len());
     for record in &manifest.segments {
-        let segment = Arc::new(Segment::open(disk, &manifest.store, record, &cache)?);
+        let segment = Segment::open(&**disk, &manifest.store, record.clone(), &cache)?;
+        let segment = Arc::new(segment);
+        if record.replaced {
+            segments.push(segment);
+            continue;
+        }
         for latest in segment.latest() {
             let (tag, first, row) = latest?;
             last.note_row(tag, row);
@@ -137,9 +158,15 @@ fn read_sealed(
         segments.push(segment);
     }
     let head = Arc::new(Head::new(manifest.checkpoint + 1));
-    let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head };
+    let audit = Audit::default();
+    if let Some(file) = &manifest.audit {
+        let entries = read_audit(&**disk, &manifest.store, file.number)?;
+        entries.into_iter().for_each(|entry| audit.enter(entry));
+    }
+    let deletions = Arc::default();
+    let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head, deletions };
     let version = ArcSwap::from_pointee(version);
-    Ok((Shared { catalog, last, cache, version, visible: AtomicU64::new(0) }, segments))
+    Ok((Shared { catalog, last, cache, audit, version, visible: AtomicU64::new(0) }, segments))
 }
 
 /// The records after the checkpoint, into the head; the open log and the last sequence.
@@ -154,10 +181,15 @@ fn read_log(
     let mut last = manifest.checkpoint;
     let mut apply = |sequence, record| {
         match record {
-            Record::Definition(tag) => {
-                shared.catalog.enter(tag)?;
+            Record::Definition(entry) => {
+                shared.catalog.enter(entry, sequence)?;
                 head.note_sequence(sequence);
             }
+            Record::Audit(entry) => {
+                shared.enter_change(AuditEntry { sequence, ..entry });
+                head.note_sequence(sequence);
+            }
+            Record::Import => head.note_sequence(sequence),
             Record::Samples(batch) => {
                 head.append(&batch, sequence);
                 shared.last.note(&batch);
@@ -173,13 +205,16 @@ fn read_log(
 /// Removes what an interrupted seal or roll left: temporary files, older manifests, segments and
 /// catalog files that no manifest names. Their content is in the log.
 fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest) -> Result<(), Error> {
-    let unlisted = |number: Option<u64>, list: &[crate::manifest::FileRecord]| {
+    let segments: Vec<FileRecord> = manifest.segments.iter().map(|own| own.file).collect();
+    let audit: Vec<FileRecord> = manifest.audit.into_iter().collect();
+    let unlisted = |number: Option<u64>, list: &[FileRecord]| {
         number.is_some_and(|number| list.iter().all(|file| file.number != number))
     };
     remove(disk, |name| {
         Naming::is_temporary(name)
             || Naming::manifest_number(name).is_some_and(|number| number < manifest.generation)
-            || unlisted(Naming::segment_number(name), &manifest.segments)
+            || unlisted(Naming::segment_number(name), &segments)
+            || unlisted(Naming::audit_number(name), &audit)
             || unlisted(Naming::catalog_number(name), &manifest.catalogs)
     })
 }

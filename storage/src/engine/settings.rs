@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::compaction::Retention;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{LOG_FILE_BYTES_MIN, RESERVE_BYTES_MIN, RESERVE_PERCENT};
@@ -33,6 +34,15 @@ pub struct Settings {
     pub cache_bytes_max: usize,
     /// Age of the head's first record at which it is sealed.
     pub seal_after_s: u64,
+    /// Segments sealed from the head at which they are rewritten.
+    pub compact_segments: usize,
+    /// Bytes of them at which they are rewritten.
+    pub compact_bytes: u64,
+    /// How long the store can be read as it was, in nanoseconds: what was replaced or deleted is
+    /// kept as long.
+    pub audit_ns: i64,
+    /// How long the classes of tags are kept; those not named are kept for ever.
+    pub retention: Vec<Retention>,
     /// Space that must stay free on the disk; below it writes are refused. `None`: 2 % of the disk,
     /// and at least 256 MiB.
     pub reserve_bytes: Option<u64>,
@@ -49,6 +59,10 @@ impl Default for Settings {
             head_bytes_max: 256 << 20,
             cache_bytes_max: 128 << 20,
             seal_after_s: 600,
+            compact_segments: 8,
+            compact_bytes: 256 << 20,
+            audit_ns: 7 * 86_400_000_000_000,
+            retention: Vec::new(),
             reserve_bytes: None,
             scrub_tour_s: 14 * 24 * 3600,
         }

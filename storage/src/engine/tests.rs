@@ -1,15 +1,12 @@
 //! The engine against a plain map, under load, on a full disk, over damaged files.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use proptest::prelude::*;
 use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
 
-use crate::aggregate::Edges;
 use crate::block::Block;
 use crate::chance::SeededChance;
 use crate::clock::{Clock, FixedClock};
@@ -18,14 +15,16 @@ use crate::engine::{Engine, Parts, Progress, Settings};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::limits::BLOCK_ROWS_MAX;
 use crate::naming::Naming;
-use crate::segment::StateTime;
-use crate::statistics::Statistics;
 
-fn small() -> Settings {
+pub(super) fn small() -> Settings {
     Settings { log_file_bytes: 8192, reserve_bytes: Some(0), ..Settings::default() }
 }
 
-fn open_with(disk: &SimDisk, clock: &Arc<FixedClock>, settings: Settings) -> Result<Engine, Error> {
+pub(super) fn open_with(
+    disk: &SimDisk,
+    clock: &Arc<FixedClock>,
+    settings: Settings,
+) -> Result<Engine, Error> {
     let parts = Parts {
         disk: Arc::new(disk.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
@@ -54,12 +53,15 @@ fn floats(tag: TagId, times: impl IntoIterator<Item = i32>) -> Batch {
     times.into_iter().map(|n| sample(tag, i64::from(n), Value::Float(f64::from(n)))).collect()
 }
 
-fn blocks(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<Block> {
+pub(super) fn blocks(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<Block> {
     engine.snapshot().scan(tag, range).collect::<Result<_, _>>().unwrap()
 }
 
 fn rows(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<(i64, Value, Quality)> {
-    let blocks = blocks(engine, tag, range);
+    rows_of(&blocks(engine, tag, range))
+}
+
+pub(super) fn rows_of(blocks: &[Block]) -> Vec<(i64, Value, Quality)> {
     let row = |block: &Block, row| (block.times[row], block.value(row), block.quality(row));
     blocks
         .iter()
@@ -67,158 +69,8 @@ fn rows(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<(i64, Value, Quali
         .collect()
 }
 
-fn range(first: i64, last: i64) -> TimeRange {
+pub(super) fn range(first: i64, last: i64) -> TimeRange {
     TimeRange { first: Timestamp::from_nanos(first), last: Timestamp::from_nanos(last) }
-}
-
-/// One step of a random program.
-#[derive(Debug, Clone)]
-enum Op {
-    Append(Vec<(u8, i64, Value, u32)>),
-    Seal,
-    Step,
-    Reopen,
-}
-
-const KINDS: [Kind; 5] = [Kind::Float, Kind::Int, Kind::Bool, Kind::Text, Kind::State];
-
-fn values(kind: Kind) -> BoxedStrategy<Value> {
-    let some = match kind {
-        Kind::Float => any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))).boxed(),
-        Kind::Int => any::<i64>().prop_map(Value::Int).boxed(),
-        Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
-        Kind::State => (0_u32..2).prop_map(Value::State).boxed(),
-        Kind::Text => "[a-c]{0,3}".prop_map(|text| Value::Text(text.into())).boxed(),
-    };
-    prop_oneof![1 => Just(Value::Null), 8 => some].boxed()
-}
-
-fn ops() -> impl Strategy<Value = Op> {
-    let row = (0_u8..5).prop_flat_map(|tag| {
-        let time = prop_oneof![0_i64..40, Just(i64::MIN), Just(i64::MAX)];
-        (Just(tag), time, values(KINDS[usize::from(tag)]), prop_oneof![Just(0), any::<u32>()])
-    });
-    prop_oneof![
-        6 => proptest::collection::vec(row, 1..12).prop_map(Op::Append),
-        1 => Just(Op::Seal),
-        1 => Just(Op::Step),
-        1 => Just(Op::Reopen),
-    ]
-}
-
-type Model = BTreeMap<(TagId, i64), (Value, Quality)>;
-
-fn check_against(model: &Model, engine: &Engine, tags: &[TagId]) -> Result<(), TestCaseError> {
-    for tag in tags {
-        let all = |range: TimeRange| {
-            let of_tag = model.range((*tag, i64::MIN)..=(*tag, i64::MAX));
-            let inside = move |ts: i64| range.contains(Timestamp::from_nanos(ts));
-            of_tag
-                .filter(move |((_, ts), _)| inside(*ts))
-                .map(|((_, ts), (value, quality))| (*ts, value.clone(), *quality))
-                .collect::<Vec<_>>()
-        };
-        for range in [TimeRange::ALL, range(10, 20), range(5, 5), range(i64::MIN, 0)] {
-            prop_assert_eq!(rows(engine, *tag, range), all(range));
-        }
-        for edges in [vec![i64::MIN, i64::MAX], vec![0, 7, 20, 21, 35, 36], (-5..45).collect()] {
-            check_windows(engine, *tag, &edges)?;
-        }
-        let known = all(TimeRange::ALL);
-        let latest = engine.snapshot().latest(*tag);
-        let latest = latest.map(|sample| (sample.ts.nanos(), sample.value, sample.quality));
-        prop_assert_eq!(latest.as_ref(), known.last());
-        let extent = engine.snapshot().extent(*tag).map(|extent| extent.first.nanos());
-        prop_assert_eq!(extent, known.first().map(|(ts, ..)| *ts));
-    }
-    Ok(())
-}
-
-/// Windows from pages are those from rows.
-fn check_windows(engine: &Engine, tag: TagId, edges: &[i64]) -> Result<(), TestCaseError> {
-    let snapshot = engine.snapshot();
-    let step = snapshot.tag(tag).unwrap().definition.step;
-    let found = snapshot.aggregate(tag, edges, Edges::Exact).unwrap();
-    for (window, pair) in found.statistics.iter().zip(edges.windows(2)) {
-        let mut all = Statistics::default();
-        for block in blocks(engine, tag, range(pair[0], pair[1] - 1)) {
-            all.absorb(&Statistics::of(block.run(0..block.len(), step)), step);
-        }
-        let counts = |of: &Statistics| (of.rows, of.good, of.bad, of.values, of.rounded);
-        prop_assert_eq!(counts(window), counts(&all));
-        let times = |of: &Statistics| (of.first_ns, of.last_ns, of.min_ns, of.max_ns, of.good_ns);
-        prop_assert_eq!(times(window), times(&all));
-        let numbers = |of: &Statistics| [of.first, of.last, of.min, of.max];
-        for (own, other) in numbers(window).into_iter().zip(numbers(&all)) {
-            prop_assert!(own == other || (own.is_nan() && other.is_nan()), "{own} {other}");
-        }
-        let sums = |of: &Statistics| [of.sum, of.m2, of.integral];
-        for (own, other) in sums(window).into_iter().zip(sums(&all)) {
-            let scale = all.max.abs().max(all.min.abs()).max(1.0) * 100.0;
-            let near = (own - other).abs() <= 1e-9 * other.abs().max(scale);
-            prop_assert!(near || !other.is_finite() || !scale.is_finite(), "{own} {other}");
-        }
-    }
-    if matches!(snapshot.tag(tag).unwrap().definition.kind, Kind::Bool | Kind::State) {
-        check_states(engine, tag, edges)?;
-    }
-    Ok(())
-}
-
-/// Times in state from pages are those from rows.
-fn check_states(engine: &Engine, tag: TagId, edges: &[i64]) -> Result<(), TestCaseError> {
-    let found = engine.snapshot().state_times(tag, edges).unwrap();
-    for (window, pair) in found.iter().zip(edges.windows(2)) {
-        let mut all = Block::empty(Kind::State);
-        for block in blocks(engine, tag, range(pair[0], pair[1] - 1)) {
-            all.extend(&block, 0..block.len());
-        }
-        prop_assert_eq!(window, &StateTime::of(&all, 0..all.len()));
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn any_program_leaves_what_a_plain_map_holds(program in proptest::collection::vec(ops(), 1..25)) {
-        let disk = SimDisk::new();
-        let mut engine = open(&disk);
-        let tags: Vec<TagId> = KINDS.iter().map(|kind| {
-            let mut definition = TagDefinition::new(TagPath::new(kind.name()).unwrap(), *kind, "test");
-            if *kind == Kind::State {
-                definition.states = vec!["off".into(), "on".into()];
-            }
-            engine.catalog().define(definition).unwrap().id
-        }).collect();
-        engine.commit(&[]).unwrap();
-        let mut model = Model::new();
-        for op in program {
-            match op {
-                Op::Append(rows) => {
-                    let samples = rows.into_iter().map(|(tag, ts, value, quality)| Sample {
-                        tag: tags[usize::from(tag)],
-                        ts: Timestamp::from_nanos(ts),
-                        value,
-                        quality: Quality(quality),
-                    });
-                    let batch: Batch = samples.collect();
-                    engine.commit(std::slice::from_ref(&batch)).unwrap();
-                    for (tag, ts, value, quality) in batch.iter() {
-                        model.insert((tag, ts.nanos()), (value.clone(), quality));
-                    }
-                }
-                Op::Seal => engine.seal().unwrap(),
-                Op::Step => drop(engine.step().unwrap()),
-                Op::Reopen => {
-                    drop(engine);
-                    engine = open(&disk);
-                }
-            }
-            check_against(&model, &engine, &tags)?;
-        }
-    }
 }
 
 #[test]

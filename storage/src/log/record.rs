@@ -2,20 +2,26 @@
 //!
 //! *Invariant.* A payload is decoded whole or not at all.
 
-use tacitus_model::{Batch, Tag};
+use tacitus_model::Batch;
 
-use crate::catalog::{decode_tag, encode_tag};
+use crate::audit::{self, AuditEntry};
+use crate::catalog::{Entry, decode_entry, encode_entry};
 use crate::cursor::{Cursor, put_varint};
 use crate::log::batch::{decode_batch, encode_rows};
 
 const SAMPLES: u8 = 1;
 const DEFINITION: u8 = 2;
+const AUDIT: u8 = 3;
+const IMPORT: u8 = 4;
 
 /// What one sequence stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Samples(Batch),
-    Definition(Tag),
+    Definition(Entry),
+    Audit(AuditEntry),
+    /// What an import wrote has this sequence, if a manifest names it.
+    Import,
 }
 
 /// Appends a record of samples.
@@ -23,9 +29,19 @@ pub(crate) fn encode_batch(out: &mut Vec<u8>, batch: &Batch) {
     put_record(out, SAMPLES, |content| encode_rows(content, batch));
 }
 
-/// Appends a record of a tag's definition.
-pub(crate) fn encode_definition(out: &mut Vec<u8>, tag: &Tag) {
-    put_record(out, DEFINITION, |content| encode_tag(content, tag));
+/// Appends a record of a tag's definition and names.
+pub(crate) fn encode_definition(out: &mut Vec<u8>, entry: &Entry) {
+    put_record(out, DEFINITION, |content| encode_entry(content, entry));
+}
+
+/// Appends a record of a change to stored samples.
+pub(crate) fn encode_audit(out: &mut Vec<u8>, entry: &AuditEntry) {
+    put_record(out, AUDIT, |content| audit::encode_entry(content, entry));
+}
+
+/// Appends a record of an import.
+pub(crate) fn encode_import(out: &mut Vec<u8>) {
+    put_record(out, IMPORT, |_content| {});
 }
 
 fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
@@ -36,18 +52,19 @@ fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&content);
 }
 
-/// The records of a payload, the first of which has `first_sequence`.
-pub(crate) fn decode_records(payload: &[u8], first_sequence: u64) -> Option<Vec<Record>> {
+/// The records of a payload; the sequence of a change is that of its record, which the frame says.
+pub(crate) fn decode_records(payload: &[u8]) -> Option<Vec<Record>> {
     let mut from = Cursor::new(payload);
     let mut records = Vec::new();
     while !from.is_empty() {
-        let sequence = first_sequence.checked_add(records.len() as u64)?;
         let kind = from.u8()?;
         let len = from.count()?;
         let mut content = Cursor::new(from.take(len)?);
         let record = match kind {
             SAMPLES => Record::Samples(decode_batch(&mut content)?),
-            DEFINITION => Record::Definition(decode_tag(&mut content, sequence)?),
+            DEFINITION => Record::Definition(decode_entry(&mut content)?),
+            IMPORT => Record::Import,
+            AUDIT => Record::Audit(audit::decode_entry(&mut content, 0)?),
             _ => return None,
         };
         if !content.is_empty() {

@@ -174,7 +174,7 @@ impl Replay<'_> {
         if next <= self.checkpoint + 1 {
             return Ok(());
         }
-        let records = decode_records(frame.payload, first).ok_or_else(unreadable)?;
+        let records = decode_records(frame.payload).ok_or_else(unreadable)?;
         if records.len() != frame.head.records as usize {
             return Err(unreadable());
         }

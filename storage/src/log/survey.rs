@@ -166,7 +166,7 @@ impl Reader<'_> {
             let (file, at) = self.place.clone();
             self.gap_of(&file, at, 0, "it does not go on where it should", (expected, first));
         }
-        let records = decode_records(frame.payload, first)
+        let records = decode_records(frame.payload)
             .filter(|records| records.len() == frame.head.records as usize);
         self.expected = Some(next);
         self.place = (name.to_owned(), frame.next);

@@ -4,11 +4,10 @@
 //! samples have and a path under `lost/` that says its id.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use tacitus_model::{Kind, Tag, TagDefinition, TagId, TagPath, Value};
+use tacitus_model::{Kind, TagDefinition, TagId, TagPath, Value};
 
-use crate::catalog::{read_catalog, write_catalog};
+use crate::catalog::{Entry, read_catalog, write_catalog};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::log::StoreId;
@@ -17,7 +16,7 @@ use crate::manifest::FileRecord;
 /// What is known of the tags.
 #[derive(Debug, Default)]
 pub(crate) struct Definitions {
-    tags: BTreeMap<TagId, Tag>,
+    tags: BTreeMap<TagId, Entry>,
     /// Kinds that samples speak for, and how many states they have.
     kinds: BTreeMap<TagId, (Kind, u32)>,
     /// Some definition cannot be read.
@@ -36,8 +35,8 @@ impl Definitions {
         Ok(())
     }
 
-    pub(crate) fn enter(&mut self, tag: Tag) {
-        self.tags.insert(tag.id, tag);
+    pub(crate) fn enter(&mut self, entry: Entry) {
+        self.tags.insert(entry.tag.id, entry);
     }
 
     /// Notes that a tag has samples of a kind.
@@ -53,7 +52,7 @@ impl Definitions {
     }
 
     pub(crate) fn get(&self, tag: TagId) -> Option<&TagDefinition> {
-        self.tags.get(&tag).map(|tag| &tag.definition)
+        self.tags.get(&tag).map(|entry| &entry.tag.definition)
     }
 
     /// Makes a stand-in for every id up to the highest that is not defined.
@@ -70,7 +69,7 @@ impl Definitions {
                 let states = states.min(u32::try_from(tacitus_model::STATES_MAX).unwrap_or(1));
                 definition.states = (0..states).map(|n| format!("state {n}")).collect();
             }
-            self.tags.insert(id, Tag { id, definition, sequence });
+            self.tags.insert(id, Entry::new(id, definition).at(sequence));
         }
     }
 
@@ -82,11 +81,10 @@ impl Definitions {
         number: u64,
         last_sequence: u64,
     ) -> Result<Option<FileRecord>, Error> {
-        let tags: Vec<Arc<Tag>> = self.tags.values().cloned().map(Arc::new).collect();
-        let Some(first_sequence) = tags.iter().map(|tag| tag.sequence).min() else {
+        let Some(first_sequence) = self.tags.values().map(|entry| entry.tag.sequence).min() else {
             return Ok(None);
         };
-        let bytes = write_catalog(disk, store, number, &tags)?;
+        let bytes = write_catalog(disk, store, number, self.tags.values())?;
         Ok(Some(FileRecord { number, bytes, first_sequence, last_sequence }))
     }
 }

@@ -3,11 +3,12 @@
 //! *Invariant.* It names every segment and catalog file that is not replaced by another, or it is
 //! refused: where files contradict each other nobody can tell which of them counted.
 
+use crate::audit::{AuditEntry, read_audit};
 use crate::catalog::read_catalog;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::log::{StoreId, header_of};
-use crate::manifest::{FileRecord, Manifest};
+use crate::manifest::{FileRecord, Manifest, SegmentRecord};
 use crate::naming::Naming;
 use crate::segment;
 
@@ -19,7 +20,19 @@ pub(crate) fn rebuild(disk: &dyn Disk) -> Result<Manifest, Error> {
     for number in names.iter().filter_map(|name| Naming::segment_number(name)) {
         manifest.segments.push(segment::record_of(disk, &store, number)?);
     }
+    settle_imports(&mut manifest.segments);
     manifest.segments = without_replaced(manifest.segments)?;
+    let audit = names.iter().filter_map(|name| Naming::audit_number(name)).max();
+    if let Some(number) = audit {
+        let entries = read_audit(disk, &store, number)?;
+        let sequence = |entry: Option<&AuditEntry>| entry.map_or(0, |entry| entry.sequence);
+        let (first_sequence, last_sequence) = (sequence(entries.first()), sequence(entries.last()));
+        let name = Naming::audit(number);
+        let size = disk.open(&name).and_then(|file| file.size());
+        let bytes = size.map_err(|source| Error::io("open", &name, source))?;
+        manifest.audit = Some(FileRecord { number, bytes, first_sequence, last_sequence });
+        manifest.deletions = entries.iter().filter_map(AuditEntry::deletion).collect();
+    }
     for number in names.iter().filter_map(|name| Naming::catalog_number(name)) {
         manifest.catalogs.push(catalog_record(disk, &store, number)?);
     }
@@ -46,16 +59,26 @@ fn store_of(disk: &dyn Disk, names: &[String]) -> Result<StoreId, Error> {
 }
 
 /// Segments in order of sequence, without those that a later, larger one holds already.
-fn without_replaced(mut segments: Vec<FileRecord>) -> Result<Vec<FileRecord>, Error> {
-    let holds = |outer: &FileRecord, inner: &FileRecord| {
-        outer.number > inner.number
-            && outer.first_sequence <= inner.first_sequence
-            && inner.last_sequence <= outer.last_sequence
+fn without_replaced(mut segments: Vec<SegmentRecord>) -> Result<Vec<SegmentRecord>, Error> {
+    // A compaction takes its inputs' sequences, and splits them by class and partition.
+    let replaces = |outer: &SegmentRecord, inner: &SegmentRecord| {
+        outer.level > inner.level
+            && outer.file.number > inner.file.number
+            && outer.file.first_sequence <= inner.file.first_sequence
+            && inner.file.last_sequence <= outer.file.last_sequence
     };
     let all = segments.clone();
-    segments.retain(|inner| !all.iter().any(|outer| holds(outer, inner)));
-    segments.sort_by_key(|file| file.first_sequence);
-    if segments.is_sorted_by(|a, b| a.last_sequence < b.first_sequence) {
+    segments.retain(|inner| !all.iter().any(|outer| replaces(outer, inner)));
+    segments.sort_by_key(SegmentRecord::rank);
+    let apart = |a: &SegmentRecord, b: &SegmentRecord| {
+        a.file.last_sequence < b.file.first_sequence
+            || a.replaced
+            || !a.range().overlaps(&b.range())
+            || a.class != b.class
+            || (a.file.first_sequence, a.file.last_sequence)
+                == (b.file.first_sequence, b.file.last_sequence)
+    };
+    if segments.is_sorted_by(apart) {
         return Ok(segments);
     }
     let hint = "restore a backup";
@@ -63,12 +86,24 @@ fn without_replaced(mut segments: Vec<FileRecord>) -> Result<Vec<FileRecord>, Er
     Err(Error::new(ErrorKind::Corrupt, what, hint))
 }
 
+/// An import does not know its sequence when it is written: it came after the files before it.
+fn settle_imports(segments: &mut [SegmentRecord]) {
+    segments.sort_by_key(|segment| segment.file.number);
+    let mut last = 0;
+    for segment in segments {
+        if segment.file.last_sequence == 0 {
+            (segment.file.first_sequence, segment.file.last_sequence) = (last, last);
+        }
+        last = last.max(segment.file.last_sequence);
+    }
+}
+
 fn catalog_record(disk: &dyn Disk, store: &StoreId, number: u64) -> Result<FileRecord, Error> {
     let tags = read_catalog(disk, store, number)?;
     let name = Naming::catalog(number);
     let size = disk.open(&name).and_then(|file| file.size());
     let bytes = size.map_err(|source| Error::io("open", &name, source))?;
-    let sequences = || tags.iter().map(|tag| tag.sequence);
+    let sequences = || tags.iter().map(|entry| entry.tag.sequence);
     let (first, last) = (sequences().min(), sequences().max());
     Ok(FileRecord {
         number,

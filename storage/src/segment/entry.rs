@@ -22,7 +22,7 @@ pub(crate) struct Span {
 }
 
 /// Where a page lies and which sequences are in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Place {
     /// The values; of no length where only the statistics were kept.
     pub(crate) values: Span,
@@ -63,6 +63,8 @@ pub(crate) struct TagEntry {
     pub(crate) last_bits: u64,
     pub(crate) last_quality: u32,
     pub(crate) last_null: bool,
+    /// How far a sample that was left out may be from what the kept ones say; 0: none was.
+    pub(crate) error_bound: f64,
     pub(crate) statistics: Statistics,
 }
 
@@ -75,6 +77,13 @@ pub struct StateTime {
     pub held_ns: i64,
     /// How often it was entered; the first sample of a run counts.
     pub entries: u64,
+}
+
+impl Place {
+    /// Whether only the statistics of the page were kept.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.values.len == 0
+    }
 }
 
 impl TagEntry {
@@ -254,7 +263,7 @@ impl Record for PageEntry {
 
 const STEP: u64 = 1;
 const LAST_NULL: u64 = 2;
-const TAG_COLUMNS: usize = 9;
+const TAG_COLUMNS: usize = 10;
 
 impl Record for TagEntry {
     const COLUMNS: &'static [Kind] =
@@ -270,6 +279,7 @@ impl Record for TagEntry {
         lanes.extend([self.first_page, self.page_count, self.first_roll].map(u64::from));
         lanes.extend([u64::from(self.first_great_roll), last_bits]);
         lanes.push(u64::from(self.last_quality) << 1 | u64::from(known));
+        lanes.push(self.error_bound.to_bits());
         self.statistics.put(lanes);
     }
 
@@ -290,6 +300,7 @@ impl Record for TagEntry {
             first_great_roll: small(6)?,
             last_bits: if known { statistics.last.to_bits() } else { own[7] },
             last_quality: u32::try_from(own[8] >> 1).ok()?,
+            error_bound: f64::from_bits(own[9]),
             statistics,
         };
         (entry.page_count > 0).then_some(entry)

@@ -13,11 +13,13 @@ use roaring::RoaringBitmap;
 
 use crate::checksum::checksum;
 use crate::cursor::Cursor;
+use crate::limits::CLASS_BYTES_MAX;
 use crate::log::StoreId;
+use crate::manifest::Tier;
 use crate::segment::table::Directory;
 
 pub(crate) const HEADER_BYTES: usize = 4096;
-const HEADER_BODY_BYTES: usize = 72;
+const HEADER_BODY_BYTES: usize = 144;
 const TRAILER_BYTES: usize = 64;
 const SECTION_BYTES: usize = 32;
 const SECTIONS_MAX: usize = 64;
@@ -34,7 +36,7 @@ const STATES: u32 = 5;
 const TAG_SET: u32 = 6;
 
 /// What the file says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) number: u64,
     pub(crate) first_sequence: u64,
@@ -44,6 +46,10 @@ pub(crate) struct Header {
     pub(crate) samples: u64,
     /// 0: sealed from the head; 1: compacted.
     pub(crate) level: u8,
+    pub(crate) tier: Tier,
+    pub(crate) replaced: bool,
+    /// The retention class.
+    pub(crate) class: String,
 }
 
 /// Where the tables of a segment are, and the tags in it.
@@ -68,7 +74,11 @@ pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
     body.extend_from_slice(&header.first_ns.to_le_bytes());
     body.extend_from_slice(&header.last_ns.to_le_bytes());
     body.extend_from_slice(&header.samples.to_le_bytes());
-    body.push(header.level);
+    let class = header.class.as_bytes();
+    let class = class.get(..class.len().min(CLASS_BYTES_MAX)).unwrap_or_default();
+    let len = u8::try_from(class.len()).unwrap_or(0);
+    body.extend_from_slice(&[header.level, header.tier as u8, u8::from(header.replaced), len]);
+    body.extend_from_slice(class);
     body.resize(HEADER_BODY_BYTES, 0);
     let version = VERSION.to_le_bytes();
     let crc = checksum(&[&HEADER_MAGIC, &version, &body]).to_le_bytes();
@@ -230,6 +240,13 @@ pub(crate) fn decode_header(
         last_ns: last_ns.cast_signed(),
         samples,
         level: from.u8().ok_or(short)?,
+        tier: from.u8().and_then(Tier::from_code).ok_or(short)?,
+        replaced: from.u8().ok_or(short)? != 0,
+        class: {
+            let len = from.u8().ok_or(short)?;
+            let class = from.take(usize::from(len)).ok_or(short)?;
+            String::from_utf8_lossy(class).into_owned()
+        },
     };
     if header.number != number {
         return Err("it has another file's name");

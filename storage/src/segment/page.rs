@@ -13,7 +13,7 @@ use crate::limits::PAGE_ROWS_MAX;
 use crate::segment::entry::Span;
 use crate::segment::table::BLOCK_RECORDS;
 use crate::segment::{Place, Segment, TagEntry};
-use crate::statistics::{Run, Statistics};
+use crate::statistics::Statistics;
 use tacitus_model::Kind;
 
 /// A place in the table of pages that remembers the block it is in.
@@ -85,7 +85,7 @@ impl Segment {
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PAGE_ROWS_MAX);
         let rows = rows.ok_or_else(damaged)?;
         let mut block = Block::tracked(entry.kind, tracked);
-        if place.values.len == 0 {
+        if place.is_bare() {
             return Ok(block);
         }
         let times = self.piece(place.times)?.ok_or_else(damaged)?;
@@ -120,12 +120,6 @@ impl Segment {
         let chunk = Arc::new(Chunk::parse(entry.kind, &bytes).ok_or_else(damaged)?);
         self.cache.put(self.header.number, meta.offset, Cached::Chunk(Arc::clone(&chunk)));
         Ok(chunk)
-    }
-
-    /// Statistics of all rows of a page, from its values alone.
-    pub(crate) fn measure(&self, entry: &TagEntry, page: usize) -> Result<Statistics, Error> {
-        let block = self.read(entry, page, false)?;
-        Ok(Statistics::of(Run { step: entry.step, ..block.run(0..block.len(), entry.step) }))
     }
 
     fn damaged_page(&self, entry: &TagEntry, page: usize) -> Error {

@@ -18,11 +18,11 @@ use crate::codec::Level;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::log::StoreId;
-use crate::manifest::FileRecord;
+use crate::manifest::{FileRecord, SegmentRecord};
 use crate::naming::Naming;
 use crate::segment::entry::Span;
 use crate::segment::table::{BLOCK_RECORDS, Directory};
-use crate::segment::{Place, Segment, TagEntry, layout};
+use crate::segment::{PageReader, Place, Segment, TagEntry, layout};
 use crate::statistics::Statistics;
 use crate::verify::Damage;
 
@@ -38,14 +38,6 @@ impl Segment {
     /// The first and the last sequence in it.
     pub(crate) fn sequences_of_file(&self) -> (u64, u64) {
         (self.header.first_sequence, self.header.last_sequence)
-    }
-
-    /// The times between which its samples lie.
-    pub(crate) fn range(&self) -> TimeRange {
-        TimeRange {
-            first: Timestamp::from_nanos(self.header.first_ns),
-            last: Timestamp::from_nanos(self.header.last_ns),
-        }
     }
 
     /// How its pages are written.
@@ -202,6 +194,13 @@ impl Segment {
         })
     }
 
+    /// The statistics of a page of which nothing else was kept.
+    pub(crate) fn only_statistics(&self, page: usize) -> Result<Option<Statistics>, Error> {
+        let mut reader = PageReader::default();
+        let bare = reader.place(self, page)?.values.len == 0;
+        if bare { reader.statistics(self, page).map(Some) } else { Ok(None) }
+    }
+
     /// What the file has of each tag, by page, for a repair that copies what can be read.
     pub(crate) fn intact(&self) -> impl Iterator<Item = (TagEntry, Vec<usize>)> {
         let damaged: HashSet<usize> =
@@ -249,7 +248,7 @@ pub(crate) fn record_of(
     disk: &dyn Disk,
     store: &StoreId,
     number: u64,
-) -> Result<FileRecord, Error> {
+) -> Result<SegmentRecord, Error> {
     let name = Naming::segment(number);
     let read = || {
         let file = disk.open(&name)?;
@@ -260,6 +259,17 @@ pub(crate) fn record_of(
     let (bytes, header) = read().map_err(|source| Error::io("read", &name, source))?;
     let header = layout::decode_header(store, number, &header);
     let header = header.map_err(|what| Error::corrupt(&name, what))?;
-    let (first_sequence, last_sequence) = (header.first_sequence, header.last_sequence);
-    Ok(FileRecord { number, bytes, first_sequence, last_sequence })
+    let layout::Header { first_sequence, last_sequence, first_ns, last_ns, .. } = header;
+    Ok(SegmentRecord {
+        file: FileRecord { number, bytes, first_sequence, last_sequence },
+        level: header.level,
+        tier: header.tier,
+        replaced: header.replaced,
+        class: header.class,
+        first_ns,
+        last_ns,
+        samples: header.samples,
+        made_ns: 0,
+        applied: 0,
+    })
 }

@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::limits::{PAGE_ROWS_MAX, PAGE_STATES_MAX, SHARED_BYTES_MAX};
 use crate::log::StoreId;
-use crate::manifest::FileRecord;
+use crate::manifest::{FileRecord, Tier};
 use crate::naming::Naming;
 use crate::publish::Draft;
 use crate::segment::entry::{PageEntry, Place, Span, StateTime, TagEntry};
@@ -27,18 +27,33 @@ use crate::segment::{ROLL_PAGES, piece_checksum};
 use crate::statistics::Statistics;
 
 /// Bytes gathered before they are written.
-const WRITE_BYTES: usize = 1 << 20;
+const WRITE_BYTES: usize = 256 << 10;
 
 /// Rows of a chunk.
 const CHUNK_ROWS: usize = CHUNK_PAGES_MAX * PAGE_ROWS_MAX;
 
 /// What a segment is made as.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WriteOptions {
     pub(crate) number: u64,
     pub(crate) level: Level,
+    pub(crate) tier: Tier,
+    pub(crate) replaced: bool,
+    pub(crate) class: String,
+    /// 0 where it is not known yet: then that of the manifest holds for every row.
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
+    /// Rows up to this sequence need not keep theirs: nobody may look back as far.
+    pub(crate) history: u64,
+}
+
+/// A segment that was written.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) file: FileRecord,
+    pub(crate) first_ns: i64,
+    pub(crate) last_ns: i64,
+    pub(crate) samples: u64,
 }
 
 /// A segment under way.
@@ -67,6 +82,7 @@ struct Current {
     pending: Block,
     guess: Guess,
     first_page: usize,
+    error_bound: f64,
     /// Statistics of the pages so far.
     pages: Vec<Statistics>,
     last: Option<crate::block::Row>,
@@ -108,7 +124,7 @@ impl<'a> SegmentWriter<'a> {
         let number = options.number;
         let draft = Draft::begin(disk, &Naming::segment(number))?;
         let written = HEADER_BYTES as u64;
-        let pending = Vec::with_capacity(WRITE_BYTES);
+        let pending = Vec::new();
         Ok(Self {
             file: File { draft, store: *store, number, pending, written, digest: Hasher::new() },
             options,
@@ -126,34 +142,12 @@ impl<'a> SegmentWriter<'a> {
         })
     }
 
-    /// The samples written so far.
-    pub(crate) fn samples(&self) -> u64 {
-        self.samples
-    }
-
-    /// Bytes of the file so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.file.offset()
-    }
-
     /// Adds rows: those of one tag in time order, tags by rising id.
     pub(crate) fn add(&mut self, tag: TagId, step: bool, rows: &Block) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
-        if self.current.as_ref().is_none_or(|current| current.tag != tag) {
-            self.end_tag()?;
-            let pending = Block::tracked(rows.kind, rows.sequences.is_some());
-            self.current = Some(Current {
-                tag,
-                step,
-                pending,
-                guess: Guess::default(),
-                first_page: self.pages.len(),
-                pages: Vec::new(),
-                last: None,
-            });
-        }
+        self.turn_to(tag, step, rows.kind, rows.sequences.is_some())?;
         let mut from = 0;
         while from < rows.len() {
             let Some(current) = &mut self.current else { return Ok(()) };
@@ -164,6 +158,50 @@ impl<'a> SegmentWriter<'a> {
                 self.write_chunk()?;
             }
         }
+        Ok(())
+    }
+
+    /// Notes how far samples of the tag that comes in may be off, where some were left out.
+    pub(crate) fn widen(&mut self, error_bound: f64) {
+        if let Some(current) = &mut self.current {
+            current.error_bound = current.error_bound.max(error_bound);
+        }
+    }
+
+    /// Adds what is known of samples that are not kept themselves.
+    pub(crate) fn add_statistics(
+        &mut self,
+        like: &TagEntry,
+        statistics: Statistics,
+    ) -> Result<(), Error> {
+        self.turn_to(like.tag, like.step, like.kind, false)?;
+        let Some(current) = &mut self.current else { return Ok(()) };
+        current.error_bound = like.error_bound;
+        let sequence = self.options.last_sequence;
+        let place = Place { first_sequence: sequence, last_sequence: sequence, ..Place::default() };
+        current.pages.push(statistics);
+        // The table of tags keeps the latest value for those who start from it.
+        current.last = Some(like.last_row());
+        self.samples += statistics.rows;
+        self.pages.push(&mut self.file, self.options.level, PageEntry { place, statistics })
+    }
+
+    /// Begins a tag, unless it is the one that rows are coming of.
+    fn turn_to(&mut self, tag: TagId, step: bool, kind: Kind, tracked: bool) -> Result<(), Error> {
+        if self.current.as_ref().is_some_and(|current| current.tag == tag) {
+            return Ok(());
+        }
+        self.end_tag()?;
+        self.current = Some(Current {
+            tag,
+            step,
+            pending: Block::tracked(kind, tracked),
+            guess: Guess::default(),
+            first_page: self.pages.len(),
+            error_bound: 0.0,
+            pages: Vec::new(),
+            last: None,
+        });
         Ok(())
     }
 
@@ -206,22 +244,14 @@ impl<'a> SegmentWriter<'a> {
             (least, own.iter().max().copied().unwrap_or(first))
         });
         let mut sequences = Span::default();
+        let forgotten = last_sequence <= self.options.history;
+        let first_sequence = if forgotten { last_sequence } else { first_sequence };
         if let Some(own) = own.filter(|_| first_sequence != last_sequence) {
             let mut bytes = Vec::new();
             encode_column(&mut bytes, Kind::Int, own, self.options.level);
             sequences = self.shared.put(&mut self.file, bytes)?;
         }
-        Ok(Place {
-            values: Span::default(),
-            meta: Span::default(),
-            times,
-            sequences,
-            number: 0,
-            first_state: 0,
-            states: 0,
-            first_sequence,
-            last_sequence,
-        })
+        Ok(Place { times, sequences, first_sequence, last_sequence, ..Place::default() })
     }
 
     /// Notes how long the tag was in each of its states, where these are few.
@@ -282,6 +312,7 @@ impl<'a> SegmentWriter<'a> {
             last_bits: if current.pending.kind == Kind::Text { 0 } else { last.bits },
             last_quality: last.quality,
             last_null: last.null,
+            error_bound: current.error_bound,
             statistics,
         };
         self.tags.push(&mut self.file, level, entry)
@@ -296,7 +327,7 @@ impl<'a> SegmentWriter<'a> {
 
     /// Writes what surrounds the pages and makes the file appear; `None`, and no file, where
     /// there is no sample.
-    pub(crate) fn finish(mut self) -> Result<Option<FileRecord>, Error> {
+    pub(crate) fn finish(mut self) -> Result<Option<Finished>, Error> {
         self.end_tag()?;
         if self.samples == 0 {
             self.file.draft.abandon();
@@ -320,9 +351,14 @@ impl<'a> SegmentWriter<'a> {
             last_ns: self.last_ns,
             samples: self.samples,
             level: u8::from(level == Level::Cold),
+            tier: self.options.tier,
+            replaced: self.options.replaced,
+            class: self.options.class,
         };
         let bytes = self.file.finish(&header, &tables)?;
-        Ok(Some(FileRecord { number, bytes, first_sequence, last_sequence }))
+        let file = FileRecord { number, bytes, first_sequence, last_sequence };
+        let Header { first_ns, last_ns, samples, .. } = header;
+        Ok(Some(Finished { file, first_ns, last_ns, samples }))
     }
 }
 
