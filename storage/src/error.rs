@@ -59,7 +59,7 @@ impl Error {
     }
 
     /// A refusal of the operating system; a full device becomes [`ErrorKind::Full`].
-    pub(crate) fn io(action: &str, file: &str, source: io::Error) -> Self {
+    pub fn io(action: &str, file: &str, source: io::Error) -> Self {
         let (kind, hint) = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
                 ErrorKind::Full,
