@@ -24,7 +24,6 @@ mod planes;
 mod sparse;
 mod text;
 mod time;
-#[cfg(any(test, fuzzing, feature = "kernels"))]
 mod totals;
 mod transform;
 
@@ -39,8 +38,7 @@ use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
 pub(crate) use column::{decode_column, encode_column};
-#[cfg(any(test, fuzzing, feature = "kernels"))]
-pub(crate) use totals::Totals;
+pub use totals::Totals;
 
 /// How much work goes into few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,7 +278,6 @@ impl Chunk {
         Some(purity)
     }
 
-    #[cfg(any(test, fuzzing, feature = "kernels"))]
     /// Count, least, greatest and sum of a page of numbers, all of whose rows are present and
     /// good; `None` where they are not, or for texts.
     pub(crate) fn totals(&self, number: usize, page: &[u8], rows: usize) -> Option<Totals> {
