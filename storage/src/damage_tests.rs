@@ -109,6 +109,31 @@ fn a_log_that_is_cut_in_the_middle_is_found() {
     assert!(found.is_err(), "{found:?}");
 }
 
+#[test]
+fn a_store_opens_although_the_latest_text_of_a_tag_cannot_be_read() {
+    let store = golden::store();
+    let text = TagId(4);
+    let mut opened = 0;
+    for name in store.list().unwrap().iter().filter(|name| Naming::segment_number(name).is_some()) {
+        let size = usize::try_from(store.open(name).unwrap().size().unwrap()).unwrap();
+        for at in 4096..size {
+            let disk = store.fork();
+            disk.flip(name, at, 0);
+            let damages = verify(&disk).unwrap().damages;
+            let [damage] = &damages[..] else { continue };
+            if damage.tag != Some(text) {
+                continue;
+            }
+            let latest = golden::open(&disk).unwrap().snapshot().latest(text).unwrap();
+            let whole = golden::open(&store.fork()).unwrap().snapshot().latest(text).unwrap();
+            let lost = latest.value.kind().is_none() && latest.quality.0 == 0x809D_0000;
+            assert!(latest == whole || lost, "{name} {at}: {latest:?}");
+            opened += 1;
+        }
+    }
+    assert!(opened > 10, "{opened}");
+}
+
 /// Everything that uses a disk: writes, seals, steps, a backup, a restore, a check, a scrub. The
 /// rows that were acknowledged, and the first error that came of it.
 fn scenario(disk: &SimDisk) -> (Rows, Option<Error>) {
