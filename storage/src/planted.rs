@@ -28,6 +28,8 @@ pub(crate) enum Bug {
     ForgetManifest,
     /// Writes go on when the disk is full to its reserve.
     IgnoreReserve,
+    /// A clock that jumped is believed.
+    BelieveClock,
     /// A repair forgets one of the tags of a damaged segment.
     ForgetTag,
 }
