@@ -37,16 +37,16 @@ enum Fate {
 /// Opens and reads a store with one bit flipped.
 fn fate_of(disk: &SimDisk, name: &str, rows: &Rows, torn: &Rows) -> Result<Fate, String> {
     let noticed = !verify(disk).map_err(|error| error.to_string())?.damages.is_empty();
-    let read = golden::open(disk).and_then(|engine| Ok((golden::rows(&engine), ())));
+    let read = golden::open(disk).map(|engine| golden::rows(&engine));
     let fate = match read {
         Err(error) if error.kind() == ErrorKind::Corrupt => Fate::Refused,
         Err(error) => return Err(format!("opening says {error}")),
-        Ok((Err(error), ())) if error.kind() == ErrorKind::Corrupt => Fate::Unreadable,
-        Ok((Err(error), ())) => return Err(format!("reading says {error}")),
-        Ok((Ok(read), ())) if read == *rows && noticed => Fate::Noticed,
-        Ok((Ok(read), ())) if read == *rows => Fate::Harmless,
-        Ok((Ok(read), ())) if read == *torn && Naming::log_number(name).is_some() => Fate::Torn,
-        Ok((Ok(_), ())) => return Err("a wrong value, or one that is missing".into()),
+        Ok(Err(error)) if error.kind() == ErrorKind::Corrupt => Fate::Unreadable,
+        Ok(Err(error)) => return Err(format!("reading says {error}")),
+        Ok(Ok(read)) if read == *rows && noticed => Fate::Noticed,
+        Ok(Ok(read)) if read == *rows => Fate::Harmless,
+        Ok(Ok(read)) if read == *torn && Naming::log_number(name).is_some() => Fate::Torn,
+        Ok(Ok(_)) => return Err("a wrong value, or one that is missing".into()),
     };
     if matches!(fate, Fate::Refused | Fate::Unreadable) && !noticed {
         return Err(format!("{fate:?}, yet verify finds it sound"));

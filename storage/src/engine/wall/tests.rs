@@ -7,6 +7,7 @@ use crate::chance::SeededChance;
 use crate::clock::FixedClock;
 use crate::disk::SimDisk;
 use crate::engine::{Parts, Settings};
+use crate::planted::plant;
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 const DAY_NS: i64 = 24 * HOUR_NS;
@@ -151,8 +152,8 @@ fn left_after_a_jump() -> (u64, u64) {
 #[test]
 fn retention_deletes_nothing_by_a_clock_that_jumped_and_a_clock_that_is_believed_is_found() {
     assert_eq!(left_after_a_jump(), (100, 0));
-    crate::planted::plant(Some(Bug::BelieveClock));
+    plant(Some(Bug::BelieveClock));
     let believed = left_after_a_jump();
-    crate::planted::plant(None);
+    plant(None);
     assert_eq!(believed, (0, 0));
 }
