@@ -74,9 +74,9 @@ pub const BOOK: &[Key] = &[
     key(
         "data.reserve",
         Shape::Size { min: MIB, max: 1024 * GIB },
-        Fallback::Text("256 MiB"),
+        Fallback::Absent,
         "Writes stop when less than this is free on the disk; reads go on, and writes resume by \
-         themselves when space returns.",
+         themselves when space returns. Left out: 2 % of the disk, and at least 256 MiB.",
         "Larger: writes stop earlier. Smaller: less room to work in while the disk is nearly full.",
     ),
     key(
@@ -106,6 +106,21 @@ pub const BOOK: &[Key] = &[
         Fallback::Text("10 min"),
         "The longest time samples stay only in memory and log before they are sealed.",
         "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
+    ),
+    key(
+        "data.scrub",
+        Shape::Span { min_ms: HOUR_MS, max_ms: 366 * 24 * HOUR_MS },
+        Fallback::Text("14 d"),
+        "How long it takes until every file of the store was read and checked once, while the server \
+         runs.",
+        "Larger: less reading. Smaller: damage is found earlier.",
+    ),
+    key(
+        "backup.dir",
+        Shape::Path,
+        Fallback::Text("tacitus-backups"),
+        "The directory below which a running server makes backups.",
+        "",
     ),
     flagged(
         "--http",

@@ -42,8 +42,8 @@ pub struct Settings {
 pub struct Data {
     /// The data directory.
     pub dir: PathBuf,
-    /// Writes stop below this many free bytes.
-    pub reserve_bytes: u64,
+    /// Writes stop below this many free bytes; `None`: as the size of the disk asks for.
+    pub reserve_bytes: Option<u64>,
     /// The size of one log file.
     pub log_file_bytes: u64,
     /// The most log between two seals.
@@ -52,6 +52,25 @@ pub struct Data {
     pub memory_bytes_max: u64,
     /// The longest time before samples are sealed.
     pub seal_after: Duration,
+    /// How long a tour of the scrub takes.
+    pub scrub_tour: Duration,
+    /// Backups go below this.
+    pub backup_dir: PathBuf,
+}
+
+impl Data {
+    /// The settings of the store.
+    pub(crate) fn engine(&self) -> tacitus_storage::Settings {
+        tacitus_storage::Settings {
+            log_file_bytes: self.log_file_bytes,
+            log_bytes_max: self.log_bytes_max,
+            head_bytes_max: usize::try_from(self.memory_bytes_max).unwrap_or(usize::MAX),
+            seal_after_s: self.seal_after.as_secs(),
+            reserve_bytes: self.reserve_bytes,
+            scrub_tour_s: self.scrub_tour.as_secs(),
+            ..tacitus_storage::Settings::default()
+        }
+    }
 }
 
 /// The HTTP listener.
@@ -184,11 +203,13 @@ impl Keys<'_> {
 fn data(keys: &Keys<'_>) -> Option<Data> {
     Some(Data {
         dir: keys.path("data.dir")?,
-        reserve_bytes: keys.size("data.reserve")?,
+        reserve_bytes: keys.size("data.reserve"),
         log_file_bytes: keys.size("data.log_file")?,
         log_bytes_max: keys.size("data.log")?,
         memory_bytes_max: keys.size("data.memory")?,
         seal_after: keys.span("data.seal_after")?,
+        scrub_tour: keys.span("data.scrub")?,
+        backup_dir: keys.path("backup.dir")?,
     })
 }
 

@@ -157,7 +157,7 @@ impl Engine {
 
     /// Whether the time of day can be believed enough to let samples go.
     fn clock_is_sound(&self, now: tacitus_model::Timestamp) -> bool {
-        now.nanos() > 0
+        now.nanos() > 0 && self.retention_now().is_some()
     }
 
     fn check_poison(&self) -> Result<(), Error> {

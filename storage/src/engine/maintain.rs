@@ -112,6 +112,10 @@ impl Engine {
 
     /// The sequence from which on the store must be readable as it was.
     fn history(&self, manifest: &Manifest, now: Timestamp) -> u64 {
+        // A clock that jumped must not make anyone forget earlier than was promised.
+        if self.settings.audit_ns > 0 && self.retention_now().is_none() {
+            return manifest.history;
+        }
         let kept = self.settings.audit_ns;
         let floor = if kept == 0 {
             manifest.checkpoint

@@ -350,7 +350,7 @@ impl Engine {
             self.pins.remove(Naming::catalog(file.number));
         }
         for file in before.audit.iter().filter(|file| after.audit.as_ref() != Some(*file)) {
-            drop(self.parts.disk.remove(&Naming::audit(file.number)));
+            self.pins.remove(Naming::audit(file.number));
         }
     }
 
