@@ -310,5 +310,5 @@ impl<'a> StateFold<'a> {
     reason = "states are whole numbers from 0, kept exactly; others are refused"
 )]
 fn state_of(number: f64) -> Option<u64> {
-    (number >= 0.0 && number < 4_294_967_296.0).then_some(number as u64)
+    (0.0..4_294_967_296.0).contains(&number).then_some(number as u64)
 }

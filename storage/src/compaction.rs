@@ -124,7 +124,7 @@ impl Workshop<'_> {
     }
 }
 
-impl<'a> Outputs<'a> {
+impl Outputs<'_> {
     /// Rewrites all rows of a tag.
     fn tag(&mut self, inputs: &[Arc<Segment>], id: TagId) -> Result<(), Error> {
         let everything = Arc::new(Visibility::up_to(u64::MAX));
@@ -156,7 +156,7 @@ impl<'a> Outputs<'a> {
                     }
                 }
             }
-            self.put_away(&mut shelf, merge.take_replaced())?;
+            self.put_away(&mut shelf, &merge.take_replaced())?;
         }
         Ok(())
     }
@@ -168,7 +168,7 @@ impl<'a> Outputs<'a> {
             let mut gone = block.clone();
             gone.retain(|ts, sequence| !shelf.deleted.sees(ts, sequence));
             rest.retain(|ts, sequence| shelf.deleted.sees(ts, sequence));
-            self.put_away(shelf, vec![gone])?;
+            self.put_away(shelf, &[gone])?;
         }
         self.add(shelf, &rest, 0)
     }
@@ -209,7 +209,7 @@ impl<'a> Outputs<'a> {
     }
 
     /// Keeps rows that were replaced or deleted while someone may look back at them.
-    fn put_away(&mut self, shelf: &mut TagShelf, blocks: Vec<Block>) -> Result<(), Error> {
+    fn put_away(&mut self, shelf: &mut TagShelf, blocks: &[Block]) -> Result<(), Error> {
         let rows = blocks.iter().flat_map(|block| (0..block.len()).filter_map(|n| block.row(n)));
         let mut rows: Vec<Row> = rows.collect();
         rows.sort_by_key(|row| (row.ts, row.sequence));

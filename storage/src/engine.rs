@@ -165,6 +165,15 @@ impl Engine {
     }
 }
 
+impl Keeper {
+    /// The manifest that comes next, to be changed before it is published.
+    fn next_manifest(&self) -> Manifest {
+        let mut manifest = self.manifest.clone();
+        manifest.generation += 1;
+        manifest
+    }
+}
+
 impl Shared {
     /// Enters a change that is on disk; a deletion hides rows from now on.
     pub(crate) fn enter_change(&self, entry: AuditEntry) {

@@ -36,7 +36,7 @@ impl Snapshot {
     }
 
     /// The store as it was at an earlier sequence.
-    pub(crate) fn as_of(self, sequence: u64) -> Self {
+    pub(crate) fn into_past(self, sequence: u64) -> Self {
         Self { sequence, past: true, ..self }
     }
 

@@ -232,7 +232,8 @@ impl<'a> Run<'a> {
             return found;
         }
         let sum = sum_of(numbers);
-        if sum.is_finite() {
+        let spans = found.last_ns.checked_sub(found.first_ns).is_some();
+        if sum.is_finite() && spans {
             // Every number is finite: a NaN or an infinity would have shown in the sum. (A sum of
             // finite numbers that overflows takes the slow way too.)
             self.measure_whole(numbers, sum, &mut found);
@@ -306,7 +307,9 @@ impl<'a> Run<'a> {
     #[expect(clippy::float_cmp, reason = "the extreme is one of the numbers")]
     fn time_of(&self, numbers: &[f64], number: f64) -> i64 {
         // Eight at a time: the compiler compares those side by side.
-        let eight = |eight: &[f64]| eight.iter().fold(false, |found, own| found | (*own == number));
+        let eight = |eight: &[f64]| {
+            eight.iter().map(|own| u8::from(*own == number)).fold(0, |found, own| found | own) != 0
+        };
         let from = numbers.chunks(LANES).position(eight).unwrap_or_default() * LANES;
         let rest = numbers.get(from..).unwrap_or_default();
         let row = from + rest.iter().position(|other| *other == number).unwrap_or_default();
@@ -321,17 +324,7 @@ impl<'a> Run<'a> {
         let ((Some(begun), Some(held)), (Some(ended), Some(next))) = (from, to) else { return 0.0 };
         // Half of each end: what is held counts wholly where the tag steps.
         let (own, others) = if self.step { (1.0, 0.0) } else { (0.5, 0.5) };
-        let mut sums = [0.0; LANES];
-        let eights = begun.chunks(LANES).zip(ended.chunks(LANES));
-        let heights = held.chunks(LANES).zip(next.chunks(LANES));
-        for ((begun, ended), (held, next)) in eights.zip(heights) {
-            let spans = begun.iter().zip(ended).map(|(from, to)| to.saturating_sub(*from));
-            let heights = held.iter().zip(next).map(|(held, next)| held * own + next * others);
-            for (sum, (span_ns, height)) in sums.iter_mut().zip(spans.zip(heights)) {
-                *sum += float_of(span_ns) * height;
-            }
-        }
-        sums.iter().sum::<f64>() / 1e9
+        integral_of(begun, ended, held, next, own, others) / 1e9
     }
 }
 
@@ -373,6 +366,43 @@ fn finite_or_nan(number: f64) -> f64 {
     if number.is_finite() { number } else { f64::NAN }
 }
 
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
+/// The sum over all rows of the time to the next one, in nanoseconds, times the height between
+/// them: so much of the value held and so much of the next one.
+fn integral_of(
+    begun: &[i64],
+    ended: &[i64],
+    held: &[f64],
+    next: &[f64],
+    own: f64,
+    others: f64,
+) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (begun_eights, begun_rest) = begun.as_chunks::<LANES>();
+    let (ended_eights, ended_rest) = ended.as_chunks::<LANES>();
+    let (held_eights, held_rest) = held.as_chunks::<LANES>();
+    let (next_eights, next_rest) = next.as_chunks::<LANES>();
+    let times = begun_eights.iter().zip(ended_eights);
+    for ((begun, ended), (held, next)) in times.zip(held_eights.iter().zip(next_eights)) {
+        for lane in 0..LANES {
+            let span_ns = float_of(ended[lane].wrapping_sub(begun[lane]));
+            sums[lane] += span_ns * (held[lane] * own + next[lane] * others);
+        }
+    }
+    let rest = begun_rest.iter().zip(ended_rest).zip(held_rest.iter().zip(next_rest));
+    let rest = rest.map(|((begun, ended), (held, next))| {
+        float_of(ended.wrapping_sub(*begun)) * (held * own + next * others)
+    });
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
+}
+
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
 fn sum_of(numbers: &[f64]) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];
@@ -382,13 +412,18 @@ fn sum_of(numbers: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
 }
 
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
 fn extremes(numbers: &[f64]) -> (f64, f64) {
-    let (eights, rest) = numbers.as_chunks::<8>();
-    let (mut least, mut most) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
-    for eight in eights {
-        for ((low, high), number) in least.iter_mut().zip(&mut most).zip(eight) {
-            *low = if *number < *low { *number } else { *low };
-            *high = if *number > *high { *number } else { *high };
+    // Two vectors each, so that one comparison need not wait for the one before.
+    let (parts, rest) = numbers.as_chunks::<16>();
+    let (mut least, mut most) = ([f64::INFINITY; 16], [f64::NEG_INFINITY; 16]);
+    for part in parts {
+        for lane in 0..16 {
+            least[lane] = if part[lane] < least[lane] { part[lane] } else { least[lane] };
+            most[lane] = if part[lane] > most[lane] { part[lane] } else { most[lane] };
         }
     }
     let low = least.iter().chain(rest).fold(f64::INFINITY, |a, b| a.min(*b));
@@ -396,6 +431,10 @@ fn extremes(numbers: &[f64]) -> (f64, f64) {
     (low, high)
 }
 
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
 fn moment(numbers: &[f64], mean: f64) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -96,15 +96,17 @@ pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Vec<i64>) -> 
             let lanes = lanes.get(..rows - 1)?;
             let first = lanes.first().copied().unwrap_or_default();
             if lanes.iter().all(|step| *step == first) {
-                // A multiplication for each time instead of a chain of additions.
-                let step = first.wrapping_mul(power);
+                // A multiplication for each time instead of a chain of additions; if the last
+                // time can be reached at all, every one before it was.
+                let step = first.checked_mul(power).filter(|step| *step > 0)?;
                 let count = u64::try_from(rows).ok()?;
+                last.checked_add_unsigned(step.checked_mul(count - 1)?)?;
                 out.extend((1..count).map(|n| last.wrapping_add_unsigned(step.wrapping_mul(n))));
-            } else {
-                for step in lanes {
-                    last = last.wrapping_add_unsigned(step.wrapping_mul(power));
-                    out.push(last);
-                }
+                return Some(());
+            }
+            for step in lanes {
+                last = last.wrapping_add_unsigned(step.wrapping_mul(power));
+                out.push(last);
             }
         }
         STEPS => {}

@@ -257,8 +257,7 @@ impl Engine {
         let mut keeper = self.lock_keeper();
         self.check_poison()?;
         let gone = |number: u64| inputs.iter().any(|own| own.record().file.number == number);
-        let mut manifest = keeper.manifest.clone();
-        manifest.generation += 1;
+        let mut manifest = keeper.next_manifest();
         manifest.segments.retain(|own| !gone(own.file.number));
         manifest.segments.extend(outputs.iter().map(|output| output.record().clone()));
         manifest.sort();
