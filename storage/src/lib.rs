@@ -42,12 +42,14 @@ mod thinning;
 mod version;
 
 pub use block::Block;
-pub use catalog::{Catalog, TagName};
+pub use catalog::{Catalog, TagName, TagQuery};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
-pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
+pub use limits::{
+    BLOCK_ROWS_MAX, PATTERN_BYTES_MAX, TAG_CONDITIONS_DEEP_MAX, TAG_CONDITIONS_MAX, TAGS_MAX,
+};
 pub use scan::TagScan;
 pub use snapshot::Snapshot;

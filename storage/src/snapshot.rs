@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tacitus_model::{Sample, Tag, TagId, TimeRange};
 
+use crate::catalog::TagQuery;
 use crate::engine::Shared;
+use crate::error::Error;
 use crate::scan::{Source, TagScan};
 use crate::version::Version;
 
@@ -42,6 +44,25 @@ impl Snapshot {
     /// The tag that this name leads to: its path, an alias, or a path it had.
     pub fn find(&self, path: &str) -> Option<Arc<Tag>> {
         self.shared.catalog.find_at(path, self.sequence)
+    }
+
+    /// The tags that pass a query, by rising id.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] for a pattern that makes no sense or is too large, or too
+    /// many conditions.
+    pub fn select(&self, query: &TagQuery) -> Result<Vec<Arc<Tag>>, Error> {
+        let catalog = &self.shared.catalog;
+        Ok(catalog.tags_with(&catalog.select(query, self.sequence)?))
+    }
+
+    /// The ids of the tags that pass a query, rising.
+    ///
+    /// # Errors
+    /// As [`Snapshot::select`].
+    pub fn select_ids(&self, query: &TagQuery) -> Result<Vec<TagId>, Error> {
+        let ids = self.shared.catalog.select(query, self.sequence)?;
+        Ok(ids.iter().map(TagId).collect())
     }
 
     /// The samples of a tag within a range, in time order, one for each time.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::catalog::{Catalog, read_catalog};
+use crate::catalog::read_catalogs;
 use crate::disk::Disk;
 use crate::engine::{Engine, Keeper, Parts, Settings, Shared, Writer};
 use crate::error::Error;
@@ -71,12 +71,7 @@ fn create(parts: &Parts, settings: &Settings) -> Result<Manifest, Error> {
 
 /// The catalog and the segments that the manifest names, and the latest values from them.
 fn read_sealed(disk: &dyn Disk, manifest: &Manifest) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
-    let catalog = Catalog::default();
-    for file in &manifest.catalogs {
-        for entry in read_catalog(disk, &manifest.store, file.number)? {
-            catalog.load(entry)?;
-        }
-    }
+    let catalog = read_catalogs(disk, manifest)?;
     let last = LastValues::new();
     let mut segments = Vec::with_capacity(manifest.segments.len());
     for record in &manifest.segments {
@@ -107,7 +102,7 @@ fn read_log(
     let mut apply = |sequence, record| {
         match record {
             Record::Definition(entry) => {
-                shared.catalog.enter(entry, sequence)?;
+                shared.catalog.enter(&entry, sequence)?;
                 head.note_sequence(sequence);
             }
             Record::Samples(batch) => {

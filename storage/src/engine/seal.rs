@@ -46,7 +46,8 @@ impl Engine {
         self.ask_for_space(&mut keeper)?;
         self.check_poison()?;
         let done = self.seal_frozen(&mut keeper).and_then(|sealed| {
-            Ok(sealed || self.recycle(&keeper)? || self.freeze_if_due() || self.prepare()?)
+            let freed = sealed || self.recycle(&keeper)?;
+            Ok(freed || self.freeze_if_due() || self.prepare()? || self.shared.catalog.step()?)
         });
         match done {
             Ok(done) => Ok(if done { Progress::Did } else { Progress::Idle }),
@@ -148,6 +149,7 @@ impl Engine {
         }
         manifest.first_log = self.lock_writer().log.first_needed(manifest.checkpoint);
         manifest.publish(disk)?;
+        self.shared.catalog.sealed(manifest.checkpoint);
         self.remove_unlisted_catalogs(&keeper.manifest, &manifest);
         let checkpoint = manifest.checkpoint;
         keeper.manifest = manifest;
