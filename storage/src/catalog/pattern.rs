@@ -1,8 +1,8 @@
 //! What a path must look like: a prefix, a glob or a regular expression.
 //!
 //! A pattern becomes an automaton that walks the index together with the paths, so that a part of
-//! the tree that cannot match is never visited. One that would be too large, or that asks for word
-//! boundaries of all scripts, is tried on every path instead.
+//! the tree that cannot match is never visited. One to which every beginning is good, that would be
+//! too large, or that asks for word boundaries of all scripts, is tried on every path instead.
 //!
 //! *Invariant.* What a pattern compiles to is bounded; matching takes time linear in the path.
 
@@ -20,9 +20,15 @@ use crate::limits::{AUTOMATON_BYTES_MAX, PATTERN_BYTES_MAX};
 #[derive(Debug)]
 pub(super) enum Pattern {
     Prefix(String),
-    Walked(Box<Walk>),
-    Tried(meta::Regex),
+    Expression {
+        tried: meta::Regex,
+        /// Only where some parts of the tree cannot match.
+        walk: Option<Box<Walk>>,
+    },
 }
+
+/// States looked at for one that fails. LIMIT: a fraction of the time that one search takes.
+const WALK_STATES_SEEN: usize = 256;
 
 /// An automaton, and where it starts.
 #[derive(Debug)]
@@ -86,32 +92,23 @@ impl Pattern {
             .configure(config)
             .thompson(thompson::Config::new().nfa_size_limit(limit))
             .build(expression);
-        let Ok(automaton) = walked else { return Ok(Self::Tried(tried)) };
-        match automaton.start_state(&start::Config::new().anchored(anchored)) {
-            Ok(start) => Ok(Self::Walked(Box::new(Walk { automaton, start }))),
-            Err(_) => Ok(Self::Tried(tried)),
-        }
+        let walk = walked.ok().and_then(|automaton| Walk::new(automaton, anchored)).map(Box::new);
+        Ok(Self::Expression { tried, walk })
     }
 
     pub(super) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
-            Self::Walked(walk) => {
-                let walk = &**walk;
-                let mut at = (&walk).start();
-                for byte in path.bytes() {
-                    at = (&walk).accept(&at, byte);
-                    if at.matched || !(&walk).can_match(&at) {
-                        break;
-                    }
-                }
-                (&walk).is_match(&at)
-            }
-            Self::Tried(expression) => expression.is_match(path),
+            Self::Expression { tried, .. } => tried.is_match(path),
         }
     }
 
-    /// Tells every path of a level that matches, with its id.
+    /// Whether searching the index is less work than trying every path.
+    pub(super) fn is_searchable(&self) -> bool {
+        !matches!(self, Self::Expression { walk: None, .. })
+    }
+
+    /// Tells every path of a level that matches, with its id; none where it is not searchable.
     pub(super) fn search(&self, level: &Level, mut tell: impl FnMut(&[u8], u32)) {
         let mut tell = |path: &[u8], id: u64| tell(path, u32::try_from(id).unwrap_or_default());
         match self {
@@ -123,21 +120,39 @@ impl Pattern {
                     tell(path, id);
                 }
             }
-            Self::Walked(walk) => {
+            Self::Expression { walk: Some(walk), .. } => {
                 let mut found = level.search(&**walk).into_stream();
                 while let Some((path, id)) = found.next() {
                     tell(path, id);
                 }
             }
-            Self::Tried(expression) => {
-                let mut all = level.stream();
-                while let Some((path, id)) = all.next() {
-                    if expression.is_match(path) {
-                        tell(path, id);
-                    }
+            Self::Expression { walk: None, .. } => {}
+        }
+    }
+}
+
+impl Walk {
+    /// An automaton that has a way to fail before the end of a path.
+    fn new(automaton: dense::DFA<Vec<u32>>, anchored: Anchored) -> Option<Self> {
+        let start = automaton.start_state(&start::Config::new().anchored(anchored)).ok()?;
+        let mut seen = vec![start];
+        let mut next = 0;
+        while let Some(state) = seen.get(next).copied() {
+            for byte in b' '..=b'~' {
+                let after = automaton.next_state(state, byte);
+                if automaton.is_dead_state(after) {
+                    return Some(Self { automaton, start });
+                }
+                if !automaton.is_match_state(after) && !seen.contains(&after) {
+                    seen.push(after);
                 }
             }
+            next += 1;
+            if next > WALK_STATES_SEEN {
+                return None;
+            }
         }
+        None
     }
 }
 
@@ -226,6 +241,9 @@ mod tests {
     fn check(pattern: &Pattern, matching: &[&str]) {
         let tried: Vec<&str> = PATHS.into_iter().filter(|path| pattern.matches(path)).collect();
         assert_eq!(tried, matching);
+        if !pattern.is_searchable() {
+            return;
+        }
         let level = build((1..).zip(PATHS).map(|(id, path)| (Box::from(path), id)).collect());
         let mut found = Vec::new();
         pattern.search(&level.unwrap(), |path, id| {
@@ -291,9 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_is_walked_only_where_some_beginning_is_bad() {
+        for (pattern, searchable) in [
+            (Pattern::prefix("a"), true),
+            (Pattern::glob("plant/**").unwrap(), true),
+            (Pattern::glob("*/north/*").unwrap(), true),
+            (Pattern::glob("**/T1").unwrap(), false),
+            (Pattern::regex("^plant/.*1$").unwrap(), true),
+            (Pattern::regex("T1").unwrap(), false),
+            (Pattern::regex(r"^a/\bb").unwrap(), false),
+        ] {
+            assert_eq!(pattern.is_searchable(), searchable, "{pattern:?}");
+        }
+    }
+
+    #[test]
     fn an_automaton_that_would_be_too_large_is_replaced_by_trying() {
-        let wide = Pattern::regex(r"[ab]{0,3}a[ab]{15}$").unwrap();
-        assert!(matches!(wide, Pattern::Tried(_)));
+        let wide = Pattern::regex(r"^[ab]{0,3}a[ab]*a[ab]{15}$").unwrap();
+        assert!(!wide.is_searchable());
         assert!(wide.matches(&"a".repeat(20)) && !wide.matches(&"b".repeat(20)));
     }
 }

@@ -106,7 +106,7 @@ impl Catalog {
     }
 
     fn match_paths(&self, pattern: &Pattern, among: &RoaringBitmap) -> RoaringBitmap {
-        if among.len().saturating_mul(TRIED_PART) <= self.len() as u64 {
+        if !pattern.is_searchable() || among.len() * TRIED_PART <= self.len() as u64 {
             let among: Vec<u32> = among.iter().collect();
             return self.try_paths(pattern, &among);
         }
