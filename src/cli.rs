@@ -1,13 +1,17 @@
 //! The command line: what a person types, and the exit code they get.
 //!
 //! *Invariant.* Exit codes are an interface: 0 done or stopped, 1 a request failed, 2
-//! configuration, 3 data, 4 poisoned. Standard output carries answers only; everything else goes
-//! to standard error.
+//! configuration, 3 data, 4 poisoned, 5 done in part. Standard output carries answers only;
+//! everything else goes to standard error.
 //!
 //! *Not here.* Commands this version does not have yet: they are unknown, not empty.
 
+mod compact;
 mod config;
 mod demo;
+mod directory;
+mod export;
+mod import;
 mod output;
 mod request;
 mod serve;
@@ -40,6 +44,12 @@ enum Command {
     Sql(sql::Question),
     /// Say how a running server is
     Status(status::Question),
+    /// Store samples from files
+    Import(import::Order),
+    /// Write samples to a file
+    Export(export::Order),
+    /// Do now what a server does in the background: seal, merge, drop what is no longer needed
+    Compact(compact::Order),
     /// Check, show or explain the configuration
     Config {
         #[command(subcommand)]
@@ -83,6 +93,8 @@ pub enum Exit {
     Data,
     /// A write to disk failed in a way that only a restart can judge.
     Poisoned,
+    /// Some of it was refused and named; the rest is done.
+    Partial,
 }
 
 impl From<Exit> for ExitCode {
@@ -93,6 +105,7 @@ impl From<Exit> for ExitCode {
             Exit::Configuration => 2,
             Exit::Data => 3,
             Exit::Poisoned => 4,
+            Exit::Partial => 5,
         })
     }
 }
@@ -115,6 +128,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Demo(flags) => demo::run(&flags),
         Command::Sql(question) => sql::run(&question),
         Command::Status(question) => status::run(&question),
+        Command::Import(order) => import::run(&order),
+        Command::Export(order) => export::run(&order),
+        Command::Compact(order) => compact::run(&order),
         Command::Config { command } => config::run(&command),
     }
 }

@@ -125,23 +125,29 @@ impl Server {
 /// Opens the store on a thread where waiting for the disk blocks nobody.
 async fn open(data: &Data, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, StartError> {
     let data = data.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        let disk = Arc::new(OsDisk::open(&data.dir)?);
-        let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
-        let settings = tacitus_storage::Settings {
-            log_file_bytes: data.log_file_bytes,
-            log_bytes_max: data.log_bytes_max,
-            head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
-            seal_after_s: data.seal_after.as_secs(),
-            reserve_bytes: data.reserve_bytes,
-        };
-        Engine::open(parts, settings).map(Arc::new)
-    })
-    .await;
-    match opened {
-        Ok(engine) => engine.map_err(|error| StartError::store(&error)),
+    match tokio::task::spawn_blocking(move || open_with(&data, clock)).await {
+        Ok(engine) => engine.map(Arc::new).map_err(|error| StartError::store(&error)),
         Err(panic) => Err(StartError::panicked(&panic)),
     }
+}
+
+/// Opens a store for a command that needs no server.
+pub(crate) fn open_engine(data: &Data) -> Result<Engine, tacitus_storage::Error> {
+    open_with(data, Arc::new(SystemClock::default()))
+}
+
+fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_storage::Error> {
+    let disk = Arc::new(OsDisk::open(&data.dir)?);
+    let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
+    let settings = tacitus_storage::Settings {
+        log_file_bytes: data.log_file_bytes,
+        log_bytes_max: data.log_bytes_max,
+        head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
+        seal_after_s: data.seal_after.as_secs(),
+        reserve_bytes: Some(data.reserve_bytes),
+        ..tacitus_storage::Settings::default()
+    };
+    Engine::open(parts, settings)
 }
 
 async fn start_broker(

@@ -33,7 +33,7 @@ fn plant(settings: &Settings) -> Plant {
     };
     let store = tacitus_storage::Settings {
         log_file_bytes: 64 << 10,
-        reserve_bytes: 0,
+        reserve_bytes: Some(0),
         ..tacitus_storage::Settings::default()
     };
     let engine = Arc::new(Engine::open(parts, store).unwrap());
@@ -130,7 +130,7 @@ async fn what_is_acknowledged_survives_the_loss_of_everything_unsynced() {
     };
     let store = tacitus_storage::Settings {
         log_file_bytes: 64 << 10,
-        reserve_bytes: 0,
+        reserve_bytes: Some(0),
         ..Default::default()
     };
     let engine = Engine::open(parts, store).unwrap();

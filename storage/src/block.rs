@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use tacitus_model::{Kind, Quality, Timestamp, Value};
 
+use crate::statistics::Run;
+
 /// Samples of one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -23,6 +25,8 @@ pub struct Block {
     pub nulls: Option<Vec<bool>>,
     /// The qualities; `None` where all are [`Quality::GOOD`].
     pub qualities: Option<Vec<u32>>,
+    /// The sequence at which each row was committed; `None` where nobody asked.
+    pub sequences: Option<Vec<u64>>,
 }
 
 impl Block {
@@ -35,7 +39,13 @@ impl Block {
             texts: Vec::new(),
             nulls: None,
             qualities: None,
+            sequences: None,
         }
+    }
+
+    /// A block without rows that keeps the sequence of each row it is given.
+    pub(crate) fn tracked(kind: Kind, tracked: bool) -> Self {
+        Self { sequences: tracked.then(Vec::new), ..Self::empty(kind) }
     }
 
     /// How many rows there are.
@@ -67,6 +77,17 @@ impl Block {
         Quality(known.copied().unwrap_or(Quality::GOOD.0))
     }
 
+    /// Whether the columns are as long as they have to be and every text is there.
+    pub(crate) fn is_sound(&self) -> bool {
+        let rows = self.times.len();
+        let sparse = self.nulls.as_ref().is_none_or(|nulls| nulls.len() == rows)
+            && self.qualities.as_ref().is_none_or(|qualities| qualities.len() == rows)
+            && self.sequences.as_ref().is_none_or(|sequences| sequences.len() == rows);
+        let texts = self.texts.len() as u64;
+        let texts = self.kind != Kind::Text || self.bits.iter().all(|index| *index < texts);
+        self.bits.len() == rows && sparse && texts
+    }
+
     fn text(&self, index: u64) -> Option<Arc<str>> {
         usize::try_from(index).ok().and_then(|index| self.texts.get(index)).cloned()
     }
@@ -83,6 +104,9 @@ impl Block {
         }
         push_sparse(&mut self.nulls, at, row.null, false);
         push_sparse(&mut self.qualities, at, row.quality, Quality::GOOD.0);
+        if let Some(sequences) = &mut self.sequences {
+            sequences.push(row.sequence);
+        }
     }
 
     /// Adds rows of another block of the same kind at the end.
@@ -100,7 +124,39 @@ impl Block {
         }
         extend_sparse(&mut self.nulls, at, from.nulls.as_deref(), rows.clone(), false);
         let good = Quality::GOOD.0;
-        extend_sparse(&mut self.qualities, at, from.qualities.as_deref(), rows, good);
+        extend_sparse(&mut self.qualities, at, from.qualities.as_deref(), rows.clone(), good);
+        if let Some(sequences) = &mut self.sequences {
+            let own = from.sequences.as_deref().and_then(|own| own.get(rows));
+            sequences.extend_from_slice(own.unwrap_or_default());
+        }
+    }
+
+    /// The rows that `keep` keeps, by their time and sequence.
+    pub(crate) fn retain(&mut self, keep: impl Fn(i64, u64) -> bool) {
+        let sequence = |row: usize| {
+            self.sequences.as_ref().and_then(|own| own.get(row)).copied().unwrap_or_default()
+        };
+        let kept: Vec<usize> = (0..self.len())
+            .filter(|row| self.times.get(*row).is_some_and(|ts| keep(*ts, sequence(*row))))
+            .collect();
+        if kept.len() == self.len() {
+            return;
+        }
+        let mut left = Self::tracked(self.kind, self.sequences.is_some());
+        kept.into_iter().filter_map(|row| self.row(row)).for_each(|row| left.push(row));
+        *self = left;
+    }
+
+    /// The rows as the statistics see them.
+    pub(crate) fn run(&self, rows: std::ops::Range<usize>, step: bool) -> Run<'_> {
+        Run {
+            kind: self.kind,
+            step,
+            times: self.times.get(rows.clone()).unwrap_or_default(),
+            bits: self.bits.get(rows.clone()).unwrap_or_default(),
+            nulls: self.nulls.as_deref().and_then(|nulls| nulls.get(rows.clone())),
+            qualities: self.qualities.as_deref().and_then(|qualities| qualities.get(rows)),
+        }
     }
 
     /// One row, ready to be pushed to another block.
@@ -108,7 +164,15 @@ impl Block {
         let bits = *self.bits.get(row)?;
         let text = if self.kind == Kind::Text { self.text(bits) } else { None };
         let ts = *self.times.get(row)?;
-        Some(Row { ts, bits, null: self.is_null(row), quality: self.quality(row).0, text })
+        let sequence = self.sequences.as_ref().and_then(|own| own.get(row)).copied();
+        Some(Row {
+            ts,
+            bits,
+            null: self.is_null(row),
+            quality: self.quality(row).0,
+            text,
+            sequence: sequence.unwrap_or_default(),
+        })
     }
 }
 
@@ -120,6 +184,8 @@ pub(crate) struct Row {
     pub(crate) null: bool,
     pub(crate) quality: u32,
     pub(crate) text: Option<Arc<str>>,
+    /// 0 where nobody asked.
+    pub(crate) sequence: u64,
 }
 
 impl Row {
@@ -127,7 +193,8 @@ impl Row {
     pub(crate) fn of(ts: Timestamp, value: &Value, quality: Quality) -> Self {
         let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };
         let null = matches!(value, Value::Null);
-        Self { ts: ts.nanos(), bits: bits_of(value), null, quality: quality.0, text }
+        let (ts, bits) = (ts.nanos(), bits_of(value));
+        Self { ts, bits, null, quality: quality.0, text, sequence: 0 }
     }
 }
 

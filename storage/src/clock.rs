@@ -29,6 +29,11 @@ impl FixedClock {
         Self { now_ns: AtomicI64::new(now.nanos()), monotonic_ns: AtomicU64::new(0) }
     }
 
+    /// Sets the time of day; the other one goes on as if nothing had happened.
+    pub fn set(&self, now: Timestamp) {
+        self.now_ns.store(now.nanos(), Ordering::Relaxed);
+    }
+
     /// Moves both times forward.
     pub fn advance_ns(&self, by_ns: u32) {
         self.now_ns.fetch_add(i64::from(by_ns), Ordering::Relaxed);

@@ -9,6 +9,8 @@
 //! - a batch that was not acknowledged is there whole or not at all;
 //! - nothing else is there;
 //! - a tag has its last acknowledged path or a later one, and all acknowledged ones lead to it;
+//! - the last finished backup, or the one under way, is there whole, and a store restored from it
+//!   holds exactly what was acknowledged when it began;
 //! - the store takes new samples, and keeps them.
 //!
 //! Survivors are also crashed while they are being opened. The harness itself is tested: with a
@@ -23,9 +25,11 @@ use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
 
+use crate::backup::{BackupOptions, RestoreOptions, restore};
+use crate::block::{Block, Row};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::FixedClock;
-use crate::disk::{SimDisk, SimFaults, Survival};
+use crate::disk::{Disk, SimDisk, SimFaults, Survival};
 use crate::engine::{Engine, Parts, Settings};
 use crate::planted::{Bug, plant};
 
@@ -46,10 +50,40 @@ enum Op {
     Seal,
     /// A step of background work: makes the next log file ready.
     Step,
+    /// Seal, then every segment rewritten into one.
+    Compact,
+    /// One job of upkeep, if one is due.
+    Maintain,
+    /// Samples straight into a segment, some at the times of earlier ones.
+    Import,
+    /// Samples of a tag are deleted, on the record.
+    Delete,
+    /// Samples are written over earlier ones, on the record.
+    Edit,
+    /// A backup to another directory of the same medium, files linked and copied in turn.
+    Backup,
 }
 
-const OPS: [Op; 7] =
-    [Op::Append, Op::AppendLarge, Op::AppendLate, Op::Define, Op::Rename, Op::Seal, Op::Step];
+const OPS: [Op; 13] = [
+    Op::Append,
+    Op::AppendLarge,
+    Op::AppendLate,
+    Op::Define,
+    Op::Rename,
+    Op::Seal,
+    Op::Step,
+    Op::Backup,
+    Op::Compact,
+    Op::Maintain,
+    Op::Import,
+    Op::Delete,
+    Op::Edit,
+];
+
+const BACKUPS: &str = "backups";
+
+/// What stands in the ledger where a sample was deleted.
+const DELETED: f64 = f64::from_bits(0x7ff8_0000_0000_dead);
 
 /// What was sent and what was acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +97,44 @@ struct Ledger {
     paths: BTreeMap<u32, (Vec<String>, usize)>,
     /// The batch whose fate is open.
     open: Vec<(u32, i64)>,
+    /// What the last finished backup holds.
+    backed_up: Option<State>,
+    /// What the backup under way would hold.
+    backing_up: Option<State>,
 }
 
+/// The bits of the last value of each sample.
+type State = BTreeMap<(u32, i64), u64>;
+
 impl Ledger {
+    /// What is acknowledged; only between writes.
+    fn state(&self) -> State {
+        let last = |(key, count): (&(u32, i64), &usize)| {
+            let value = self.sent.get(key)?.get(count.checked_sub(1)?)?;
+            (value.to_bits() != DELETED.to_bits()).then_some((*key, value.to_bits()))
+        };
+        self.acked.iter().filter_map(last).collect()
+    }
+
+    /// Restores the newest backup and compares it with what it must hold.
+    fn check_backup(&self, survivor: &SimDisk) -> Result<(), String> {
+        let restored = SimDisk::new();
+        let to: Arc<dyn Disk> = Arc::new(restored.clone());
+        let options = RestoreOptions { generation: None, log_file_bytes: 4096 };
+        if let Err(error) = restore(&survivor.folder(BACKUPS), &to, options) {
+            return match &self.backed_up {
+                Some(_) => Err(format!("a finished backup cannot be restored: {error}")),
+                None => Ok(()),
+            };
+        }
+        let found = found(&open(&restored)?);
+        let state: State = found.iter().map(|(key, value)| (*key, value.to_bits())).collect();
+        if [&self.backed_up, &self.backing_up].into_iter().any(|own| own.as_ref() == Some(&state)) {
+            return Ok(());
+        }
+        Err("a backup holds neither the former state nor the new one".into())
+    }
+
     fn send(&mut self, rows: &[(u32, i64, f64)]) {
         for (tag, ts, value) in rows {
             self.sent.entry((*tag, *ts)).or_default().push(*value);
@@ -127,40 +196,69 @@ impl Ledger {
         }
         self.check_values(&found)?;
         self.check_paths(engine)?;
-        let open = self.open.iter();
-        let there = open.filter(|key| {
+        let holds = |key: &(u32, i64), range: std::ops::Range<usize>| {
             let sent = self.sent.get(key).map(Vec::as_slice).unwrap_or_default();
-            let value = found.get(key);
-            value.is_some_and(|value| {
-                sent.last().map(|last| last.to_bits()) == Some(value.to_bits())
-            })
-        });
-        let there = there.count();
-        if there != 0 && there != self.open.len() {
+            let value = found.get(key).copied().unwrap_or(DELETED);
+            let known = sent.get(range.start.min(range.end)..range.end).unwrap_or_default();
+            known.iter().any(|sent| sent.to_bits() == value.to_bits())
+        };
+        let count = |key: &(u32, i64)| self.sent.get(key).map_or(0, Vec::len);
+        let old = |key: &(u32, i64)| {
+            let acked = self.acked.get(key).copied().unwrap_or_default();
+            let none = acked == 0 && !found.contains_key(key);
+            none || holds(key, acked.saturating_sub(1)..count(key).saturating_sub(1))
+        };
+        let new = |key: &(u32, i64)| holds(key, count(key).saturating_sub(1)..count(key));
+        if !self.open.iter().all(new) && !self.open.iter().all(old) {
+            let there = self.open.iter().filter(|key| new(key)).count();
             return Err(format!("{there} of {} samples of a batch are there", self.open.len()));
         }
         Ok(())
     }
 
+    /// Every sample is as it was acknowledged last, or as it was sent since.
     fn check_values(&self, found: &BTreeMap<(u32, i64), f64>) -> Result<(), String> {
-        for (key, value) in found {
-            let sent = self.sent.get(key).map(Vec::as_slice).unwrap_or_default();
-            let Some(at) = sent.iter().position(|sent| sent.to_bits() == value.to_bits()) else {
-                return Err(format!("{key:?} has {value}, which nobody sent"));
-            };
-            if at + 1 < self.acked.get(key).copied().unwrap_or_default() {
-                return Err(format!("{key:?} has {value}, which was overwritten"));
+        if let Some((key, value)) = found.iter().find(|(key, _)| !self.sent.contains_key(key)) {
+            return Err(format!("{key:?} has {value}, which nobody sent"));
+        }
+        for (key, sent) in &self.sent {
+            let value = found.get(key).copied().unwrap_or(DELETED);
+            let acked = self.acked.get(key).copied().unwrap_or_default();
+            let known = |sent: &f64| sent.to_bits() == value.to_bits();
+            let since = sent.get(acked.saturating_sub(1)..).unwrap_or_default();
+            if since.iter().any(known) || (acked == 0 && !found.contains_key(key)) {
+                continue;
             }
+            let what = match (found.get(key), sent.iter().any(known)) {
+                (None, _) => "was acknowledged and is not there".to_owned(),
+                (Some(value), false) => format!("has {value}, which nobody sent"),
+                (Some(value), true) => format!("has {value}, which was overwritten"),
+            };
+            return Err(format!("{key:?} {what}"));
         }
-        match self.acked.keys().find(|key| !found.contains_key(key)) {
-            Some(key) => Err(format!("{key:?} was acknowledged and is not there")),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Takes what a recovered store holds for acknowledged, and the rest for never sent.
+    fn settle(&mut self, found: &BTreeMap<(u32, i64), f64>) {
+        self.sent.retain(|key, sent| {
+            let value = found.get(key).copied().unwrap_or(DELETED);
+            let at = sent.iter().rposition(|sent| sent.to_bits() == value.to_bits());
+            sent.truncate(at.map_or(0, |at| at + 1));
+            !sent.is_empty()
+        });
+        self.acked = self.sent.iter().map(|(key, sent)| (*key, sent.len())).collect();
+        self.open.clear();
     }
 }
 
 fn settings() -> Settings {
-    Settings { log_file_bytes: 4096, reserve_bytes: 0, ..Settings::default() }
+    Settings {
+        log_file_bytes: 4096,
+        compact_segments: 2,
+        reserve_bytes: Some(0),
+        ..Settings::default()
+    }
 }
 
 fn open(disk: &SimDisk) -> Result<Engine, String> {
@@ -184,6 +282,7 @@ fn batch(rows: &[(u32, i64, f64)]) -> Batch {
 
 /// A workload under way.
 struct Run {
+    disk: SimDisk,
     engine: Engine,
     ledger: Ledger,
     next: i64,
@@ -193,7 +292,8 @@ struct Run {
 impl Run {
     fn start(disk: &SimDisk) -> Option<Self> {
         let engine = open(disk).ok()?;
-        Some(Self { engine, ledger: Ledger::default(), next: 1, written: 0 })
+        let disk = disk.clone();
+        Some(Self { disk, engine, ledger: Ledger::default(), next: 1, written: 0 })
     }
 
     /// Does one thing; `false` when the disk refused.
@@ -206,7 +306,23 @@ impl Run {
             Op::Rename => self.rename() && self.append(1, 0),
             Op::Seal => self.engine.seal().is_ok(),
             Op::Step => self.engine.step().is_ok(),
+            Op::Backup => self.back_up(),
+            Op::Compact => self.engine.compact().is_ok(),
+            Op::Maintain => self.engine.maintain().is_ok(),
+            Op::Import => self.import(),
+            Op::Delete => self.delete(),
+            Op::Edit => self.edit(),
         }
+    }
+
+    fn back_up(&mut self) -> bool {
+        self.ledger.backing_up = Some(self.ledger.state());
+        let options = BackupOptions { links: self.written.is_multiple_of(2), generations: 1 };
+        let done = self.engine.backup(&self.disk.folder(BACKUPS), options).is_ok();
+        if done {
+            self.ledger.backed_up = self.ledger.backing_up.take();
+        }
+        done
     }
 
     fn define(&mut self) -> bool {
@@ -229,27 +345,75 @@ impl Run {
         self.engine.catalog().rename(TagId(tag), path).is_ok()
     }
 
+    /// Rows of this run that begin `back` before where the last ended.
+    fn rows(&mut self, count: i64, back: i64) -> Vec<(u32, i64, f64)> {
+        let tags = u32::try_from(self.engine.catalog().len()).unwrap();
+        let first = (self.next - back).max(1);
+        self.next = self.next.max(first + count);
+        let row = |n: i64| {
+            self.written += 1;
+            let tag = u32::try_from(n).unwrap() % tags + 1;
+            (tag, n * 1_000, f64::from(self.written) / 8.0)
+        };
+        (first..first + count).map(row).collect()
+    }
+
+    fn import(&mut self) -> bool {
+        if self.engine.catalog().is_empty() && !self.define() {
+            return false;
+        }
+        let mut rows = self.rows(20, 5);
+        rows.sort_by_key(|(tag, ts, _)| (*tag, *ts));
+        self.ledger.send(&rows);
+        let blocks = rows.chunk_by(|a, b| a.0 == b.0).map(|rows| {
+            let mut block = Block::empty(Kind::Float);
+            for (_, ts, value) in rows {
+                let value = Value::Float(*value);
+                block.push(Row::of(Timestamp::from_nanos(*ts), &value, Quality::GOOD));
+            }
+            Ok((TagId(rows[0].0), block))
+        });
+        self.engine.import(blocks).is_ok() && self.acknowledged()
+    }
+
+    /// Deletes the last third of what one tag has.
+    fn delete(&mut self) -> bool {
+        if self.engine.catalog().is_empty() {
+            return true;
+        }
+        let range = TimeRange {
+            first: Timestamp::from_nanos(self.next * 667),
+            last: Timestamp::from_nanos(self.next * 1_000),
+        };
+        let hidden = |key: &&(u32, i64)| key.0 == 1 && range.contains(Timestamp::from_nanos(key.1));
+        let keys: Vec<(u32, i64)> = self.ledger.sent.keys().filter(hidden).copied().collect();
+        let rows: Vec<_> = keys.into_iter().map(|(tag, ts)| (tag, ts, DELETED)).collect();
+        self.ledger.send(&rows);
+        self.engine.delete(&[TagId(1)], range, "anna", "test").is_ok() && self.acknowledged()
+    }
+
+    fn edit(&mut self) -> bool {
+        if self.engine.catalog().is_empty() {
+            return true;
+        }
+        let rows = self.rows(3, 6);
+        self.ledger.send(&rows);
+        self.engine.edit(&batch(&rows), "anna", "test").is_ok() && self.acknowledged()
+    }
+
+    fn acknowledged(&mut self) -> bool {
+        self.ledger.acknowledge(self.engine.catalog().len());
+        true
+    }
+
     /// Appends `count` samples that begin `back` before where the last ended.
     fn append(&mut self, count: i64, back: i64) -> bool {
         if self.engine.catalog().is_empty() && !self.define() {
             return false;
         }
-        let tags = u32::try_from(self.engine.catalog().len()).unwrap();
-        let first = (self.next - back).max(1);
-        let rows: Vec<_> = (first..first + count)
-            .map(|n| {
-                self.written += 1;
-                let tag = u32::try_from(n).unwrap() % tags + 1;
-                (tag, n * 1_000, f64::from(self.written) / 8.0)
-            })
-            .collect();
-        self.next = self.next.max(first + count);
+        let rows = self.rows(count, back);
         self.ledger.send(&rows);
-        if self.engine.commit(&[batch(&rows)]).is_err() {
-            return false;
-        }
-        self.ledger.acknowledge(self.engine.catalog().len());
-        true
+        self.engine.commit(&[batch(&rows)]).is_ok() && self.acknowledged()
     }
 }
 
@@ -303,17 +467,17 @@ impl Harness {
     fn check(&mut self, survivor: &SimDisk, ledger: &Ledger) -> Result<(), String> {
         let engine = open(survivor)?;
         ledger.check(&engine)?;
+        let any = ledger.backed_up.is_some() || ledger.backing_up.is_some();
+        // A restore costs as much as all the rest, so it is tried on some of the states.
+        if any && self.chance.next_u64().is_multiple_of(4) {
+            ledger.check_backup(survivor)?;
+        }
         if !self.chance.next_u64().is_multiple_of(8) {
             return Ok(());
         }
         // The store goes on: a new sample is kept, with all that was there.
         let mut ledger = ledger.clone();
-        for (key, value) in found(&engine) {
-            let sent = ledger.sent.entry(key).or_default();
-            let count = sent.iter().position(|sent| sent.to_bits() == value.to_bits());
-            ledger.acked.insert(key, count.map_or(0, |at| at + 1));
-        }
-        ledger.open.clear();
+        ledger.settle(&found(&engine));
         ledger.paths.retain(|tag, (paths, acked)| {
             let Some(found) = engine.catalog().get(TagId(*tag)) else { return false };
             let found = &found.definition.path;
@@ -323,7 +487,8 @@ impl Harness {
             *acked = paths.len();
             true
         });
-        let mut run = Run { engine, ledger, next: 1_000, written: 1_000_000 };
+        let disk = survivor.clone();
+        let mut run = Run { disk, engine, ledger, next: 1_000, written: 1_000_000 };
         if !run.append(2, 0) {
             return Err("the recovered store refuses a sample".into());
         }
@@ -399,7 +564,7 @@ fn workloads(length: usize) -> impl Iterator<Item = Vec<Op>> {
 }
 
 fn random_workload(chance: &dyn Chance, length: usize) -> Vec<Op> {
-    (0..length).map(|_| OPS[usize::try_from(chance.next_u64() % 7).unwrap()]).collect()
+    (0..length).map(|_| OPS[usize::try_from(chance.next_u64()).unwrap() % OPS.len()]).collect()
 }
 
 #[test]
@@ -439,7 +604,7 @@ fn nothing_is_acknowledged_after_a_sync_failed() {
         for op in workload {
             let open = std::mem::take(&mut run.ledger.open);
             let done = run.perform(op);
-            if refused && !matches!(op, Op::Seal | Op::Step) {
+            if refused && !matches!(op, Op::Seal | Op::Step | Op::Backup) {
                 assert!(!done, "a sample was acknowledged after the log failed");
                 run.ledger
                     .sent
@@ -490,6 +655,21 @@ fn an_acknowledgement_before_the_sync_is_found() {
 #[test]
 fn a_skipped_sync_of_the_directory_is_found() {
     finds(Bug::SkipDirectorySync);
+}
+
+#[test]
+fn every_third_sync_left_out_is_found() {
+    finds(Bug::SkipSomeSyncs);
+}
+
+#[test]
+fn a_name_given_before_the_sync_is_found() {
+    finds(Bug::RenameBeforeSync);
+}
+
+#[test]
+fn a_manifest_whose_name_is_not_durable_is_found() {
+    finds(Bug::ForgetManifest);
 }
 
 #[test]

@@ -7,9 +7,12 @@
 //! removed name is volatile until `sync_dir` did. After a failed `sync` nothing is known of the
 //! file's unsynced bytes, and it must not be written again.
 
+mod mapped;
 mod os;
 mod sim;
 
+use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
 
@@ -17,7 +20,7 @@ pub use os::OsDisk;
 pub use sim::{SimDisk, SimFaults, Survival};
 
 /// The directory of a store.
-pub trait Disk: Debug + Send + Sync {
+pub trait Disk: Any + Debug + Send + Sync {
     /// Makes a new, empty file.
     ///
     /// # Errors
@@ -29,6 +32,14 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// `NotFound`, or whatever the operating system says.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file that nobody will change any more; it may be read through a mapping.
+    ///
+    /// # Errors
+    /// `NotFound`, or whatever the operating system says.
+    fn open_immutable(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open(name)
+    }
 
     /// Gives a file another name, replacing what had it.
     ///
@@ -65,6 +76,20 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// Whatever the operating system says.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Bytes of the whole medium, used and free.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn total_bytes(&self) -> io::Result<u64>;
+
+    /// Gives a file, that nobody may write to any more, the same name in another directory too,
+    /// without a copy.
+    ///
+    /// # Errors
+    /// `Unsupported` or `CrossesDevices` where the other directory is not of the same file
+    /// system, `AlreadyExists`, or whatever the operating system says.
+    fn link(&self, name: &str, to: &dyn Disk) -> io::Result<()>;
 }
 
 /// An open file.
@@ -74,6 +99,16 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// `UnexpectedEof` where the file ends earlier, or whatever the operating system says.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// `len` bytes from `offset`, without a copy where the file is mapped.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_at`].
+    fn view(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>> {
+        let mut bytes = vec![0; len];
+        self.read_at(offset, &mut bytes)?;
+        Ok(Cow::Owned(bytes))
+    }
 
     /// Writes `bytes` at `offset`, making the file longer where needed.
     ///

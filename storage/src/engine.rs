@@ -12,28 +12,43 @@
 //! *Not here.* Threads and timers: the caller runs `commit` and `step` when it likes, from
 //! whatever threads it likes.
 
+mod backup;
 mod commit;
+mod history;
+mod import;
+mod maintain;
+mod pins;
 mod recover;
+mod scrub;
 mod seal;
 mod settings;
 mod status;
+mod wall;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::audit::{Audit, AuditEntry};
+use crate::cache::BlockCache;
 use crate::catalog::Catalog;
+use crate::compaction::Partitions;
 use crate::error::Error;
 use crate::head::LastValues;
 use crate::log::Log;
 use crate::manifest::Manifest;
+use crate::scrub::Tour;
 use crate::snapshot::Snapshot;
+use crate::verify::Damage;
 use crate::version::Version;
 
+pub use import::Imported;
+pub(crate) use pins::Pins;
 pub use seal::Progress;
 pub use settings::{Parts, Settings};
 pub use status::EngineStatus;
+use wall::Wall;
 
 /// The store. Shared between threads by reference.
 #[derive(Debug)]
@@ -43,14 +58,28 @@ pub struct Engine {
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
     keeper: Mutex<Keeper>,
+    /// Held by the one job of upkeep that runs.
+    upkeep: Mutex<()>,
+    partitions: Partitions,
+    /// The number of the next file.
+    numbers: AtomicU64,
     /// The disk is full to its reserve.
     full: AtomicBool,
     /// The log failed.
     poisoned: AtomicBool,
     free_bytes: AtomicU64,
+    /// Space that stays free: as set, or as the size of the disk asks for.
+    reserve_bytes: u64,
+    /// The time of day is not believed.
+    clock_suspect: AtomicBool,
     /// Monotonic time of the first record in the head; 0 while it has none.
     head_since_ns: AtomicU64,
     log_bytes: AtomicU64,
+    /// Who removes files.
+    pins: Arc<Pins>,
+    /// What the scrub found.
+    findings: Mutex<Vec<Damage>>,
+    scrub_tours: AtomicU64,
 }
 
 /// What readers and the writer share.
@@ -58,6 +87,8 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     pub(crate) last: LastValues,
+    pub(crate) cache: BlockCache,
+    pub(crate) audit: Audit,
     version: ArcSwap<Version>,
     /// The last sequence that is durable and applied.
     visible: AtomicU64,
@@ -65,7 +96,7 @@ pub(crate) struct Shared {
 
 /// What a commit needs for itself.
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     log: Log,
     next_sequence: u64,
 }
@@ -76,6 +107,8 @@ struct Keeper {
     manifest: Manifest,
     /// Monotonic time at which the free space was last asked for.
     space_asked_ns: Option<u64>,
+    wall: Wall,
+    scrub: Tour,
 }
 
 impl Engine {
@@ -114,10 +147,39 @@ impl Engine {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_upkeep(&self) -> MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the time of day can be believed enough to let samples go.
+    fn clock_is_sound(&self, now: tacitus_model::Timestamp) -> bool {
+        now.nanos() > 0
+    }
+
     fn check_poison(&self) -> Result<(), Error> {
         if self.poisoned.load(Ordering::Acquire) { Err(Error::already_poisoned()) } else { Ok(()) }
     }
 }
 
+impl Shared {
+    /// Enters a change that is on disk; a deletion hides rows from now on.
+    pub(crate) fn enter_change(&self, entry: AuditEntry) {
+        if let Some(deletion) = entry.deletion() {
+            let version = self.version.load_full();
+            let mut deletions = version.deletions.to_vec();
+            deletions.push(deletion);
+            let deletions = Arc::new(deletions);
+            self.version.store(Arc::new(Version { deletions, ..version.share() }));
+        }
+        self.audit.enter(entry);
+    }
+}
+
+#[cfg(test)]
+mod program_tests;
 #[cfg(test)]
 mod tests;

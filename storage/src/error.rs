@@ -59,7 +59,7 @@ impl Error {
     }
 
     /// A refusal of the operating system; a full device becomes [`ErrorKind::Full`].
-    pub(crate) fn io(action: &str, file: &str, source: io::Error) -> Self {
+    pub fn io(action: &str, file: &str, source: io::Error) -> Self {
         let (kind, hint) = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
                 ErrorKind::Full,
@@ -97,6 +97,11 @@ impl Error {
     /// The same failure, with another answer to whether something was written.
     pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
         Self { outcome, ..self }
+    }
+
+    /// Whether a file is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
     }
 
     /// What the caller must do next.

@@ -5,20 +5,54 @@
 
 use tacitus_model::Kind;
 
-use crate::codec::decode_page;
+use crate::block::Block;
+use crate::codec::{Chunk, decode_column, decode_times};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::log::decode_records;
-use crate::{catalog, manifest, segment};
+use crate::{backup, catalog, manifest, marks, segment};
 
-/// A page of every kind; the first two bytes choose kind and rows.
+/// A page of a chunk, and its meta; the first three bytes choose kind, rows and the length of
+/// the meta.
 pub fn page(bytes: &[u8]) {
-    let [kind, rows, page @ ..] = bytes else { return };
+    let [kind, rows, length, bytes @ ..] = bytes else { return };
     let kind = Kind::ALL.into_iter().cycle().nth(usize::from(*kind)).unwrap_or(Kind::Float);
     let rows = (usize::from(*rows) * 5).min(PAGE_ROWS_MAX);
-    if let Some(block) = decode_page(kind, rows, page) {
-        assert_eq!(block.len(), rows, "a page has the rows it was asked for");
-        assert!(block.times.is_sorted_by(|a, b| a < b), "times rise");
+    let Some((meta, page)) = bytes.split_at_checked(usize::from(*length)) else { return };
+    let Some(chunk) = Chunk::parse(kind, meta) else { return };
+    let mut block = Block::empty(kind);
+    let mut lanes = [0; PAGE_ROWS_MAX];
+    let is_block = chunk.decode(0, page, rows, &mut block).is_some();
+    let are_lanes = chunk.decode_lanes(0, page, rows, &mut lanes).is_some();
+    if is_block {
+        assert_eq!(block.bits.len(), rows, "a page has the rows it was asked for");
+        assert!(are_lanes, "what is a block has lanes");
+        assert!(kind == Kind::Text || block.bits == lanes[..rows], "lanes are those of the block");
+    }
+    assert!(
+        chunk.totals(0, page, rows).is_none_or(|totals| totals.rows == rows),
+        "totals of all rows"
+    );
+}
+
+/// A page of times; the first byte chooses the rows.
+pub fn times(bytes: &[u8]) {
+    let [rows, bytes @ ..] = bytes else { return };
+    let rows = (usize::from(*rows) * 5).min(PAGE_ROWS_MAX);
+    let mut times = Vec::new();
+    if decode_times(bytes, rows, &mut times).is_some() {
+        assert_eq!(times.len(), rows, "a page has the rows it was asked for");
+        assert!(times.is_sorted_by(|a, b| a < b), "times rise");
+    }
+}
+
+/// A column of an index table; the first two bytes choose kind and rows.
+pub fn column(bytes: &[u8]) {
+    let [is_float, rows, bytes @ ..] = bytes else { return };
+    let kind = if is_float % 2 == 0 { Kind::Int } else { Kind::Float };
+    let rows = usize::from(*rows) * 40;
+    if let Some(lanes) = decode_column(bytes, kind, rows) {
+        assert_eq!(lanes.len(), rows, "a column has the rows it was asked for");
     }
 }
 
@@ -40,4 +74,14 @@ pub fn manifest(bytes: &[u8]) {
 /// The tables around a segment's pages.
 pub fn segment(bytes: &[u8]) {
     segment::fuzz(bytes);
+}
+
+/// The list of a backup.
+pub fn backup(bytes: &[u8]) {
+    backup::fuzz(bytes);
+}
+
+/// The marks.
+pub fn marks(bytes: &[u8]) {
+    marks::fuzz(bytes);
 }

@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
 
 use crate::block::{Block, Row};
+use crate::merge::keep;
 use crate::table::Table;
+use crate::visibility::Visibility;
 use slab::{Slab, SlabRow};
 
 pub(crate) use last::LastValues;
@@ -90,16 +92,50 @@ impl Head {
         self.note_sequence(sequence);
     }
 
-    /// The rows of a tag within a range, up to a sequence: in time order, of two rows with one
-    /// time only the later.
-    pub(crate) fn read(&self, tag: TagId, kind: Kind, range: TimeRange, visible: u64) -> Block {
-        let mut block = Block::empty(kind);
+    /// The rows of a tag within a range that a reader may see: in time order, of two rows with
+    /// one time only the later.
+    pub(crate) fn read(
+        &self,
+        tag: TagId,
+        kind: Kind,
+        range: TimeRange,
+        visibility: &Visibility,
+        tracked: bool,
+    ) -> Block {
+        let arrived = self.arrived(tag, kind, range, visibility, tracked);
+        in_time_order(arrived, |_replaced| {})
+    }
+
+    /// All rows of a tag, with their sequences: those that hold, and those that later ones
+    /// replaced, the ones replaced twice in the second block.
+    pub(crate) fn read_all(&self, tag: TagId, kind: Kind) -> (Block, Vec<Block>) {
+        let visibility = Visibility::up_to(u64::MAX);
+        let arrived = self.arrived(tag, kind, TimeRange::ALL, &visibility, true);
+        let mut replaced = Vec::new();
+        let rows = in_time_order(arrived, |row| keep(&mut replaced, kind, row));
+        (rows, replaced)
+    }
+
+    /// The rows in the order of their arrival.
+    fn arrived(
+        &self,
+        tag: TagId,
+        kind: Kind,
+        range: TimeRange,
+        visibility: &Visibility,
+        tracked: bool,
+    ) -> Block {
+        let mut block = Block::tracked(kind, tracked);
         let Some(entry) = self.tags.get(tag) else { return block };
-        let Some(visible) = visible.checked_sub(self.first_sequence) else { return block };
-        slab::rows(&entry.first, visible)
-            .filter(|row| range.contains(Timestamp::from_nanos(row.ts)))
-            .for_each(|row| block.push(row));
-        if block.times.is_sorted_by(|a, b| a < b) { block } else { in_time_order(&block) }
+        let Some(visible) = visibility.as_of.checked_sub(self.first_sequence) else { return block };
+        let rows = slab::rows(&entry.first, visible)
+            .map(|(row, offset)| Row { sequence: self.first_sequence + offset, ..row });
+        let seen = |row: &Row| {
+            range.contains(Timestamp::from_nanos(row.ts))
+                && (visibility.deleted.is_empty() || visibility.sees(row.ts, row.sequence))
+        };
+        rows.filter(seen).for_each(|row| block.push(row));
+        block
     }
 
     /// The tags that have rows, by rising id.
@@ -108,15 +144,22 @@ impl Head {
     }
 }
 
-/// Rows in order of arrival as rows in order of time, of equal times the last one.
-fn in_time_order(arrived: &Block) -> Block {
+/// Rows in order of arrival as rows in order of time, of equal times the last one; the others go
+/// to `replaced`, older first.
+fn in_time_order(arrived: Block, mut replaced: impl FnMut(Row)) -> Block {
+    if arrived.times.is_sorted_by(|a, b| a < b) {
+        return arrived;
+    }
     let mut order: Vec<usize> = (0..arrived.len()).collect();
     order.sort_by_key(|row| arrived.times.get(*row));
-    let mut sorted = Block::empty(arrived.kind);
+    let mut sorted = Block::tracked(arrived.kind, arrived.sequences.is_some());
     for (row, next) in order.iter().zip(order.iter().skip(1).map(Some).chain([None])) {
-        let replaced = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
-        if !replaced {
-            arrived.row(*row).into_iter().for_each(|row| sorted.push(row));
+        let again = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
+        let Some(row) = arrived.row(*row) else { continue };
+        if again {
+            replaced(row);
+        } else {
+            sorted.push(row);
         }
     }
     sorted

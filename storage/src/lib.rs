@@ -12,44 +12,73 @@
 //!
 //! *Not here.* Names of users, protocols, SQL: this crate stores samples and definitions.
 
+mod aggregate;
+mod audit;
+mod backup;
 mod block;
+mod cache;
 mod catalog;
 mod chance;
 mod checksum;
 mod clock;
 mod codec;
+mod compaction;
 #[cfg(test)]
 mod crash_tests;
 mod cursor;
+#[cfg(test)]
+mod damage_tests;
 mod disk;
 mod engine;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gaps;
+#[cfg(test)]
+mod golden;
 mod head;
+#[cfg(feature = "kernels")]
+pub mod kernels;
 mod limits;
 mod log;
 mod manifest;
+mod marks;
+mod merge;
 mod naming;
 mod planted;
 mod publish;
+mod repair;
 mod scan;
+mod scrub;
 mod segment;
 mod snapshot;
+mod statistics;
 mod table;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the seal"))]
 mod thinning;
+mod verify;
 mod version;
+mod visibility;
 
+pub use aggregate::{Edges, Windows};
+pub use audit::{AuditEntry, Change};
+pub use backup::{BackupOptions, BackupReport, RestoreOptions, RestoreReport, restore};
 pub use block::Block;
 pub use catalog::{Catalog, TagName, TagQuery};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
+pub use codec::Totals;
+pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
-pub use engine::{Engine, EngineStatus, Parts, Progress, Settings};
+pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
+pub use gaps::Gap;
 pub use limits::{
     BLOCK_ROWS_MAX, PATTERN_BYTES_MAX, TAG_CONDITIONS_DEEP_MAX, TAG_CONDITIONS_MAX, TAGS_MAX,
 };
+pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;
+pub use scrub::ScrubProgress;
+pub use segment::StateTime;
 pub use snapshot::Snapshot;
+pub use statistics::Statistics;
+pub use verify::{Damage, VerifyReport, verify};

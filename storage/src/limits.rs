@@ -50,3 +50,63 @@ pub(crate) const LOG_FILE_BYTES_MIN: u64 = 4096;
 /// How often the free space of the disk is asked for. LIMIT: at 1 GB/s a disk loses less than the
 /// default reserve meanwhile.
 pub(crate) const SPACE_ASKED_EVERY_NS: u64 = 200_000_000;
+
+/// How far the time of day may be from what is trusted before retention stops. LIMIT: longer than
+/// any mistake about time zones, shorter than a retention anyone sets.
+pub(crate) const CLOCK_JUMP_NS_MAX: u64 = 24 * 3_600_000_000_000;
+
+/// How often the marks are written. LIMIT: after a kill the high water is at most this old, far
+/// less than the jump that is tolerated; a scrub repeats at most this much of its tour.
+pub(crate) const MARKS_KEPT_EVERY_NS: u64 = 3_600_000_000_000;
+
+/// The least that is kept free where no reserve is set. LIMIT: room for a seal of the largest
+/// head while writes are refused.
+pub(crate) const RESERVE_BYTES_MIN: u64 = 256 << 20;
+
+/// The part of the medium that is kept free where no reserve is set, in percent. LIMIT: file
+/// systems become slow when they are nearly full.
+pub(crate) const RESERVE_PERCENT: u64 = 2;
+
+/// Bytes that a copy of a file reads at once. LIMIT: one buffer a backup; larger ones are no
+/// faster.
+pub(crate) const COPY_BYTES: usize = 256 * 1024;
+
+/// Damaged places that are remembered. LIMIT: whoever has that many needs a restore, not a list.
+pub(crate) const FINDINGS_MAX: usize = 1000;
+
+/// Bytes that a step of the scrub reads. LIMIT: a step must not keep a seal waiting; a disk reads
+/// this in a few milliseconds.
+pub(crate) const SCRUB_BYTES: u64 = 1 << 20;
+
+/// States of one page whose times are noted. LIMIT: pages with more are decoded.
+pub(crate) const PAGE_STATES_MAX: usize = 8;
+
+/// Bytes of times and sequences that a segment under way remembers to share. LIMIT: one scan
+/// group's worth; forgetting them only costs bytes.
+pub(crate) const SHARED_BYTES_MAX: usize = 8 << 20;
+
+/// Edits and deletions on record. LIMIT: they are kept in memory and in one file.
+pub(crate) const AUDIT_ENTRIES_MAX: usize = 1 << 18;
+
+/// User, reason and tags of one of them, in bytes. LIMIT: it fits the smallest log frame that is
+/// used in earnest.
+pub(crate) const AUDIT_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Segments in one rewriting. LIMIT: each is open with a chunk in memory.
+pub(crate) const COMPACTION_INPUTS_MAX: usize = 64;
+
+/// Bytes of the inputs of one rewriting, beyond which only one is taken. LIMIT: the outputs need
+/// as much free space, and readers of the inputs hold theirs meanwhile.
+pub(crate) const COMPACTION_BYTES_MAX: u64 = 4 << 30;
+
+/// The name of a retention class, in bytes. LIMIT: it has its place in a segment's header.
+pub(crate) const CLASS_BYTES_MAX: usize = 64;
+
+/// Partitions that one import may touch. LIMIT: each has a segment under way.
+pub(crate) const IMPORT_PARTITIONS_MAX: usize = 1024;
+/// Blocks of tables that a check of files keeps. LIMIT: those of the segment under way; the cache of
+/// the readers is left alone.
+pub(crate) const CHECK_CACHE_BYTES: usize = 4 << 20;
+
+/// Gaps that a reader is told one by one. LIMIT: whoever meets that many needs a repair, not a list.
+pub(crate) const GAPS_MAX: usize = 1000;

@@ -20,6 +20,7 @@ mod file;
 mod frame;
 mod record;
 mod recovery;
+mod survey;
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub(crate) use file::Files;
 pub(crate) use frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
 #[cfg(fuzzing)]
 pub(crate) use record::decode_records;
-pub(crate) use record::{Record, encode_batch, encode_definition};
+pub(crate) use record::{Record, encode_audit, encode_batch, encode_definition, encode_import};
 
 /// The identity of a store: every checksum of the log depends on it.
 pub(crate) type StoreId = [u8; 16];
@@ -96,8 +97,12 @@ impl Log {
         };
         let current = &mut self.current;
         current.file.write_at(current.end, &bytes).map_err(|source| poison("write", source))?;
-        if !planted::active(Bug::AcknowledgeBeforeSync) {
-            current.file.sync().map_err(|source| poison("sync", source))?;
+        if !planted::active(Bug::AcknowledgeBeforeSync) && !planted::skips_sync() {
+            let mut synced = current.file.sync();
+            if planted::active(Bug::RetrySync) && synced.is_err() {
+                synced = current.file.sync();
+            }
+            synced.map_err(|source| poison("sync", source))?;
         }
         current.end += len;
         current.last_sequence = first_sequence + u64::from(records) - 1;
@@ -143,12 +148,17 @@ impl Log {
     }
 }
 
-/// A new log of one empty file, for a new store.
+/// A new log of one empty file with this number, for a new store.
 ///
 /// # Errors
 /// As the operating system says.
-pub(crate) fn create(disk: &Arc<dyn Disk>, store: StoreId, file_bytes: u64) -> Result<(), Error> {
-    Files::new(Arc::clone(disk), store, file_bytes, 1, Vec::new()).take().map(drop)
+pub(crate) fn create(
+    disk: &Arc<dyn Disk>,
+    store: StoreId,
+    file_bytes: u64,
+    number: u64,
+) -> Result<(), Error> {
+    Files::new(Arc::clone(disk), store, file_bytes, number, Vec::new()).take().map(drop)
 }
 
 /// Opens the log and hands over every record after `checkpoint`, in order.
@@ -166,11 +176,21 @@ pub(crate) fn recover(
 }
 
 pub(crate) use recovery::From as RecoverFrom;
+pub(crate) use survey::{Gap, survey};
 
 /// Whether the directory holds log files although it has no manifest: with frames in them that
 /// is damage, without any it is a store that was never finished.
 pub(crate) fn has_frames(disk: &dyn Disk) -> Result<bool, Error> {
     recovery::has_frames(disk)
+}
+
+/// The store that a log file belongs to.
+pub(crate) fn header_of(disk: &dyn Disk, name: &str) -> Result<StoreId, Error> {
+    let mut bytes = vec![0; FILE_HEADER_BYTES];
+    let read = disk.open(name).and_then(|file| file.read_at(0, &mut bytes));
+    read.map_err(|source| Error::io("read", name, source))?;
+    let header = frame::decode_file_header(&bytes);
+    header.map(|(store, _)| store).map_err(|what| Error::corrupt(name, what))
 }
 
 /// An error for a batch that no frame can hold.

@@ -1,6 +1,6 @@
 //! The names of the store's files: a number and what it is the number of.
 //!
-//! *Invariant.* A name is made of digits and a suffix from this list, never of anything that came
+//! *Invariant.* A name is one of the words below, or digits and a suffix, never anything that came
 //! from outside; a name that we would not have written belongs to nobody here and is left alone.
 
 /// Names of the store's files, by number.
@@ -8,12 +8,20 @@
 pub(crate) struct Naming;
 
 impl Naming {
+    /// The file that a process locks while it has the directory open.
+    pub(crate) const LOCK: &'static str = "lock";
+    /// What the store remembers between runs.
+    pub(crate) const MARKS: &'static str = "marks";
+
     const TEMPORARY: &'static str = ".tmp";
     const LOG: &'static str = ".log";
     const SPARE: &'static str = ".spare";
     const SEGMENT: &'static str = ".seg";
     const CATALOG: &'static str = ".cat";
     const MANIFEST: &'static str = ".manifest";
+    const AUDIT: &'static str = ".audit";
+    const BACKUP: &'static str = ".backup";
+    const BAD: &'static str = ".bad";
 
     pub(crate) fn log(number: u64) -> String {
         format!("{number:010}{}", Self::LOG)
@@ -31,8 +39,26 @@ impl Naming {
         format!("{number:010}{}", Self::CATALOG)
     }
 
+    pub(crate) fn audit(number: u64) -> String {
+        format!("{number:010}{}", Self::AUDIT)
+    }
+
     pub(crate) fn manifest(number: u64) -> String {
         format!("{number:010}{}", Self::MANIFEST)
+    }
+
+    /// The list of what a backup holds.
+    pub(crate) fn backup(number: u64) -> String {
+        format!("{number:010}{}", Self::BACKUP)
+    }
+
+    /// A damaged file that a repair took out of the store.
+    pub(crate) fn bad(name: &str) -> String {
+        format!("{name}{}", Self::BAD)
+    }
+
+    pub(crate) fn is_bad(name: &str) -> bool {
+        name.ends_with(Self::BAD)
     }
 
     pub(crate) fn temporary(name: &str) -> String {
@@ -41,8 +67,15 @@ impl Naming {
 
     pub(crate) fn is_temporary(name: &str) -> bool {
         name.strip_suffix(Self::TEMPORARY).is_some_and(|name| {
-            let suffixes = [Self::LOG, Self::SEGMENT, Self::CATALOG, Self::MANIFEST];
-            suffixes.into_iter().any(|suffix| number(name, suffix).is_some())
+            let suffixes = [
+                Self::LOG,
+                Self::SEGMENT,
+                Self::CATALOG,
+                Self::AUDIT,
+                Self::MANIFEST,
+                Self::BACKUP,
+            ];
+            name == Self::MARKS || suffixes.into_iter().any(|suffix| number(name, suffix).is_some())
         })
     }
 
@@ -60,6 +93,14 @@ impl Naming {
 
     pub(crate) fn catalog_number(name: &str) -> Option<u64> {
         number(name, Self::CATALOG)
+    }
+
+    pub(crate) fn audit_number(name: &str) -> Option<u64> {
+        number(name, Self::AUDIT)
+    }
+
+    pub(crate) fn backup_number(name: &str) -> Option<u64> {
+        number(name, Self::BACKUP)
     }
 
     pub(crate) fn manifest_number(name: &str) -> Option<u64> {

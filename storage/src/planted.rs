@@ -14,6 +14,22 @@ pub(crate) enum Bug {
     AcceptTornTail,
     /// A frame that a reused file kept from its former life is replayed.
     ReplayRecycledFrame,
+    /// Every third sync of the log, or of a file being published, is left out.
+    SkipSomeSyncs,
+    /// A file gets its name before it is synced.
+    RenameBeforeSync,
+    /// A sync of the log that failed is tried again, and believed.
+    RetrySync,
+    /// A page is handed to a reader although its checksum is wrong.
+    SkipChecksum,
+    /// A log file that is damaged in the middle is cut there, whatever follows.
+    CutMiddle,
+    /// The name of a new manifest is not made durable before the log is reused.
+    ForgetManifest,
+    /// Writes go on when the disk is full to its reserve.
+    IgnoreReserve,
+    /// A repair forgets one of the tags of a damaged segment.
+    ForgetTag,
 }
 
 #[cfg(not(test))]
@@ -21,8 +37,13 @@ pub(crate) const fn active(_bug: Bug) -> bool {
     false
 }
 
+#[cfg(not(test))]
+pub(crate) const fn skips_sync() -> bool {
+    false
+}
+
 #[cfg(test)]
-pub(crate) use planting::{active, plant};
+pub(crate) use planting::{active, plant, skips_sync};
 
 #[cfg(test)]
 mod planting {
@@ -32,10 +53,17 @@ mod planting {
 
     thread_local! {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+        static SYNCS: Cell<u64> = const { Cell::new(0) };
     }
 
     pub(crate) fn active(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)
+    }
+
+    /// Whether this sync is one of those that [`Bug::SkipSomeSyncs`] leaves out.
+    pub(crate) fn skips_sync() -> bool {
+        SYNCS.set(SYNCS.get() + 1);
+        active(Bug::SkipSomeSyncs) && SYNCS.get().is_multiple_of(3)
     }
 
     /// Plants a fault in this thread, or none.

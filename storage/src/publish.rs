@@ -7,6 +7,7 @@ use std::io;
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
 use crate::naming::Naming;
+use crate::planted::{self, Bug};
 
 /// A file being written under a temporary name.
 #[derive(Debug)]
@@ -37,20 +38,51 @@ impl<'a> Draft<'a> {
     /// Makes the file appear; it stays open for reading.
     pub(crate) fn publish(self) -> Result<Box<dyn DiskFile>, Error> {
         let finish = || {
-            self.file.sync()?;
+            let hurried = planted::active(Bug::RenameBeforeSync);
+            if !hurried && !planted::skips_sync() {
+                self.file.sync()?;
+            }
             self.disk.rename(&Naming::temporary(&self.name), &self.name)?;
-            self.disk.sync_dir()
+            if planted::active(Bug::ForgetManifest) && Naming::manifest_number(&self.name).is_some()
+            {
+                return Ok(());
+            }
+            self.disk.sync_dir()?;
+            if hurried { self.file.sync() } else { Ok(()) }
         };
         self.checked("publish", finish())?;
         Ok(self.file)
     }
 
+    /// Syncs the file, reads it back and gives it its name, which is not durable before the
+    /// directory is synced; what reading back gave.
+    pub(crate) fn settle<T>(
+        self,
+        read_back: impl FnOnce(&dyn DiskFile) -> io::Result<T>,
+    ) -> Result<T, Error> {
+        let finish = || {
+            self.file.sync()?;
+            let read = read_back(&*self.file)?;
+            self.disk.rename(&Naming::temporary(&self.name), &self.name)?;
+            Ok(read)
+        };
+        finish().map_err(|source| self.give_up("publish", source))
+    }
+
+    /// Gives the file up.
+    pub(crate) fn abandon(self) {
+        // What stays is removed at the next start.
+        drop(self.disk.remove(&Naming::temporary(&self.name)));
+    }
+
     /// Takes the temporary file away where something failed: it would only hold space.
     fn checked(&self, action: &str, result: io::Result<()>) -> Result<(), Error> {
-        result.map_err(|source| {
-            drop(self.disk.remove(&Naming::temporary(&self.name)));
-            Error::io(action, &self.name, source)
-        })
+        result.map_err(|source| self.give_up(action, source))
+    }
+
+    fn give_up(&self, action: &str, source: io::Error) -> Error {
+        drop(self.disk.remove(&Naming::temporary(&self.name)));
+        Error::io(action, &self.name, source)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn thin(block: &Block, thinning: Thinning, step: bool) -> Block {
     if thinner.kept.len() == block.len() {
         return block.clone();
     }
-    let mut thinned = Block::empty(block.kind);
+    let mut thinned = Block::tracked(block.kind, block.sequences.is_some());
     for run in thinner.kept.chunk_by(|a, b| a + 1 == *b) {
         if let (Some(first), Some(last)) = (run.first(), run.last()) {
             thinned.extend(block, *first..last + 1);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::head::Head;
+use crate::manifest::Deletion;
 use crate::segment::Segment;
 
 /// The parts of the store.
@@ -17,9 +18,22 @@ pub(crate) struct Version {
     pub(crate) checkpoint: u64,
     pub(crate) frozen: Option<Arc<Head>>,
     pub(crate) head: Arc<Head>,
+    /// In the order of their sequences; those of the head's records too.
+    pub(crate) deletions: Arc<Vec<Deletion>>,
 }
 
 impl Version {
+    /// The same parts, to be put together anew.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            segments: self.segments.clone(),
+            checkpoint: self.checkpoint,
+            frozen: self.frozen.clone(),
+            head: Arc::clone(&self.head),
+            deletions: Arc::clone(&self.deletions),
+        }
+    }
+
     /// The heads, older first.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Arc<Head>> {
         self.frozen.iter().chain(std::iter::once(&self.head))

@@ -32,7 +32,7 @@ fn wires_of_later_versions_are_refused_by_name() {
 
 #[test]
 fn commands_of_later_versions_are_unknown() {
-    for command in ["import", "export", "compact", "verify", "repair", "backup", "restore"] {
+    for command in ["verify", "repair", "backup", "restore"] {
         let (code, out, err) = run(&[command]);
         assert_eq!((code, out.as_str()), (2, ""), "{command}");
         assert!(err.contains(&format!("unrecognized subcommand '{command}'")), "{err}");
@@ -151,6 +151,59 @@ fn sql_and_status_ask_a_running_server() {
     for member in ["version", "tags", "samples", "bytes_on_disk", "sequence", "uptime_s"] {
         assert!(!status[member].is_null(), "{member} is missing: {out}");
     }
+}
+
+#[test]
+fn files_are_imported_exported_and_the_directory_compacted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (data, oven, out) = (path("data"), path("oven.csv"), path("out.csv"));
+    fs::write(&oven, "ts,temp,door\n2024-05-01T08:00:00Z,21.5,true\nnoon,22,false\n").unwrap();
+
+    let (code, said, err) = run(&["import", &oven, "--data", &data]);
+    assert_eq!((code, said.as_str()), (5, "imported 2 samples of 2 tags from 1 files\n"), "{err}");
+    assert!(err.starts_with(&format!("{oven}:3: \"noon\" is not a time\n")), "{err}");
+
+    let (code, said, err) = run(&["compact", "--data", &data]);
+    assert_eq!(code, 0, "{err}");
+    assert!(said.contains(" bytes before, "), "{said}");
+
+    let (code, said, err) = run(&["export", &out, "--tag", "oven/t*", "--data", &data]);
+    assert_eq!((code, said.as_str(), err.as_str()), (0, "", "exported 1 samples\n"));
+    assert_eq!(
+        fs::read_to_string(&out).unwrap(),
+        "tag,kind,ts,value,quality\noven/temp,float,2024-05-01T08:00:00Z,21.5,0\n"
+    );
+    let (code, said, _) = run(&["export", "--format", "line", "--data", &data]);
+    let lines = "oven door=true 1714550400000000000\noven temp=21.5 1714550400000000000\n";
+    assert_eq!((code, said.as_str()), (0, lines));
+}
+
+#[test]
+fn a_running_server_is_imported_to_and_exported_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let server = Server::start(&dir.path().join("data"));
+    let url = format!("http://{}", server.http);
+    let (rows, out) = (path("rows.csv"), path("out.parquet"));
+    fs::write(&rows, "tag,ts,value,quality\na/b,10,21.5,0\na/b,11,,bad\na/t,10,RUN,\n").unwrap();
+
+    let (code, said, err) = run(&["import", &rows, "--url", &url]);
+    assert_eq!((code, err.as_str()), (0, ""), "{said}");
+    assert_eq!(
+        server.rows("SELECT tag, value, text, quality FROM samples ORDER BY tag, ts"),
+        ["a/b,21.5,,0", "a/b,,,2147483648", "a/t,,RUN,0"]
+    );
+
+    let (code, _, err) = run(&["export", &out, "--url", &url, "--to", "10"]);
+    assert_eq!((code, err.as_str()), (0, "exported 2 samples\n"));
+    let (code, said, err) = run(&["import", &out, "--data", &path("copy")]);
+    assert_eq!((code, said.as_str()), (0, "imported 2 samples of 2 tags from 1 files\n"), "{err}");
+
+    let data = dir.path().join("data");
+    let (code, _, err) = run(&["import", &rows, "--data", data.to_str().unwrap()]);
+    assert_eq!(code, 3);
+    assert!(err.contains("import and export can also ask it with --url"), "{err}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn store() -> Store {
     };
     let settings = tacitus_storage::Settings {
         log_file_bytes: 64 << 10,
-        reserve_bytes: 0,
+        reserve_bytes: Some(0),
         ..tacitus_storage::Settings::default()
     };
     let engine = Arc::new(Engine::open(parts, settings).unwrap());

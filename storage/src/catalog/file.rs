@@ -109,6 +109,32 @@ pub(crate) fn read_catalogs(disk: &dyn Disk, manifest: &Manifest) -> Result<Cata
     Ok(catalog)
 }
 
+/// Publishes a file of these entries; its length.
+pub(crate) fn write_catalog<'a>(
+    disk: &dyn Disk,
+    store: &StoreId,
+    number: u64,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<u64, Error> {
+    let entries: Vec<_> =
+        entries.map(|own| (own.tag.id, own.tag.sequence, bytes_of(own))).collect();
+    let latest = entries.iter().map(|(id, sequence, bytes)| (*id, (*sequence, bytes.as_slice())));
+    let bytes = encode(store, number, &latest.collect());
+    publish::publish(disk, &Naming::catalog(number), &bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+/// Reads a file of entries, in order of their tags.
+pub(crate) fn read_catalog(
+    disk: &dyn Disk,
+    store: &StoreId,
+    number: u64,
+) -> Result<Vec<Entry>, Error> {
+    let bytes = read_sound(disk, store, number)?;
+    let entry = |(sequence, raw, _): (u64, RawEntry<'_>, _)| Some(raw.into_entry()?.at(sequence));
+    Ok(entries(&bytes).flatten().filter_map(entry).collect())
+}
+
 /// The bytes of a file that is sound to its last entry.
 fn read_sound(disk: &dyn Disk, store: &StoreId, number: u64) -> Result<Vec<u8>, Error> {
     let name = Naming::catalog(number);

@@ -1,71 +1,87 @@
 //! The columns that are usually absent: nulls and qualities.
 //!
 //! ```text
-//! nulls       0 none │ 1 bitmap, lowest bit first
-//! qualities   0 all good │ 1 runs: quality 4 │ length varint, until all rows have one
+//! flags 1    1 nulls │ 2 qualities; the columns that are there follow in this order
+//! nulls      integers, 1 = null
+//! qualities  integers
 //! ```
 //!
 //! *Invariant.* A column of nothing but the usual is never written, and reads back as absent.
 
 use tacitus_model::Quality;
 
-use crate::cursor::{Cursor, put_varint};
+use crate::block::Block;
+use crate::codec::Purity;
+use crate::codec::ints::{self, Effort};
+use crate::cursor::Cursor;
+use crate::limits::PAGE_ROWS_MAX;
 
-/// A column that is there only where a row differs from the usual.
-type Column<T> = Option<Vec<T>>;
+const NULLS: u8 = 1;
+const QUALITIES: u8 = 2;
 
-const ABSENT: u8 = 0;
-const PRESENT: u8 = 1;
-
-pub(crate) fn encode_nulls(out: &mut Vec<u8>, nulls: Option<&[bool]>) {
-    let Some(nulls) = nulls.filter(|nulls| nulls.contains(&true)) else {
-        return out.push(ABSENT);
-    };
-    out.push(PRESENT);
-    for eight in nulls.chunks(8) {
-        out.push(eight.iter().rev().fold(0, |byte, null| byte << 1 | u8::from(*null)));
+/// Appends the flags, nulls and qualities of one page of a block.
+pub(crate) fn encode(out: &mut Vec<u8>, block: &Block, rows: std::ops::Range<usize>) {
+    let nulls = block.nulls.as_deref().and_then(|nulls| nulls.get(rows.clone()));
+    let nulls = nulls.filter(|nulls| nulls.contains(&true));
+    let qualities = block.qualities.as_deref().and_then(|codes| codes.get(rows));
+    let qualities = qualities.filter(|codes| codes.iter().any(|code| *code != Quality::GOOD.0));
+    let flag = |is_there, flag| if is_there { flag } else { 0 };
+    out.push(flag(nulls.is_some(), NULLS) | flag(qualities.is_some(), QUALITIES));
+    let mut put = |integers: Vec<i64>| ints::encode(out, &integers, Effort::Full);
+    if let Some(nulls) = nulls {
+        put(nulls.iter().map(|null| i64::from(*null)).collect());
+    }
+    if let Some(qualities) = qualities {
+        put(qualities.iter().map(|code| i64::from(*code)).collect());
     }
 }
 
-pub(crate) fn decode_nulls(from: &mut Cursor<'_>, rows: usize) -> Option<Column<bool>> {
-    match from.u8()? {
-        ABSENT => Some(None),
-        PRESENT => {
-            let bytes = from.take(rows.div_ceil(8))?;
-            let null = |row: usize| bytes.get(row / 8).map(|byte| byte >> (row % 8) & 1 == 1);
-            (0..rows).map(null).collect::<Option<Vec<_>>>().map(Some)
+/// Reads past them and says what is there; the columns go to `out` where one is given, after the
+/// `at` rows that it has.
+pub(crate) fn decode(
+    from: &mut Cursor<'_>,
+    rows: usize,
+    out: Option<(&mut Block, usize)>,
+) -> Option<Purity> {
+    let flags = from.u8().filter(|flags| *flags <= NULLS | QUALITIES)?;
+    let purity = Purity { has_nulls: flags & NULLS != 0, has_qualities: flags & QUALITIES != 0 };
+    if flags == 0
+        && out.as_ref().is_none_or(|(out, _)| out.nulls.is_none() && out.qualities.is_none())
+    {
+        return Some(purity);
+    }
+    let nulls = if purity.has_nulls { Some(column(from, rows, |lane| lane != 0)?) } else { None };
+    let low_half = |lane: u64| u32::try_from(lane & u64::from(u32::MAX)).unwrap_or_default();
+    let qualities = if purity.has_qualities { Some(column(from, rows, low_half)?) } else { None };
+    if let Some((out, at)) = out {
+        append(&mut out.nulls, at, rows, nulls, false);
+        append(&mut out.qualities, at, rows, qualities, Quality::GOOD.0);
+    }
+    Some(purity)
+}
+
+fn column<T>(from: &mut Cursor<'_>, rows: usize, item: impl Fn(u64) -> T) -> Option<Vec<T>> {
+    let mut lanes = [0; PAGE_ROWS_MAX];
+    ints::decode(from, rows, &mut lanes)?;
+    Some(lanes.get(..rows)?.iter().map(|lane| item(*lane)).collect())
+}
+
+/// Adds a page's column of `rows` to that of the pages before it, which has `at`.
+fn append<T: Copy>(
+    column: &mut Option<Vec<T>>,
+    at: usize,
+    rows: usize,
+    page: Option<Vec<T>>,
+    usual: T,
+) {
+    match (column, page) {
+        (None, None) => {}
+        (Some(column), None) => column.resize(at + rows, usual),
+        (Some(column), Some(page)) => column.extend(page),
+        (column @ None, Some(page)) => {
+            let mut filled = vec![usual; at];
+            filled.extend(page);
+            *column = Some(filled);
         }
-        _ => None,
-    }
-}
-
-pub(crate) fn encode_qualities(out: &mut Vec<u8>, qualities: Option<&[u32]>) {
-    let unusual = |qualities: &&[u32]| qualities.iter().any(|code| *code != Quality::GOOD.0);
-    let Some(qualities) = qualities.filter(unusual) else {
-        return out.push(ABSENT);
-    };
-    out.push(PRESENT);
-    for run in qualities.chunk_by(|a, b| a == b) {
-        out.extend_from_slice(&run.first().copied().unwrap_or_default().to_le_bytes());
-        put_varint(out, run.len() as u64);
-    }
-}
-
-pub(crate) fn decode_qualities(from: &mut Cursor<'_>, rows: usize) -> Option<Column<u32>> {
-    match from.u8()? {
-        ABSENT => Some(None),
-        PRESENT => {
-            let mut qualities = Vec::with_capacity(rows);
-            while qualities.len() < rows {
-                let code = from.u32()?;
-                let run = usize::try_from(from.varint()?).ok()?;
-                if run == 0 || run > rows - qualities.len() {
-                    return None;
-                }
-                qualities.resize(qualities.len() + run, code);
-            }
-            Some(Some(qualities))
-        }
-        _ => None,
     }
 }

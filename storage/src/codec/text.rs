@@ -1,41 +1,38 @@
-//! The values of a text page.
+//! Texts: a table of those that occur, and which of them a row has.
 //!
 //! ```text
-//! 0 texts        text …
-//! 1 dictionary   count varint │ text … │ index varint …
+//! table   count varint │ 0 │ text …
+//!         count varint │ 1 │ length varint │ length varint │ zstd of text …
 //! ```
+//! The first length is that of the texts, the second that of the zstd frame.
 //!
-//! *Invariant.* A decoded page has one text a row, and the lane of a row is its own number.
+//! *Invariant.* A table takes no more memory than its bytes, or than [`TABLE_BYTES_MAX`] where it
+//! is compressed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::block::Block;
 use crate::cursor::{Cursor, put_text, put_varint};
-use crate::limits::PAGE_ROWS_MAX;
 
-const TEXTS: u8 = 0;
-const DICTIONARY: u8 = 1;
+/// The longest table that is compressed. LIMIT: what a few hostile bytes can ask for.
+const TABLE_BYTES_MAX: usize = 4 << 20;
 
-pub(crate) fn encode(out: &mut Vec<u8>, block: &Block) {
-    let texts: Vec<&str> = (0..block.len()).map(|row| text_of(block, row)).collect();
+const ZSTD_LEVEL: i32 = 9;
+
+/// The texts of some rows, each once, and the number of its text for each row.
+pub(crate) fn number(block: &Block, rows: std::ops::Range<usize>) -> (Vec<&str>, Vec<u64>) {
     let mut numbers = BTreeMap::new();
     let mut distinct = Vec::new();
-    for text in &texts {
-        numbers.entry(*text).or_insert_with(|| {
-            distinct.push(*text);
+    let indices = rows.map(|row| {
+        let text = text_of(block, row);
+        *numbers.entry(text).or_insert_with(|| {
+            distinct.push(text);
             distinct.len() as u64 - 1
-        });
-    }
-    if distinct.len() * 2 > texts.len() {
-        out.push(TEXTS);
-        texts.iter().for_each(|text| put_text(out, text));
-        return;
-    }
-    out.push(DICTIONARY);
-    put_varint(out, distinct.len() as u64);
-    distinct.iter().for_each(|text| put_text(out, text));
-    texts.iter().for_each(|text| put_varint(out, numbers.get(text).copied().unwrap_or_default()));
+        })
+    });
+    let indices = indices.collect();
+    (distinct, indices)
 }
 
 fn text_of(block: &Block, row: usize) -> &str {
@@ -43,18 +40,39 @@ fn text_of(block: &Block, row: usize) -> &str {
     index.and_then(|index| block.texts.get(index)).map_or("", |text| text)
 }
 
-pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize) -> Option<(Vec<u64>, Vec<Arc<str>>)> {
-    let texts = match from.u8()? {
-        TEXTS => (0..rows).map(|_| from.text().map(Arc::from)).collect::<Option<Vec<_>>>()?,
-        DICTIONARY => {
-            let count = from.count().filter(|count| *count <= PAGE_ROWS_MAX)?;
-            let distinct = (0..count)
-                .map(|_| from.text().map(Arc::from))
-                .collect::<Option<Vec<Arc<str>>>>()?;
-            let row = |_| distinct.get(usize::try_from(from.varint()?).ok()?).cloned();
-            (0..rows).map(row).collect::<Option<Vec<_>>>()?
-        }
-        _ => return None,
-    };
-    Some(((0..rows as u64).collect(), texts))
+/// Appends a table.
+pub(crate) fn encode_table(out: &mut Vec<u8>, texts: &[&str]) {
+    put_varint(out, texts.len() as u64);
+    let mut plain = Vec::new();
+    texts.iter().for_each(|text| put_text(&mut plain, text));
+    if (64..TABLE_BYTES_MAX).contains(&plain.len())
+        && let Ok(packed) = zstd::bulk::compress(&plain, ZSTD_LEVEL)
+        && packed.len() + 8 < plain.len()
+    {
+        out.push(1);
+        put_varint(out, plain.len() as u64);
+        put_varint(out, packed.len() as u64);
+        out.extend(packed);
+    } else {
+        out.push(0);
+        out.extend(plain);
+    }
+}
+
+/// The texts of a table of at most `count_max`.
+pub(crate) fn decode_table(from: &mut Cursor<'_>, count_max: usize) -> Option<Vec<Arc<str>>> {
+    let count = usize::try_from(from.varint()?).ok().filter(|count| *count <= count_max)?;
+    if from.u8()? == 0 {
+        return texts(from, count);
+    }
+    let length = usize::try_from(from.varint()?).ok().filter(|bytes| *bytes <= TABLE_BYTES_MAX)?;
+    let packed = from.count()?;
+    let plain = zstd::bulk::decompress(from.take(packed)?, length).ok()?;
+    let mut plain = Cursor::new(&plain);
+    let texts = texts(&mut plain, count)?;
+    plain.is_empty().then_some(texts)
+}
+
+fn texts(from: &mut Cursor<'_>, count: usize) -> Option<Vec<Arc<str>>> {
+    (0..count).map(|_| from.text().map(Arc::from)).collect()
 }

@@ -3,15 +3,16 @@
 //! *Invariant.* No name with a path separator is ever opened. One process has the directory: the
 //! lock is held on the file `lock` for the life of this value.
 
+use std::any::Any;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::disk::mapped::MappedFile;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, ErrorKind};
-
-const LOCK: &str = "lock";
+use crate::naming::Naming;
 
 /// A directory on a local file system.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct OsDisk {
     directory: File,
     /// Locked for as long as it is open.
     _lock: File,
+    /// Whether immutable files are mapped.
+    maps: bool,
 }
 
 impl OsDisk {
@@ -39,10 +42,10 @@ impl OsDisk {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path.join(LOCK))
+            .open(path.join(Naming::LOCK))
             .map_err(|source| Error::io("open the lock file in", &shown, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock, maps: true }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Locked,
                 format!("another process has the data directory \"{shown}\" open"),
@@ -52,6 +55,13 @@ impl OsDisk {
                 Err(Error::io("lock the data directory", &shown, source))
             }
         }
+    }
+
+    /// Reads immutable files by `pread` instead of through mappings: for network file systems and
+    /// failing disks.
+    #[must_use]
+    pub fn without_mappings(self) -> Self {
+        Self { maps: false, ..self }
     }
 
     fn place(&self, name: &str) -> io::Result<PathBuf> {
@@ -74,6 +84,14 @@ impl Disk for OsDisk {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(self.place(name)?)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn open_immutable(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = File::open(self.place(name)?)?;
+        if self.maps && file.metadata()?.len() > 0 {
+            return Ok(Box::new(MappedFile::new(file)?));
+        }
         Ok(Box::new(OsFile(file)))
     }
 
@@ -111,6 +129,17 @@ impl Disk for OsDisk {
     fn free_bytes(&self) -> io::Result<u64> {
         let state = rustix::fs::fstatvfs(&self.directory)?;
         Ok(state.f_bavail.saturating_mul(state.f_frsize))
+    }
+
+    fn total_bytes(&self) -> io::Result<u64> {
+        let state = rustix::fs::fstatvfs(&self.directory)?;
+        Ok(state.f_blocks.saturating_mul(state.f_frsize))
+    }
+
+    fn link(&self, name: &str, to: &dyn Disk) -> io::Result<()> {
+        let to: &dyn Any = to;
+        let to: &Self = to.downcast_ref().ok_or(io::ErrorKind::Unsupported)?;
+        std::fs::hard_link(self.place(name)?, to.place(name)?)
     }
 }
 
@@ -169,5 +198,18 @@ mod tests {
         assert_eq!(bytes, *b"\0\0\0xyz");
         assert_eq!(file.size().unwrap(), 6);
         assert_eq!(disk.list().unwrap(), ["b", "lock"]);
+    }
+
+    #[test]
+    fn a_linked_file_outlives_its_first_name() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [disk, other] = dirs.each_ref().map(|dir| OsDisk::open(dir.path()).unwrap());
+        disk.create("a").unwrap().write_at(0, b"xyz").unwrap();
+        disk.link("a", &other).unwrap();
+        disk.remove("a").unwrap();
+        assert_eq!(other.open("a").unwrap().size().unwrap(), 3);
+        let elsewhere = other.link("a", &crate::disk::SimDisk::new()).unwrap_err();
+        assert_eq!(elsewhere.kind(), io::ErrorKind::Unsupported);
+        assert!(disk.total_bytes().unwrap() >= disk.free_bytes().unwrap());
     }
 }

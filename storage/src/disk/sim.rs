@@ -11,6 +11,7 @@
 //!
 //! *Invariant.* What was synced is never touched by a crash.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ const SECTOR: usize = 512;
 #[derive(Debug, Clone, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    /// Before every name: a directory of its own on the same medium.
+    folder: String,
 }
 
 /// What a crash keeps of one pending change.
@@ -48,6 +51,10 @@ pub struct SimFaults {
     pub fails_once_at: Option<u64>,
     /// Every operation from this many on fails.
     pub dies_at: Option<u64>,
+    /// The one read with this number fails; those after it work again.
+    pub read_fails_once_at: Option<u64>,
+    /// Every read from this many on fails.
+    pub reads_die_at: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -58,6 +65,7 @@ struct State {
     pending_names: Vec<NameChange>,
     faults: SimFaults,
     operations: u64,
+    reads: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -91,6 +99,17 @@ impl SimDisk {
         self.lock().operations
     }
 
+    /// How many reads there were; listing, opening and asking for a size count too.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
+    /// Another directory on the same medium: one fault, one crash hits both.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Self {
+        Self { state: Arc::clone(&self.state), folder: format!("{name}/") }
+    }
+
     /// How many changes are pending: what a [`Survival`] is asked for.
     pub fn pending(&self) -> usize {
         let state = self.lock();
@@ -112,19 +131,20 @@ impl SimDisk {
         }
         let files = state.files.iter().map(|file| file.crashed(&mut next)).collect();
         let survivor = State { files, durable_names: names.clone(), names, ..State::default() };
-        Self { state: Arc::new(Mutex::new(survivor)) }
+        Self { state: Arc::new(Mutex::new(survivor)), folder: self.folder.clone() }
     }
 
     /// A disk with the same content, pending changes included, that goes its own way.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { state: Arc::new(Mutex::new(self.lock().clone())) }
+        let state = self.lock().clone();
+        Self { state: Arc::new(Mutex::new(state)), folder: self.folder.clone() }
     }
 
     /// Flips one bit of a durable byte.
     pub fn flip(&self, name: &str, offset: usize, bit: u8) {
         let mut state = self.lock();
-        let Some(file) = state.names.get(name).copied() else { return };
+        let Some(file) = state.names.get(&self.place(name)).copied() else { return };
         let Some(file) = state.files.get_mut(file) else { return };
         for bytes in [&mut file.content, &mut file.durable] {
             if let Some(byte) = bytes.get_mut(offset) {
@@ -135,6 +155,25 @@ impl SimDisk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("{}{name}", self.folder)
+    }
+
+    /// The names in this directory, without it.
+    fn own<'a>(&self, place: &'a str) -> Option<&'a str> {
+        place.strip_prefix(&self.folder).filter(|name| !name.contains('/'))
+    }
+
+    fn reading(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.lock();
+        state.reads += 1;
+        let dead = state.faults.reads_die_at.is_some_and(|at| state.reads >= at);
+        if dead || state.faults.read_fails_once_at == Some(state.reads) {
+            return Err(io::Error::other("simulated failure to read"));
+        }
+        Ok(state)
     }
 
     fn changing(&self) -> io::Result<MutexGuard<'_, State>> {
@@ -149,6 +188,13 @@ impl SimDisk {
 }
 
 impl NameChange {
+    /// The name by which it is told to which directory it belongs.
+    fn name(&self) -> &str {
+        match self {
+            Self::Set(name, _) | Self::Move(name, ..) | Self::Remove(name) => name,
+        }
+    }
+
     fn apply(&self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Set(name, file) => {
@@ -230,6 +276,16 @@ impl State {
             .sum()
     }
 
+    /// Enters a new name for a file.
+    fn enter(&mut self, name: String, file: usize) -> io::Result<()> {
+        if self.names.contains_key(&name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.names.insert(name.clone(), file);
+        self.pending_names.push(NameChange::Set(name, file));
+        Ok(())
+    }
+
     fn file_of(&self, name: &str) -> io::Result<usize> {
         self.names.get(name).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
@@ -238,25 +294,22 @@ impl State {
 impl Disk for SimDisk {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.changing()?;
-        if state.names.contains_key(name) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
         let file = state.files.len();
+        state.enter(self.place(name), file)?;
         state.files.push(File::default());
-        state.names.insert(name.to_owned(), file);
-        state.pending_names.push(NameChange::Set(name.to_owned(), file));
         Ok(Box::new(SimFile { disk: self.clone(), file }))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = self.lock().file_of(name)?;
+        let file = self.reading()?.file_of(&self.place(name))?;
         Ok(Box::new(SimFile { disk: self.clone(), file }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.changing()?;
-        let file = state.file_of(from)?;
-        let change = NameChange::Move(from.to_owned(), to.to_owned(), file);
+        let (from, to) = (self.place(from), self.place(to));
+        let file = state.file_of(&from)?;
+        let change = NameChange::Move(from, to, file);
         change.apply(&mut state.names);
         state.pending_names.push(change);
         Ok(())
@@ -264,30 +317,56 @@ impl Disk for SimDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.changing()?;
-        state.file_of(name)?;
-        state.names.remove(name);
-        state.pending_names.push(NameChange::Remove(name.to_owned()));
+        let name = self.place(name);
+        state.file_of(&name)?;
+        state.names.remove(&name);
+        state.pending_names.push(NameChange::Remove(name));
         Ok(())
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.lock().names.keys().cloned().collect())
+        let state = self.reading()?;
+        Ok(state.names.keys().filter_map(|name| self.own(name)).map(str::to_owned).collect())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.changing()?;
-        state.durable_names = state.names.clone();
-        state.pending_names.clear();
+        let changes = std::mem::take(&mut state.pending_names);
+        for change in changes {
+            if self.own(change.name()).is_some() {
+                change.apply(&mut state.durable_names);
+            } else {
+                state.pending_names.push(change);
+            }
+        }
         Ok(())
     }
 
     fn used_bytes(&self) -> io::Result<u64> {
-        Ok(self.lock().used_bytes())
+        let state = self.lock();
+        let own = state.names.iter().filter(|(name, _)| self.own(name).is_some());
+        let files = own.filter_map(|(_, file)| state.files.get(*file));
+        Ok(files.map(|file| file.content.len() as u64).sum())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
         let state = self.lock();
         Ok(state.faults.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(state.used_bytes())))
+    }
+
+    fn total_bytes(&self) -> io::Result<u64> {
+        Ok(self.lock().faults.bytes_max.unwrap_or(u64::MAX))
+    }
+
+    fn link(&self, name: &str, to: &dyn Disk) -> io::Result<()> {
+        let to: &dyn Any = to;
+        let to: &Self = to.downcast_ref().ok_or(io::ErrorKind::Unsupported)?;
+        if !Arc::ptr_eq(&self.state, &to.state) {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        let mut state = self.changing()?;
+        let file = state.file_of(&self.place(name))?;
+        state.enter(to.place(name), file)
     }
 }
 
@@ -299,7 +378,7 @@ struct SimFile {
 
 impl DiskFile for SimFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let state = self.disk.lock();
+        let state = self.disk.reading()?;
         let content = state.files.get(self.file).map(|file| &*file.content).unwrap_or_default();
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let found = from.checked_add(bytes.len()).and_then(|to| content.get(from..to));
@@ -342,7 +421,7 @@ impl DiskFile for SimFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        let state = self.disk.lock();
+        let state = self.disk.reading()?;
         Ok(state.files.get(self.file).map_or(0, |file| file.content.len() as u64))
     }
 }

@@ -7,16 +7,19 @@ use std::sync::atomic::Ordering;
 
 use tacitus_model::Batch;
 
+use crate::audit::{AuditEntry, Change};
 use crate::catalog::Draft;
 use crate::engine::{Engine, Writer};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::log::{self, Log, encode_batch, encode_definition};
+use crate::log::{self, Log, encode_audit, encode_batch, encode_definition, encode_import};
 use crate::version::Version;
 
 /// One thing to write.
 #[derive(Clone, Copy)]
 enum Item<'a> {
     Definition(&'a Draft),
+    Audit(&'a AuditEntry),
+    Import,
     Samples(&'a Batch),
 }
 
@@ -39,14 +42,32 @@ impl Engine {
     /// [`ErrorKind::Full`], [`ErrorKind::Busy`]. With [`Outcome::Unknown`]:
     /// [`ErrorKind::Poisoned`], or another kind where a part of the group was written.
     pub fn commit(&self, batches: &[Batch]) -> Result<u64, Error> {
+        self.commit_items(None, batches)
+    }
+
+    /// Makes a change durable after its entry in the audit. A deletion is taken on a full disk
+    /// too: the reserve is there for it.
+    pub(crate) fn commit_change(&self, entry: AuditEntry, batches: &[Batch]) -> Result<u64, Error> {
+        let touched = (entry.change == Change::Deleted).then(|| (entry.tags.clone(), entry.range));
+        let sequence = self.commit_items(Some(entry), batches)?;
+        if let Some((tags, range)) = touched {
+            self.refresh_latest(&tags, range)?;
+        }
+        Ok(sequence)
+    }
+
+    fn commit_items(&self, change: Option<AuditEntry>, batches: &[Batch]) -> Result<u64, Error> {
         let mut writer = self.lock_writer();
         self.check_poison()?;
-        self.check_room()?;
+        if change.as_ref().is_none_or(|entry| entry.change != Change::Deleted) {
+            self.check_room()?;
+        }
         batches.iter().try_for_each(|batch| self.shared.catalog.check_batch(batch))?;
         let definitions = self.shared.catalog.take_pending();
         let items = definitions
             .iter()
             .map(Item::Definition)
+            .chain(change.as_ref().map(Item::Audit))
             .chain(batches.iter().filter(|batch| !batch.is_empty()).map(Item::Samples))
             .collect();
         let before = writer.next_sequence;
@@ -58,6 +79,14 @@ impl Engine {
             if written > 0 { error.with_outcome(Outcome::Unknown) } else { error }
         })?;
         Ok(writer.next_sequence - 1)
+    }
+
+    /// Takes a sequence for what an import wrote; the log says so, that it has no gap.
+    pub(crate) fn take_sequence(&self, writer: &mut Writer) -> Result<u64, Error> {
+        let sequence = writer.next_sequence;
+        let taken = self.write_group(writer, vec![Item::Import]);
+        taken.inspect_err(|error| self.note_failure(error))?;
+        Ok(sequence)
     }
 
     fn write_group(&self, writer: &mut Writer, items: Vec<Item<'_>>) -> Result<(), Error> {
@@ -113,6 +142,11 @@ impl Engine {
                 self.shared.catalog.commit(draft, sequence)?;
                 version.head.note_sequence(sequence);
             }
+            Item::Audit(entry) => {
+                self.shared.enter_change(AuditEntry { sequence, ..entry.clone() });
+                version.head.note_sequence(sequence);
+            }
+            Item::Import => version.head.note_sequence(sequence),
             Item::Samples(batch) => {
                 version.head.append(batch, sequence);
                 self.shared.last.note(batch);
@@ -127,7 +161,7 @@ impl Engine {
             let free = self.free_bytes.load(Ordering::Relaxed);
             let what = format!(
                 "the disk is full: {free} bytes are free, {} are kept in reserve",
-                self.settings.reserve_bytes
+                self.reserve_bytes
             );
             let hint = "free space on the disk of the data directory; writing resumes by itself";
             return Err(Error::new(ErrorKind::Full, what, hint));
@@ -155,6 +189,8 @@ impl Item<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Definition(draft) => encode_definition(out, &draft.entry),
+            Self::Audit(entry) => encode_audit(out, entry),
+            Self::Import => encode_import(out),
             Self::Samples(batch) => encode_batch(out, batch),
         }
     }

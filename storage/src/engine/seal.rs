@@ -15,14 +15,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tacitus_model::TagDefinition;
+
+use crate::audit::{read_audit, write_audit};
 use crate::catalog::seal_catalog;
-use crate::engine::{Engine, Keeper};
+use crate::codec::Level;
+use crate::engine::{Engine, Keeper, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::head::Head;
 use crate::limits::SPACE_ASKED_EVERY_NS;
-use crate::manifest::Manifest;
+use crate::log::StoreId;
+use crate::manifest::{Manifest, Mark, SegmentRecord, Tier};
 use crate::naming::Naming;
-use crate::segment::{Segment, write_segment};
+use crate::planted::{self, Bug};
+use crate::segment::{Segment, SegmentWriter, WriteOptions};
+use crate::thinning::thin;
 use crate::version::Version;
 
 /// What one step did.
@@ -43,11 +50,17 @@ impl Engine {
     /// As the operating system says; the same piece is tried again by the next step.
     pub fn step(&self) -> Result<Progress, Error> {
         let mut keeper = self.lock_keeper();
+        self.watch_clock(&mut keeper);
         self.ask_for_space(&mut keeper)?;
         self.check_poison()?;
         let done = self.seal_frozen(&mut keeper).and_then(|sealed| {
-            let freed = sealed || self.recycle(&keeper)?;
-            Ok(freed || self.freeze_if_due() || self.prepare()? || self.shared.catalog.step()?)
+            Ok(sealed
+                || self.recycle(&keeper)?
+                || self.freeze_if_due()
+                || self.prepare()?
+                || self.shared.catalog.step()?
+                || self.keep_marks(&mut keeper)?
+                || self.scrub_if_due(&mut keeper))
         });
         match done {
             Ok(done) => Ok(if done { Progress::Did } else { Progress::Idle }),
@@ -65,12 +78,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::step`].
     pub fn seal(&self) -> Result<(), Error> {
-        let mut keeper = self.lock_keeper();
+        self.seal_all(&mut self.lock_keeper())
+    }
+
+    pub(super) fn seal_all(&self, keeper: &mut Keeper) -> Result<(), Error> {
         self.check_poison()?;
-        self.seal_frozen(&mut keeper)?;
+        self.seal_frozen(keeper)?;
         self.freeze();
-        self.seal_frozen(&mut keeper)?;
-        while self.recycle(&keeper)? {}
+        self.seal_frozen(keeper)?;
+        while self.recycle(keeper)? {}
         Ok(())
     }
 
@@ -93,7 +109,8 @@ impl Engine {
         let free = free.map_err(|source| Error::io("ask for free space of", "the disk", source))?;
         keeper.space_asked_ns = Some(now);
         self.free_bytes.store(free, Ordering::Relaxed);
-        self.full.store(free < self.settings.reserve_bytes, Ordering::Release);
+        let full = free < self.reserve_bytes && !planted::active(Bug::IgnoreReserve);
+        self.full.store(full, Ordering::Release);
         Ok(())
     }
 
@@ -114,6 +131,10 @@ impl Engine {
     /// Begins a new head, where the old one has any record.
     fn freeze(&self) -> bool {
         let writer = self.lock_writer();
+        self.freeze_locked(&writer)
+    }
+
+    fn freeze_locked(&self, writer: &Writer) -> bool {
         let version = self.shared.version.load_full();
         if version.frozen.is_some() || version.head.last_sequence() < version.head.first_sequence()
         {
@@ -121,10 +142,9 @@ impl Engine {
         }
         self.head_since_ns.store(0, Ordering::Relaxed);
         self.shared.version.store(Arc::new(Version {
-            segments: version.segments.clone(),
-            checkpoint: version.checkpoint,
             frozen: Some(Arc::clone(&version.head)),
             head: Arc::new(Head::new(writer.next_sequence)),
+            ..version.share()
         }));
         true
     }
@@ -132,36 +152,207 @@ impl Engine {
     fn seal_frozen(&self, keeper: &mut Keeper) -> Result<bool, Error> {
         let version = self.shared.version.load_full();
         let Some(frozen) = &version.frozen else { return Ok(false) };
-        let disk = &*self.parts.disk;
-        let mut manifest = keeper.manifest.clone();
-        manifest.generation += 1;
+        let mut manifest = self.next_manifest(keeper);
         manifest.checkpoint = frozen.last_sequence();
-        let (first, last) = (frozen.first_sequence(), frozen.last_sequence());
-        seal_catalog(disk, &self.shared.catalog, &mut manifest, first, last)?;
-        let store = manifest.store;
-        let number = manifest.next_number;
-        let record = write_segment(disk, &store, number, &self.shared.catalog, frozen)?;
-        let mut segments = version.segments.clone();
-        if let Some(record) = record {
-            segments.push(Arc::new(Segment::open(disk, &store, &record)?));
-            manifest.segments.push(record);
-            manifest.next_number += 1;
-        }
-        manifest.first_log = self.lock_writer().log.first_needed(manifest.checkpoint);
-        manifest.publish(disk)?;
-        self.shared.catalog.sealed(manifest.checkpoint);
-        self.remove_unlisted_catalogs(&keeper.manifest, &manifest);
-        let checkpoint = manifest.checkpoint;
-        keeper.manifest = manifest;
-        self.swap_in(segments, checkpoint);
+        self.seal_definitions(&mut manifest, frozen)?;
+        self.seal_changes(&mut manifest, &version, frozen)?;
+        let last = frozen.last_sequence();
+        manifest.segments.extend(self.write_head(&manifest.store, frozen, last)?);
+        self.publish(keeper, manifest, None)?;
         Ok(true)
     }
 
-    /// Removes the catalog files that a merge made superfluous. One that stays is removed at the
-    /// next start.
-    fn remove_unlisted_catalogs(&self, before: &Manifest, after: &Manifest) {
+    /// Seals everything committed so far, and in the sequence behind it what was imported;
+    /// that sequence.
+    pub(crate) fn seal_with(&self, imported: Vec<SegmentRecord>) -> Result<u64, Error> {
+        let mut keeper = self.lock_keeper();
+        self.check_poison()?;
+        self.seal_frozen(&mut keeper)?;
+        let sequence = {
+            let mut writer = self.lock_writer();
+            let sequence = self.take_sequence(&mut writer)?;
+            self.freeze_locked(&writer);
+            sequence
+        };
+        let version = self.shared.version.load_full();
+        let Some(frozen) = &version.frozen else { return Ok(sequence) };
+        let mut manifest = self.next_manifest(&keeper);
+        manifest.checkpoint = sequence;
+        self.seal_definitions(&mut manifest, frozen)?;
+        self.seal_changes(&mut manifest, &version, frozen)?;
+        manifest.segments.extend(self.write_head(&manifest.store, frozen, sequence - 1)?);
+        for mut record in imported {
+            record.file.first_sequence = sequence;
+            record.file.last_sequence = sequence;
+            // Deletions before it do not concern it.
+            record.applied = sequence;
+            manifest.segments.push(record);
+        }
+        self.publish(&mut keeper, manifest, Some(sequence))?;
+        Ok(sequence)
+    }
+
+    fn next_manifest(&self, keeper: &Keeper) -> Manifest {
+        let mut manifest = keeper.manifest.clone();
+        manifest.generation += 1;
+        manifest
+    }
+
+    /// Publishes a manifest in which the frozen head is sealed, then shows what it names.
+    fn publish(
+        &self,
+        keeper: &mut Keeper,
+        mut manifest: Manifest,
+        imported: Option<u64>,
+    ) -> Result<(), Error> {
+        manifest.sort();
+        manifest.next_number = self.numbers.load(Ordering::Relaxed);
+        manifest.first_log = self.lock_writer().log.first_needed(manifest.checkpoint);
+        if self.settings.audit_ns == 0 {
+            manifest.history = manifest.checkpoint;
+        }
+        let at_ns = self.parts.clock.now().nanos();
+        manifest.mark(Mark { sequence: manifest.checkpoint, at_ns }, self.settings.audit_ns);
+        let known = self.shared.version.load_full();
+        let mut segments = known.segments.clone();
+        for record in &manifest.segments {
+            if segments.iter().all(|own| own.record().file.number != record.file.number) {
+                let (disk, store) = (&*self.parts.disk, &manifest.store);
+                let segment = Segment::open(disk, store, record.clone(), &self.shared.cache)?;
+                self.note_latest(&segment, imported)?;
+                segments.push(Arc::new(segment));
+            }
+        }
+        segments.sort_by_key(|segment| segment.record().rank());
+        manifest.publish(&*self.parts.disk)?;
+        self.shared.catalog.sealed(manifest.checkpoint);
+        self.remove_unlisted(&keeper.manifest, &manifest);
+        let checkpoint = manifest.checkpoint;
+        keeper.manifest = manifest;
+        self.swap_in(segments, checkpoint);
+        Ok(())
+    }
+
+    /// Takes the latest values of an imported segment into account; a sealed one brings none.
+    fn note_latest(&self, segment: &Segment, imported: Option<u64>) -> Result<(), Error> {
+        if imported != Some(segment.record().file.first_sequence) {
+            return Ok(());
+        }
+        for latest in segment.latest() {
+            let (tag, first, row) = latest?;
+            self.shared.last.note_row(tag, row);
+            self.shared.last.note_first(tag, first);
+        }
+        Ok(())
+    }
+
+    /// Writes the audit to a file, where the frozen head has entries, and takes its deletions
+    /// into the manifest.
+    fn seal_changes(
+        &self,
+        manifest: &mut Manifest,
+        version: &Version,
+        frozen: &Head,
+    ) -> Result<(), Error> {
+        let last = manifest.checkpoint;
+        let sealed = |sequence: u64| sequence < frozen.first_sequence();
+        let fresh = version.deletions.iter().filter(|own| !sealed(own.sequence));
+        manifest.deletions.extend(fresh.filter(|own| own.sequence <= last).cloned());
+        let mut entries = self.shared.audit.entries();
+        entries.retain(|entry| entry.sequence <= last);
+        if entries.last().is_none_or(|entry| sealed(entry.sequence)) {
+            return Ok(());
+        }
+        let disk = &*self.parts.disk;
+        let record = write_audit(disk, &manifest.store, self.next_number(), &entries)?;
+        read_audit(disk, &manifest.store, record.number)?;
+        manifest.audit = Some(record);
+        Ok(())
+    }
+
+    /// Publishes the samples of a frozen head as a segment, and those that later ones replaced,
+    /// while somebody may look back at them, as others.
+    fn write_head(
+        &self,
+        store: &StoreId,
+        head: &Head,
+        last_sequence: u64,
+    ) -> Result<Vec<SegmentRecord>, Error> {
+        if head.rows() == 0 {
+            return Ok(Vec::new());
+        }
+        let looks_back = self.settings.audit_ns > 0;
+        // A deletion among the rows needs to know which of them it came after.
+        let deletions = Arc::clone(&self.shared.version.load().deletions);
+        let apart = deletions.iter().any(|own| own.sequence > head.first_sequence());
+        let begin = |replaced| {
+            let options = WriteOptions {
+                number: self.next_number(),
+                level: Level::Hot,
+                tier: Tier::Raw,
+                replaced,
+                class: String::new(),
+                first_sequence: head.first_sequence(),
+                last_sequence,
+                history: if looks_back || apart { 0 } else { last_sequence },
+            };
+            SegmentWriter::begin(&*self.parts.disk, store, options)
+        };
+        let mut writer = begin(false)?;
+        let mut past: Vec<SegmentWriter<'_>> = Vec::new();
+        for id in head.tags() {
+            let Some(tag) = self.shared.catalog.get(id) else { continue };
+            let TagDefinition { kind, step, thinning, .. } = tag.definition;
+            let (mut rows, replaced) = head.read_all(id, kind);
+            let before = rows.len();
+            if let Some(thinning) = thinning {
+                rows = thin(&rows, thinning, step);
+            }
+            writer.add(id, step, &rows)?;
+            if rows.len() < before {
+                writer.widen(thinning.map_or(0.0, |thinning| thinning.band));
+            }
+            for (at, rows) in replaced.iter().enumerate().filter(|_| looks_back) {
+                if at == past.len() {
+                    past.push(begin(true)?);
+                }
+                past.get_mut(at).map_or(Ok(()), |past| past.add(id, step, rows))?;
+            }
+        }
+        let made_ns = self.parts.clock.now().nanos();
+        let mut records = Vec::new();
+        for (at, writer) in std::iter::once(writer).chain(past).enumerate() {
+            records.extend(writer.finish()?.map(|finished| SegmentRecord {
+                file: finished.file,
+                level: 0,
+                tier: Tier::Raw,
+                replaced: at > 0,
+                class: String::new(),
+                first_ns: finished.first_ns,
+                last_ns: finished.last_ns,
+                samples: finished.samples,
+                made_ns,
+                applied: 0,
+            }));
+        }
+        Ok(records)
+    }
+
+    /// Writes the definitions of a frozen head to a catalog file.
+    fn seal_definitions(&self, manifest: &mut Manifest, frozen: &Head) -> Result<(), Error> {
+        let (first, last) = (frozen.first_sequence(), manifest.checkpoint);
+        manifest.next_number = self.next_number();
+        seal_catalog(&*self.parts.disk, &self.shared.catalog, manifest, first, last)
+    }
+
+    /// Removes the catalog and audit files that newer ones made superfluous. One that stays is
+    /// removed at the next start.
+    fn remove_unlisted(&self, before: &Manifest, after: &Manifest) {
         for file in before.catalogs.iter().filter(|file| !after.catalogs.contains(file)) {
-            drop(self.parts.disk.remove(&Naming::catalog(file.number)));
+            self.pins.remove(Naming::catalog(file.number));
+        }
+        for file in before.audit.iter().filter(|file| after.audit.as_ref() != Some(*file)) {
+            drop(self.parts.disk.remove(&Naming::audit(file.number)));
         }
     }
 
@@ -169,8 +360,11 @@ impl Engine {
     /// appended to a version that is about to go.
     fn swap_in(&self, segments: Vec<Arc<Segment>>, checkpoint: u64) {
         let _writer = self.lock_writer();
-        let head = Arc::clone(&self.shared.version.load().head);
-        self.shared.version.store(Arc::new(Version { segments, checkpoint, frozen: None, head }));
+        let version = self.shared.version.load_full().share();
+        let version = Version { segments, checkpoint, frozen: None, ..version };
+        self.shared.version.store(Arc::new(version));
+        // A sequence that only an import has is visible with it.
+        self.shared.visible.fetch_max(checkpoint, Ordering::AcqRel);
     }
 
     fn recycle(&self, keeper: &Keeper) -> Result<bool, Error> {

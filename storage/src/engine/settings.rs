@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::compaction::Retention;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
-use crate::limits::LOG_FILE_BYTES_MIN;
+use crate::limits::{LOG_FILE_BYTES_MIN, RESERVE_BYTES_MIN, RESERVE_PERCENT};
 
 /// What the engine runs on.
 #[derive(Debug, Clone)]
@@ -29,10 +30,25 @@ pub struct Settings {
     pub log_bytes_max: u64,
     /// Memory of the head at which it is sealed; writes wait when it reaches twice as much.
     pub head_bytes_max: usize,
+    /// Memory for what was read from segments: blocks of statistics, chunks of pages.
+    pub cache_bytes_max: usize,
     /// Age of the head's first record at which it is sealed.
     pub seal_after_s: u64,
-    /// Space that must stay free on the disk; below it writes are refused.
-    pub reserve_bytes: u64,
+    /// Segments sealed from the head at which they are rewritten.
+    pub compact_segments: usize,
+    /// Bytes of them at which they are rewritten.
+    pub compact_bytes: u64,
+    /// How long the store can be read as it was, in nanoseconds: what was replaced or deleted is
+    /// kept as long.
+    pub audit_ns: i64,
+    /// How long the classes of tags are kept; those not named are kept for ever.
+    pub retention: Vec<Retention>,
+    /// Space that must stay free on the disk; below it writes are refused. `None`: 2 % of the disk,
+    /// and at least 256 MiB.
+    pub reserve_bytes: Option<u64>,
+    /// How long a tour of the scrub over all files takes, in seconds. Shorter: rot is found earlier,
+    /// for more reading.
+    pub scrub_tour_s: u64,
 }
 
 impl Default for Settings {
@@ -41,13 +57,29 @@ impl Default for Settings {
             log_file_bytes: 16 << 20,
             log_bytes_max: 256 << 20,
             head_bytes_max: 256 << 20,
+            cache_bytes_max: 128 << 20,
             seal_after_s: 600,
-            reserve_bytes: 256 << 20,
+            compact_segments: 8,
+            compact_bytes: 256 << 20,
+            audit_ns: 7 * 86_400_000_000_000,
+            retention: Vec::new(),
+            reserve_bytes: None,
+            scrub_tour_s: 14 * 24 * 3600,
         }
     }
 }
 
 impl Settings {
+    /// The space that stays free on this disk.
+    pub(crate) fn reserve_on(&self, disk: &dyn Disk) -> Result<u64, Error> {
+        if let Some(bytes) = self.reserve_bytes {
+            return Ok(bytes);
+        }
+        let total = disk.total_bytes();
+        let total = total.map_err(|source| Error::io("ask for the size of", "the disk", source))?;
+        Ok(RESERVE_BYTES_MIN.max(total / 100 * RESERVE_PERCENT))
+    }
+
     /// Refuses what cannot work.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.log_file_bytes < LOG_FILE_BYTES_MIN || !self.log_file_bytes.is_multiple_of(512) {

@@ -23,8 +23,20 @@ pub struct EngineStatus {
     pub head_bytes: u64,
     /// Segments in the store.
     pub segments: u64,
+    /// Bytes of the segments.
+    pub segment_bytes: u64,
+    /// Memory of what was read from segments and kept.
+    pub cache_bytes: u64,
     /// Bytes that may still be written to the disk, when last asked for.
     pub free_bytes: u64,
+    /// Bytes that stay free: below that writes are refused.
+    pub reserve_bytes: u64,
+    /// Whether the time of day is not believed, so that nothing is deleted for its age.
+    pub clock_suspect: bool,
+    /// Places found damaged since the store was opened.
+    pub damages: u64,
+    /// Tours over all files that the scrub finished.
+    pub scrub_tours: u64,
     /// Whether writes are refused because the disk is full to its reserve.
     pub full: bool,
     /// Whether the log failed and only a restart helps.
@@ -48,7 +60,13 @@ impl Engine {
             log_bytes: self.log_bytes.load(Ordering::Relaxed),
             head_bytes: head_bytes as u64,
             segments: version.segments.len() as u64,
+            segment_bytes: version.segments.iter().map(|own| own.record().file.bytes).sum(),
+            cache_bytes: self.shared.cache.bytes(),
             free_bytes: self.free_bytes.load(Ordering::Relaxed),
+            reserve_bytes: self.reserve_bytes,
+            clock_suspect: self.clock_suspect(),
+            damages: self.lock_findings().len() as u64,
+            scrub_tours: self.scrub_tours.load(Ordering::Relaxed),
             full: self.full.load(Ordering::Relaxed),
             poisoned: self.poisoned.load(Ordering::Relaxed),
         }

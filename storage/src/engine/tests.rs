@@ -1,10 +1,8 @@
 //! The engine against a plain map, under load, on a full disk, over damaged files.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use proptest::prelude::*;
 use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
@@ -18,11 +16,15 @@ use crate::error::{Error, ErrorKind, Outcome};
 use crate::limits::BLOCK_ROWS_MAX;
 use crate::naming::Naming;
 
-fn small() -> Settings {
-    Settings { log_file_bytes: 8192, reserve_bytes: 0, ..Settings::default() }
+pub(super) fn small() -> Settings {
+    Settings { log_file_bytes: 8192, reserve_bytes: Some(0), ..Settings::default() }
 }
 
-fn open_with(disk: &SimDisk, clock: &Arc<FixedClock>, settings: Settings) -> Result<Engine, Error> {
+pub(super) fn open_with(
+    disk: &SimDisk,
+    clock: &Arc<FixedClock>,
+    settings: Settings,
+) -> Result<Engine, Error> {
     let parts = Parts {
         disk: Arc::new(disk.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
@@ -51,12 +53,15 @@ fn floats(tag: TagId, times: impl IntoIterator<Item = i32>) -> Batch {
     times.into_iter().map(|n| sample(tag, i64::from(n), Value::Float(f64::from(n)))).collect()
 }
 
-fn blocks(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<Block> {
+pub(super) fn blocks(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<Block> {
     engine.snapshot().scan(tag, range).collect::<Result<_, _>>().unwrap()
 }
 
 fn rows(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<(i64, Value, Quality)> {
-    let blocks = blocks(engine, tag, range);
+    rows_of(&blocks(engine, tag, range))
+}
+
+pub(super) fn rows_of(blocks: &[Block]) -> Vec<(i64, Value, Quality)> {
     let row = |block: &Block, row| (block.times[row], block.value(row), block.quality(row));
     blocks
         .iter()
@@ -64,111 +69,8 @@ fn rows(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<(i64, Value, Quali
         .collect()
 }
 
-fn range(first: i64, last: i64) -> TimeRange {
+pub(super) fn range(first: i64, last: i64) -> TimeRange {
     TimeRange { first: Timestamp::from_nanos(first), last: Timestamp::from_nanos(last) }
-}
-
-/// One step of a random program.
-#[derive(Debug, Clone)]
-enum Op {
-    Append(Vec<(u8, i64, Value, u32)>),
-    Seal,
-    Step,
-    Reopen,
-}
-
-const KINDS: [Kind; 5] = [Kind::Float, Kind::Int, Kind::Bool, Kind::Text, Kind::State];
-
-fn values(kind: Kind) -> BoxedStrategy<Value> {
-    let some = match kind {
-        Kind::Float => any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))).boxed(),
-        Kind::Int => any::<i64>().prop_map(Value::Int).boxed(),
-        Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
-        Kind::State => (0_u32..2).prop_map(Value::State).boxed(),
-        Kind::Text => "[a-c]{0,3}".prop_map(|text| Value::Text(text.into())).boxed(),
-    };
-    prop_oneof![1 => Just(Value::Null), 8 => some].boxed()
-}
-
-fn ops() -> impl Strategy<Value = Op> {
-    let row = (0_u8..5).prop_flat_map(|tag| {
-        let time = prop_oneof![0_i64..40, Just(i64::MIN), Just(i64::MAX)];
-        (Just(tag), time, values(KINDS[usize::from(tag)]), prop_oneof![Just(0), any::<u32>()])
-    });
-    prop_oneof![
-        6 => proptest::collection::vec(row, 1..12).prop_map(Op::Append),
-        1 => Just(Op::Seal),
-        1 => Just(Op::Step),
-        1 => Just(Op::Reopen),
-    ]
-}
-
-type Model = BTreeMap<(TagId, i64), (Value, Quality)>;
-
-fn check_against(model: &Model, engine: &Engine, tags: &[TagId]) -> Result<(), TestCaseError> {
-    for tag in tags {
-        let all = |range: TimeRange| {
-            let of_tag = model.range((*tag, i64::MIN)..=(*tag, i64::MAX));
-            let inside = move |ts: i64| range.contains(Timestamp::from_nanos(ts));
-            of_tag
-                .filter(move |((_, ts), _)| inside(*ts))
-                .map(|((_, ts), (value, quality))| (*ts, value.clone(), *quality))
-                .collect::<Vec<_>>()
-        };
-        for range in [TimeRange::ALL, range(10, 20), range(5, 5), range(i64::MIN, 0)] {
-            prop_assert_eq!(rows(engine, *tag, range), all(range));
-        }
-        let known = all(TimeRange::ALL);
-        let latest = engine.snapshot().latest(*tag);
-        let latest = latest.map(|sample| (sample.ts.nanos(), sample.value, sample.quality));
-        prop_assert_eq!(latest.as_ref(), known.last());
-        let extent = engine.snapshot().extent(*tag).map(|extent| extent.first.nanos());
-        prop_assert_eq!(extent, known.first().map(|(ts, ..)| *ts));
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn any_program_leaves_what_a_plain_map_holds(program in proptest::collection::vec(ops(), 1..25)) {
-        let disk = SimDisk::new();
-        let mut engine = open(&disk);
-        let tags: Vec<TagId> = KINDS.iter().map(|kind| {
-            let mut definition = TagDefinition::new(TagPath::new(kind.name()).unwrap(), *kind, "test");
-            if *kind == Kind::State {
-                definition.states = vec!["off".into(), "on".into()];
-            }
-            engine.catalog().define(definition).unwrap().id
-        }).collect();
-        engine.commit(&[]).unwrap();
-        let mut model = Model::new();
-        for op in program {
-            match op {
-                Op::Append(rows) => {
-                    let samples = rows.into_iter().map(|(tag, ts, value, quality)| Sample {
-                        tag: tags[usize::from(tag)],
-                        ts: Timestamp::from_nanos(ts),
-                        value,
-                        quality: Quality(quality),
-                    });
-                    let batch: Batch = samples.collect();
-                    engine.commit(std::slice::from_ref(&batch)).unwrap();
-                    for (tag, ts, value, quality) in batch.iter() {
-                        model.insert((tag, ts.nanos()), (value.clone(), quality));
-                    }
-                }
-                Op::Seal => engine.seal().unwrap(),
-                Op::Step => drop(engine.step().unwrap()),
-                Op::Reopen => {
-                    drop(engine);
-                    engine = open(&disk);
-                }
-            }
-            check_against(&model, &engine, &tags)?;
-        }
-    }
 }
 
 #[test]
@@ -260,7 +162,8 @@ fn many_seals_with_new_tags_leave_few_catalog_files() {
 #[test]
 fn a_full_disk_refuses_writes_answers_reads_and_heals_by_itself() {
     let (disk, clock) = (SimDisk::new(), Arc::new(FixedClock::default()));
-    let engine = open_with(&disk, &clock, Settings { reserve_bytes: 10_000, ..small() }).unwrap();
+    let engine =
+        open_with(&disk, &clock, Settings { reserve_bytes: Some(10_000), ..small() }).unwrap();
     let tag = define(&engine, "a", Kind::Float);
     engine.commit(&[floats(tag, 0..10)]).unwrap();
     let used = disk.used_bytes().unwrap();

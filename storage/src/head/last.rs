@@ -89,6 +89,18 @@ impl LastValues {
         line.version.store(count | if row.null { NULL } else { 0 }, Ordering::Release);
     }
 
+    /// Replaces what is known of a tag, after samples of it were deleted.
+    pub(crate) fn replace(&self, tag: TagId, last: Option<Row>, first: Option<Timestamp>) {
+        let Some(line) = self.lines.reach(tag) else { return };
+        line.first_ns.store(i64::MAX, Ordering::Relaxed);
+        line.ts.store(i64::MIN, Ordering::Relaxed);
+        match last {
+            Some(row) => self.note_row(tag, row),
+            None => line.version.store(0, Ordering::Release),
+        }
+        first.into_iter().for_each(|first| self.note_first(tag, first));
+    }
+
     /// Takes an earliest time into account.
     pub(crate) fn note_first(&self, tag: TagId, first: Timestamp) {
         if let Some(line) = self.lines.reach(tag) {

@@ -75,12 +75,11 @@ pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: &Row, offset: u64) {
     }
 }
 
-/// The rows of a chain whose sequence offset is at most `visible`, in order of arrival.
-pub(crate) fn rows(first: &OnceLock<Box<Slab>>, visible: u64) -> impl Iterator<Item = Row> {
+/// The rows of a chain whose sequence offset is at most `visible`, in order of arrival, each
+/// with its offset.
+pub(crate) fn rows(first: &OnceLock<Box<Slab>>, visible: u64) -> impl Iterator<Item = (Row, u64)> {
     let slabs = std::iter::successors(first.get(), |slab| slab.next.get());
-    slabs
-        .flat_map(|slab| rows_of(slab))
-        .map_while(move |(row, offset)| (offset <= visible).then_some(row))
+    slabs.flat_map(|slab| rows_of(slab)).take_while(move |(_, offset)| *offset <= visible)
 }
 
 fn rows_of(slab: &Slab) -> impl Iterator<Item = (Row, u64)> {
@@ -95,6 +94,7 @@ fn rows_of(slab: &Slab) -> impl Iterator<Item = (Row, u64)> {
             #[expect(clippy::cast_possible_truncation, reason = "the low half is the quality")]
             quality: meta as u32,
             text: texts.get(at).and_then(OnceLock::get).cloned(),
+            sequence: 0,
         };
         (row, meta >> OFFSET_SHIFT)
     })

@@ -19,7 +19,7 @@ fn batch(rows: &[(i64, f64)]) -> Batch {
 }
 
 fn read(head: &Head, visible: u64) -> Vec<(i64, f64)> {
-    let block = head.read(TAG, Kind::Float, TimeRange::ALL, visible);
+    let block = head.read(TAG, Kind::Float, TimeRange::ALL, &Visibility::up_to(visible), false);
     let values = block.bits.iter().map(|bits| f64::from_bits(*bits));
     block.times.iter().copied().zip(values).collect()
 }
@@ -82,6 +82,7 @@ fn a_sample_at_the_earliest_moment_is_a_latest_value_too() {
 fn a_latest_value_has_its_text_or_none_and_its_quality() {
     let last = LastValues::new();
     let row = |ts, text: Option<&str>, quality| Row {
+        sequence: 1,
         ts,
         bits: 0,
         null: text.is_none(),
@@ -104,7 +105,7 @@ fn a_reader_never_sees_parts_of_two_latest_values() {
             for n in 0..200_000_u32 {
                 let null = n % 3 == 0;
                 let (ts, bits) = (i64::from(n), u64::from(n));
-                last.note_row(TAG, Row { ts, bits, null, quality: n, text: None });
+                last.note_row(TAG, Row { sequence: 1, ts, bits, null, quality: n, text: None });
             }
         });
         let mut seen = 0;

@@ -4,18 +4,24 @@
 
 use tacitus_model::Batch;
 
+use crate::audit::{self, AuditEntry};
 use crate::catalog::{Entry, decode_entry, encode_entry};
 use crate::cursor::{Cursor, put_varint};
 use crate::log::batch::{decode_batch, encode_rows};
 
 const SAMPLES: u8 = 1;
 const DEFINITION: u8 = 2;
+const AUDIT: u8 = 3;
+const IMPORT: u8 = 4;
 
 /// What one sequence stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Samples(Batch),
     Definition(Entry),
+    Audit(AuditEntry),
+    /// What an import wrote has this sequence, if a manifest names it.
+    Import,
 }
 
 /// Appends a record of samples.
@@ -28,6 +34,16 @@ pub(crate) fn encode_definition(out: &mut Vec<u8>, entry: &Entry) {
     put_record(out, DEFINITION, |content| encode_entry(content, entry));
 }
 
+/// Appends a record of a change to stored samples.
+pub(crate) fn encode_audit(out: &mut Vec<u8>, entry: &AuditEntry) {
+    put_record(out, AUDIT, |content| audit::encode_entry(content, entry));
+}
+
+/// Appends a record of an import.
+pub(crate) fn encode_import(out: &mut Vec<u8>) {
+    put_record(out, IMPORT, |_content| {});
+}
+
 fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     let mut content = Vec::new();
     write(&mut content);
@@ -36,7 +52,7 @@ fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&content);
 }
 
-/// The records of a payload.
+/// The records of a payload; the sequence of a change is that of its record, which the frame says.
 pub(crate) fn decode_records(payload: &[u8]) -> Option<Vec<Record>> {
     let mut from = Cursor::new(payload);
     let mut records = Vec::new();
@@ -47,6 +63,8 @@ pub(crate) fn decode_records(payload: &[u8]) -> Option<Vec<Record>> {
         let record = match kind {
             SAMPLES => Record::Samples(decode_batch(&mut content)?),
             DEFINITION => Record::Definition(decode_entry(&mut content)?),
+            IMPORT => Record::Import,
+            AUDIT => Record::Audit(audit::decode_entry(&mut content, 0)?),
             _ => return None,
         };
         if !content.is_empty() {

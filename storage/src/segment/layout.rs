@@ -8,31 +8,35 @@
 //! offset, and the length of the file have been compared.
 
 use std::io;
-use std::ops::Range;
 
-use tacitus_model::{Kind, TagId};
+use roaring::RoaringBitmap;
 
-use crate::block::Row;
 use crate::checksum::checksum;
 use crate::cursor::Cursor;
+use crate::limits::CLASS_BYTES_MAX;
 use crate::log::StoreId;
+use crate::manifest::Tier;
+use crate::segment::table::Directory;
 
 pub(crate) const HEADER_BYTES: usize = 4096;
+const HEADER_BODY_BYTES: usize = 144;
 const TRAILER_BYTES: usize = 64;
 const SECTION_BYTES: usize = 32;
-const PAGE_ENTRY_BYTES: usize = 40;
-const TAG_ENTRY_BYTES: usize = 64;
 const SECTIONS_MAX: usize = 64;
 
 const HEADER_MAGIC: [u8; 8] = *b"TACSEG1\0";
 const TRAILER_MAGIC: [u8; 8] = *b"TACSEGE1";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-const PAGE_TABLE: u32 = 1;
-const TAG_DIRECTORY: u32 = 2;
+const PAGES: u32 = 1;
+const TAGS: u32 = 2;
+const ROLLS: u32 = 3;
+const GREAT_ROLLS: u32 = 4;
+const STATES: u32 = 5;
+const TAG_SET: u32 = 6;
 
 /// What the file says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) number: u64,
     pub(crate) first_sequence: u64,
@@ -40,58 +44,25 @@ pub(crate) struct Header {
     pub(crate) first_ns: i64,
     pub(crate) last_ns: i64,
     pub(crate) samples: u64,
+    /// 0: sealed from the head; 1: compacted.
+    pub(crate) level: u8,
+    pub(crate) tier: Tier,
+    pub(crate) replaced: bool,
+    /// The retention class.
+    pub(crate) class: String,
 }
 
-/// Where a page is and what it covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PageEntry {
-    pub(crate) offset: u64,
-    pub(crate) len: u32,
-    pub(crate) crc: u32,
-    pub(crate) rows: u32,
-    pub(crate) first_ns: i64,
-    pub(crate) last_ns: i64,
-}
-
-/// Which pages a tag has, and its latest row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TagEntry {
-    pub(crate) tag: TagId,
-    pub(crate) kind: Kind,
-    pub(crate) first_page: u32,
-    pub(crate) page_count: u32,
-    pub(crate) first_ns: i64,
-    pub(crate) last_ns: i64,
-    pub(crate) last_bits: u64,
-    pub(crate) last_quality: u32,
-    pub(crate) last_null: bool,
-}
-
-/// The tables of a segment, checked.
-#[derive(Debug)]
+/// Where the tables of a segment are, and the tags in it.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Tables {
-    pub(crate) header: Header,
-    pub(crate) pages: Vec<PageEntry>,
-    pub(crate) tags: Vec<TagEntry>,
-}
-
-impl TagEntry {
-    /// The numbers of its pages.
-    pub(crate) fn pages(&self) -> Range<usize> {
-        let first = self.first_page as usize;
-        first..first + self.page_count as usize
-    }
-
-    /// Its latest row, but for a text.
-    pub(crate) fn last_row(&self) -> Row {
-        Row {
-            ts: self.last_ns,
-            bits: self.last_bits,
-            null: self.last_null,
-            quality: self.last_quality,
-            text: None,
-        }
-    }
+    pub(crate) pages: Directory,
+    pub(crate) tags: Directory,
+    /// Statistics of every 32 pages of a tag that has as many.
+    pub(crate) rolls: Directory,
+    /// Statistics of every 1,024 pages of a tag that has as many.
+    pub(crate) great_rolls: Directory,
+    pub(crate) states: Directory,
+    pub(crate) tag_set: RoaringBitmap,
 }
 
 pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
@@ -103,6 +74,12 @@ pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
     body.extend_from_slice(&header.first_ns.to_le_bytes());
     body.extend_from_slice(&header.last_ns.to_le_bytes());
     body.extend_from_slice(&header.samples.to_le_bytes());
+    let class = header.class.as_bytes();
+    let class = class.get(..class.len().min(CLASS_BYTES_MAX)).unwrap_or_default();
+    let len = u8::try_from(class.len()).unwrap_or(0);
+    body.extend_from_slice(&[header.level, header.tier as u8, u8::from(header.replaced), len]);
+    body.extend_from_slice(class);
+    body.resize(HEADER_BODY_BYTES, 0);
     let version = VERSION.to_le_bytes();
     let crc = checksum(&[&HEADER_MAGIC, &version, &body]).to_le_bytes();
     let mut bytes = [&HEADER_MAGIC[..], &version, &crc, &body].concat();
@@ -110,19 +87,29 @@ pub(crate) fn encode_header(store: &StoreId, header: &Header) -> Vec<u8> {
     bytes
 }
 
-/// Tables and trailer as they follow the pages, the first byte at `offset`.
+/// Sections and trailer as they follow the pages, the first byte at `offset`. The digest is over
+/// the checksums of everything before.
 pub(crate) fn encode_tables(
     store: &StoreId,
     number: u64,
     offset: u64,
-    pages: &[PageEntry],
-    tags: &[TagEntry],
+    digest: u32,
+    tables: &Tables,
 ) -> Vec<u8> {
-    let page_table: Vec<u8> = pages.iter().flat_map(encode_page_entry).collect();
-    let directory: Vec<u8> = tags.iter().flat_map(encode_tag_entry).collect();
-    let mut bytes = Vec::with_capacity(page_table.len() + directory.len() + 256);
+    let mut tag_set = Vec::with_capacity(tables.tag_set.serialized_size());
+    // Writing to memory cannot fail.
+    drop(tables.tag_set.serialize_into(&mut tag_set));
+    let contents = [
+        (PAGES, tables.pages.encode()),
+        (TAGS, tables.tags.encode()),
+        (ROLLS, tables.rolls.encode()),
+        (GREAT_ROLLS, tables.great_rolls.encode()),
+        (STATES, tables.states.encode()),
+        (TAG_SET, tag_set),
+    ];
+    let mut bytes = Vec::new();
     let mut sections = Vec::new();
-    for (kind, content) in [(PAGE_TABLE, page_table), (TAG_DIRECTORY, directory)] {
+    for (kind, content) in contents {
         let at = offset + bytes.len() as u64;
         let crc = section_checksum(store, number, kind, at, &content);
         sections.extend_from_slice(&kind.to_le_bytes());
@@ -138,25 +125,26 @@ pub(crate) fn encode_tables(
     let mut trailer = Vec::with_capacity(TRAILER_BYTES);
     trailer.extend_from_slice(&TRAILER_MAGIC);
     trailer.extend_from_slice(
-        &trailer_checksum(store, number, at, file_bytes, &sections).to_le_bytes(),
+        &trailer_checksum(store, number, at, file_bytes, digest, &sections).to_le_bytes(),
     );
     trailer.extend_from_slice(&count.to_le_bytes());
     trailer.extend_from_slice(&at.to_le_bytes());
     trailer.extend_from_slice(&file_bytes.to_le_bytes());
+    trailer.extend_from_slice(&digest.to_le_bytes());
     trailer.resize(TRAILER_BYTES, 0);
     bytes.extend_from_slice(&sections);
     bytes.extend_from_slice(&trailer);
     bytes
 }
 
-/// Reads and checks everything but the pages. The outer error is the operating system's, the
-/// inner one says what is wrong with the bytes.
+/// Reads and checks everything but pages and blocks. The outer error is the operating system's,
+/// the inner one says what is wrong with the bytes.
 pub(crate) fn read_tables(
     store: &StoreId,
     number: u64,
     size: u64,
     read: impl Fn(u64, usize) -> io::Result<Vec<u8>>,
-) -> io::Result<Result<Tables, &'static str>> {
+) -> io::Result<Result<(Header, Tables), &'static str>> {
     let least = (HEADER_BYTES + TRAILER_BYTES) as u64;
     if size < least {
         return Ok(Err("it is too short for a segment"));
@@ -166,14 +154,14 @@ pub(crate) fn read_tables(
         Err(what) => return Ok(Err(what)),
     };
     let trailer = read(size - TRAILER_BYTES as u64, TRAILER_BYTES)?;
-    let Some((crc, count, at)) = decode_trailer(&trailer, size) else {
+    let Some((crc, count, at, digest)) = decode_trailer(&trailer, size) else {
         return Ok(Err("its trailer is damaged"));
     };
     let sections = read(at, count * SECTION_BYTES)?;
-    if crc != trailer_checksum(store, number, at, size, &sections) {
+    if crc != trailer_checksum(store, number, at, size, digest, &sections) {
         return Ok(Err("its section table has a wrong checksum"));
     }
-    let mut tables = Tables { header, pages: Vec::new(), tags: Vec::new() };
+    let mut tables = Tables::default();
     for section in sections.chunks_exact(SECTION_BYTES) {
         let Some((kind, crc, at, len)) = decode_section(section, size) else {
             return Ok(Err("a section lies outside of it"));
@@ -182,39 +170,47 @@ pub(crate) fn read_tables(
         if crc != section_checksum(store, number, kind, at, &content) {
             return Ok(Err("a section has a wrong checksum"));
         }
-        let known = match kind {
-            PAGE_TABLE => decode_entries(&content, PAGE_ENTRY_BYTES, decode_page_entry)
-                .map(|pages| tables.pages = pages),
-            TAG_DIRECTORY => decode_entries(&content, TAG_ENTRY_BYTES, decode_tag_entry)
-                .map(|tags| tables.tags = tags),
-            _ => Some(()),
-        };
-        if known.is_none() {
+        if enter_section(&mut tables, kind, &content).is_none() {
             return Ok(Err("a section makes no sense"));
         }
     }
-    Ok(check_tables(&tables, size).map(|()| tables))
+    Ok(check_tables(&tables, size).map(|()| (header, tables)))
+}
+
+/// Takes a section into the tables; kinds of a later version are passed over.
+fn enter_section(tables: &mut Tables, kind: u32, content: &[u8]) -> Option<()> {
+    let directory = match kind {
+        PAGES => &mut tables.pages,
+        TAGS => &mut tables.tags,
+        ROLLS => &mut tables.rolls,
+        GREAT_ROLLS => &mut tables.great_rolls,
+        STATES => &mut tables.states,
+        TAG_SET => {
+            tables.tag_set = RoaringBitmap::deserialize_from(content).ok()?;
+            return Some(());
+        }
+        _ => return Some(()),
+    };
+    *directory = Directory::decode(content)?;
+    Some(())
 }
 
 /// What the readers of the tables rely on.
 fn check_tables(tables: &Tables, size: u64) -> Result<(), &'static str> {
-    let sorted = tables.tags.is_sorted_by(|a, b| a.tag < b.tag);
-    let within = tables.tags.iter().all(|tag| {
-        tag.page_count > 0
-            && tables
-                .pages
-                .get(tag.pages())
-                .is_some_and(|pages| pages.is_sorted_by(|a, b| a.last_ns < b.first_ns))
-    });
-    let inside = tables.pages.iter().all(|page| {
-        page.first_ns <= page.last_ns
-            && page.offset.checked_add(u64::from(page.len)).is_some_and(|end| end <= size)
-    });
-    (sorted && within && inside).then_some(()).ok_or("its tables contradict each other")
+    let all = [&tables.pages, &tables.tags, &tables.rolls, &tables.great_rolls, &tables.states];
+    let inside = all
+        .iter()
+        .flat_map(|table| &table.blocks)
+        .all(|block| block.offset.checked_add(u64::from(block.len)).is_some_and(|end| end <= size));
+    let counted = tables.tag_set.len() == tables.tags.records as u64;
+    (inside && counted).then_some(()).ok_or("its tables contradict each other")
 }
 
-fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &'static str> {
-    const BODY_BYTES: usize = 64;
+pub(crate) fn decode_header(
+    store: &StoreId,
+    number: u64,
+    bytes: &[u8],
+) -> Result<Header, &'static str> {
     let short = "it is cut off";
     let mut from = Cursor::new(bytes);
     if from.array().ok_or(short)? != HEADER_MAGIC {
@@ -222,10 +218,10 @@ fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &
     }
     let version = from.u32().ok_or(short)?;
     if version != VERSION {
-        return Err("a newer version of Tacitus wrote it; nothing was touched");
+        return Err("another version of Tacitus wrote it; nothing was touched");
     }
     let crc = from.u32().ok_or(short)?;
-    let body = from.take(BODY_BYTES).ok_or(short)?;
+    let body = from.take(HEADER_BODY_BYTES).ok_or(short)?;
     if crc != checksum(&[&HEADER_MAGIC, &version.to_le_bytes(), body]) {
         return Err("its header has a wrong checksum");
     }
@@ -234,13 +230,23 @@ fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &
         return Err("it belongs to another store");
     }
     let mut word = || from.u64().ok_or(short);
+    let [number_said, first_sequence, last_sequence] = [word()?, word()?, word()?];
+    let [first_ns, last_ns, samples] = [word()?, word()?, word()?];
     let header = Header {
-        number: word()?,
-        first_sequence: word()?,
-        last_sequence: word()?,
-        first_ns: word()?.cast_signed(),
-        last_ns: word()?.cast_signed(),
-        samples: word()?,
+        number: number_said,
+        first_sequence,
+        last_sequence,
+        first_ns: first_ns.cast_signed(),
+        last_ns: last_ns.cast_signed(),
+        samples,
+        level: from.u8().ok_or(short)?,
+        tier: from.u8().and_then(Tier::from_code).ok_or(short)?,
+        replaced: from.u8().ok_or(short)? != 0,
+        class: {
+            let len = from.u8().ok_or(short)?;
+            let class = from.take(usize::from(len)).ok_or(short)?;
+            String::from_utf8_lossy(class).into_owned()
+        },
     };
     if header.number != number {
         return Err("it has another file's name");
@@ -248,17 +254,18 @@ fn decode_header(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Header, &
     Ok(header)
 }
 
-fn decode_trailer(bytes: &[u8], size: u64) -> Option<(u32, usize, u64)> {
+fn decode_trailer(bytes: &[u8], size: u64) -> Option<(u32, usize, u64, u32)> {
     let mut from = Cursor::new(bytes);
     let magic = from.array()?;
     let crc = from.u32()?;
     let count = from.u32()? as usize;
     let at = from.u64()?;
     let file_bytes = from.u64()?;
+    let digest = from.u32()?;
     let end = at.checked_add((count * SECTION_BYTES + TRAILER_BYTES) as u64)?;
     let sound =
         magic == TRAILER_MAGIC && count <= SECTIONS_MAX && file_bytes == size && end == size;
-    sound.then_some((crc, count, at))
+    sound.then_some((crc, count, at, digest))
 }
 
 fn decode_section(bytes: &[u8], size: u64) -> Option<(u32, u32, u64, usize)> {
@@ -271,77 +278,6 @@ fn decode_section(bytes: &[u8], size: u64) -> Option<(u32, u32, u64, usize)> {
     Some((kind, crc, at, usize::try_from(len).ok()?))
 }
 
-fn decode_entries<T>(
-    bytes: &[u8],
-    width: usize,
-    decode: impl Fn(Cursor<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
-    if !bytes.len().is_multiple_of(width) {
-        return None;
-    }
-    bytes.chunks_exact(width).map(|entry| decode(Cursor::new(entry))).collect()
-}
-
-fn encode_page_entry(page: &PageEntry) -> [u8; PAGE_ENTRY_BYTES] {
-    let mut bytes = Vec::with_capacity(PAGE_ENTRY_BYTES);
-    bytes.extend_from_slice(&page.offset.to_le_bytes());
-    bytes.extend_from_slice(&page.len.to_le_bytes());
-    bytes.extend_from_slice(&page.crc.to_le_bytes());
-    bytes.extend_from_slice(&page.rows.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&page.first_ns.to_le_bytes());
-    bytes.extend_from_slice(&page.last_ns.to_le_bytes());
-    fixed(&bytes)
-}
-
-fn decode_page_entry(mut from: Cursor<'_>) -> Option<PageEntry> {
-    let offset = from.u64()?;
-    let (len, crc, rows) = (from.u32()?, from.u32()?, from.u32()?);
-    from.u32()?;
-    Some(PageEntry { offset, len, crc, rows, first_ns: from.i64()?, last_ns: from.i64()? })
-}
-
-fn encode_tag_entry(tag: &TagEntry) -> [u8; TAG_ENTRY_BYTES] {
-    let mut bytes = Vec::with_capacity(TAG_ENTRY_BYTES);
-    bytes.extend_from_slice(&tag.tag.0.to_le_bytes());
-    bytes.extend_from_slice(&[tag.kind.code(), u8::from(tag.last_null), 0, 0]);
-    bytes.extend_from_slice(&tag.first_page.to_le_bytes());
-    bytes.extend_from_slice(&tag.page_count.to_le_bytes());
-    bytes.extend_from_slice(&tag.first_ns.to_le_bytes());
-    bytes.extend_from_slice(&tag.last_ns.to_le_bytes());
-    bytes.extend_from_slice(&tag.last_bits.to_le_bytes());
-    bytes.extend_from_slice(&tag.last_quality.to_le_bytes());
-    fixed(&bytes)
-}
-
-fn decode_tag_entry(mut from: Cursor<'_>) -> Option<TagEntry> {
-    let tag = TagId(from.u32()?);
-    let kind = Kind::from_code(from.u8()?)?;
-    let last_null = from.u8()? != 0;
-    from.u16()?;
-    let (first_page, page_count) = (from.u32()?, from.u32()?);
-    let (first_ns, last_ns) = (from.i64()?, from.i64()?);
-    let (last_bits, last_quality) = (from.u64()?, from.u32()?);
-    Some(TagEntry {
-        tag,
-        kind,
-        first_page,
-        page_count,
-        first_ns,
-        last_ns,
-        last_bits,
-        last_quality,
-        last_null,
-    })
-}
-
-/// Bytes as a record of fixed width, zeros behind.
-fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut record = [0; N];
-    record.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-    record
-}
-
 fn section_checksum(store: &StoreId, number: u64, kind: u32, at: u64, content: &[u8]) -> u32 {
     checksum(&[store, &number.to_le_bytes(), &kind.to_le_bytes(), &at.to_le_bytes(), content])
 }
@@ -351,6 +287,7 @@ fn trailer_checksum(
     number: u64,
     at: u64,
     file_bytes: u64,
+    digest: u32,
     sections: &[u8],
 ) -> u32 {
     checksum(&[
@@ -358,25 +295,16 @@ fn trailer_checksum(
         &number.to_le_bytes(),
         &at.to_le_bytes(),
         &file_bytes.to_le_bytes(),
+        &digest.to_le_bytes(),
         sections,
     ])
 }
 
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(bytes: &[u8]) {
-    let at = bytes.first().map_or(0, |byte| usize::from(*byte) * PAGE_ENTRY_BYTES);
-    let (pages, tags) = bytes.split_at(at.min(bytes.len()));
-    let pages = decode_entries(pages, PAGE_ENTRY_BYTES, decode_page_entry);
-    let tags = decode_entries(tags, TAG_ENTRY_BYTES, decode_tag_entry);
-    if let (Some(pages), Some(tags)) = (pages, tags) {
-        let header = Header {
-            number: 1,
-            first_sequence: 1,
-            last_sequence: 1,
-            first_ns: 0,
-            last_ns: 0,
-            samples: 0,
-        };
-        let _sound = check_tables(&Tables { header, pages, tags }, bytes.len() as u64).is_ok();
+    let Some((kind, content)) = bytes.split_first() else { return };
+    let mut tables = Tables::default();
+    if enter_section(&mut tables, u32::from(*kind), content).is_some() {
+        let _sound = check_tables(&tables, bytes.len() as u64).is_ok();
     }
 }

@@ -32,7 +32,7 @@ fn floats(values: &[f64]) -> Block {
 }
 
 fn row(second: i64, value: f64) -> Row {
-    Row { ts: second * S, bits: value.to_bits(), null: false, quality: 0, text: None }
+    Row { ts: second * S, bits: value.to_bits(), null: false, quality: 0, text: None, sequence: 0 }
 }
 
 #[track_caller]
@@ -141,7 +141,14 @@ fn blocks() -> impl Strategy<Value = Block> {
             ts += step;
             #[expect(clippy::cast_possible_truncation, reason = "any integer will do")]
             let bits = if int { (value as i64).cast_unsigned() } else { value.to_bits() };
-            block.push(Row { ts, bits: if null { 0 } else { bits }, null, quality, text: None });
+            block.push(Row {
+                ts,
+                bits: if null { 0 } else { bits },
+                null,
+                quality,
+                text: None,
+                sequence: 0,
+            });
         }
         block
     })

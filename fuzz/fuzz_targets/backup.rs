@@ -1,0 +1,6 @@
+//! The list of a backup, as it would be read from a damaged disk.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| tacitus_storage::fuzzing::backup(bytes));

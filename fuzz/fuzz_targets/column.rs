@@ -1,0 +1,6 @@
+//! A column of an index table, as it would be read from a damaged segment.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| tacitus_storage::fuzzing::column(bytes));

@@ -1,0 +1,284 @@
+//! Statistics of a tag over windows: whole pages from what is known of them, edges from rows.
+//!
+//! *Exact*: a page that lies in one window is taken by its statistics, 32 or 1,024 at a time where
+//! they all do; a page across an edge is read and split. *Plot*: no page is read; one across an
+//! edge counts in every window it touches, so an envelope is never too narrow and at most one page
+//! too wide at each end.
+//!
+//! *Invariant.* Exact figures are those of all rows that the snapshot sees, up to the rounding of
+//! sums, whatever was read and whatever not.
+
+use tacitus_model::Kind;
+
+use crate::block::Block;
+use crate::error::Error;
+use crate::merge::{Merge, PageRun, Part};
+use crate::segment::{PageReader, ROLL_PAGES, StateTime};
+use crate::statistics::Statistics;
+
+/// Pages of one record of the pyramid's second level.
+const GREAT_ROLL_PAGES: usize = ROLL_PAGES * ROLL_PAGES;
+
+/// How edges are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edges {
+    /// Pages across an edge are read.
+    Exact,
+    /// Nothing is read.
+    Plot,
+}
+
+/// Statistics by window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Windows {
+    /// One record a window; one without samples has no rows.
+    pub statistics: Vec<Statistics>,
+    /// Pages that were taken by their statistics.
+    pub pages_known: u64,
+    /// Pages that were read.
+    pub pages_read: u64,
+}
+
+/// The windows as they fill.
+#[derive(Debug)]
+pub(crate) struct Fold<'a> {
+    /// Rising; window `n` is from `edges[n]` to before `edges[n + 1]`.
+    edges: &'a [i64],
+    mode: Edges,
+    step: bool,
+    /// The window of the last row, from which the next is looked for.
+    at: usize,
+    windows: Windows,
+}
+
+impl<'a> Fold<'a> {
+    pub(crate) fn new(edges: &'a [i64], mode: Edges, step: bool) -> Self {
+        let statistics = vec![Statistics::default(); edges.len().saturating_sub(1)];
+        let windows = Windows { statistics, pages_known: 0, pages_read: 0 };
+        Self { edges, mode, step, at: 0, windows }
+    }
+
+    pub(crate) fn over(mut self, merge: &mut Merge) -> Result<Windows, Error> {
+        while let Some(part) = merge.next_part()? {
+            match part {
+                Part::Rows(block) => self.rows(&block),
+                Part::Pages(run) => self.run(&run)?,
+            }
+        }
+        Ok(self.windows)
+    }
+
+    /// The end of the window that a time is in.
+    fn find(&mut self, ts: i64) -> i64 {
+        while self.at + 2 < self.edges.len() && self.edge(self.at + 1) <= ts {
+            // Windows are often finer than samples: leap.
+            let ahead = self.edges.get(self.at + 2..).unwrap_or_default();
+            let passed = if ahead.first().is_some_and(|edge| *edge > ts) {
+                0
+            } else {
+                ahead.partition_point(|edge| *edge <= ts)
+            };
+            self.at = (self.at + 1 + passed).min(self.edges.len() - 2);
+        }
+        self.edge(self.at + 1)
+    }
+
+    fn edge(&self, at: usize) -> i64 {
+        self.edges.get(at).copied().unwrap_or(i64::MAX)
+    }
+
+    fn absorb(&mut self, part: &Statistics) {
+        if let Some(window) = self.windows.statistics.get_mut(self.at) {
+            window.absorb(part, self.step);
+        }
+    }
+
+    fn rows(&mut self, block: &Block) {
+        let mut from = 0;
+        while let Some(ts) = block.times.get(from) {
+            let end = self.find(*ts);
+            let rest = block.times.get(from..).unwrap_or_default();
+            let count = rest.partition_point(|ts| *ts < end).max(1);
+            self.absorb(&Statistics::of(block.run(from..from + count, self.step)));
+            from += count;
+        }
+    }
+
+    fn run(&mut self, run: &PageRun) -> Result<(), Error> {
+        let mut reader = PageReader::default();
+        let mut page = run.pages.start;
+        while page < run.pages.end {
+            if let Some((known, pages)) = self.known(run, page, &mut reader)? {
+                self.windows.pages_known += pages as u64;
+                self.absorb(&known);
+                page += pages;
+                continue;
+            }
+            let statistics = reader.statistics(&run.segment, page)?;
+            let bare = reader.place(&run.segment, page)?.is_bare();
+            if self.mode == Edges::Plot || bare {
+                self.windows.pages_known += 1;
+                self.spread(&statistics);
+            } else {
+                self.windows.pages_read += 1;
+                self.rows(&run.read(page, false)?);
+            }
+            page += 1;
+        }
+        Ok(())
+    }
+
+    /// The statistics of as many pages from `page` on as lie in one window, where these are
+    /// known.
+    fn known(
+        &mut self,
+        run: &PageRun,
+        page: usize,
+        reader: &mut PageReader,
+    ) -> Result<Option<(Statistics, usize)>, Error> {
+        let entry = &run.entry;
+        if entry.step != self.step && entry.kind == Kind::Float && self.mode == Edges::Exact {
+            return Ok(None);
+        }
+        let own = entry.pages();
+        let left = own.end.min(run.pages.end) - page;
+        let at = page - own.start;
+        if at == 0 && left == own.len() {
+            let end = self.find(entry.statistics.first_ns);
+            if entry.statistics.last_ns < end {
+                return Ok(Some((entry.statistics, left)));
+            }
+        }
+        let whole = |pages: usize| pages.min(own.end - page);
+        if at.is_multiple_of(GREAT_ROLL_PAGES)
+            && own.len().div_ceil(ROLL_PAGES) >= ROLL_PAGES
+            && left >= whole(GREAT_ROLL_PAGES)
+        {
+            let first = entry.first_great_roll as usize;
+            let known = run.segment.great_roll(first + at / GREAT_ROLL_PAGES)?;
+            if known.last_ns < self.find(known.first_ns) {
+                return Ok(Some((known, whole(GREAT_ROLL_PAGES))));
+            }
+        }
+        if at.is_multiple_of(ROLL_PAGES) && own.len() >= ROLL_PAGES && left >= whole(ROLL_PAGES) {
+            let known = run.segment.roll(entry.first_roll as usize + at / ROLL_PAGES)?;
+            if known.last_ns < self.find(known.first_ns) {
+                return Ok(Some((known, whole(ROLL_PAGES))));
+            }
+        }
+        let known = reader.statistics(&run.segment, page)?;
+        Ok((known.last_ns < self.find(known.first_ns)).then_some((known, 1)))
+    }
+
+    /// Counts a page in every window it touches.
+    fn spread(&mut self, page: &Statistics) {
+        self.find(page.first_ns);
+        self.absorb(page);
+        let first = self.at;
+        while self.at + 2 < self.edges.len() && self.edge(self.at + 1) <= page.last_ns {
+            self.at += 1;
+            self.absorb(page);
+        }
+        // The next page may begin in the window in which this one ended, not before.
+        self.at = self.at.max(first);
+    }
+}
+
+/// How long a tag was in each state, by window, while samples are merged.
+#[derive(Debug)]
+pub(crate) struct StateFold<'a> {
+    fold: Fold<'a>,
+    states: Vec<Vec<StateTime>>,
+    /// The window, time and state of the sample before.
+    last: Option<(usize, i64, u64)>,
+}
+
+impl<'a> StateFold<'a> {
+    pub(crate) fn new(edges: &'a [i64]) -> Self {
+        let fold = Fold::new(edges, Edges::Exact, true);
+        let states = vec![Vec::new(); edges.len().saturating_sub(1)];
+        Self { fold, states, last: None }
+    }
+
+    pub(crate) fn over(mut self, merge: &mut Merge) -> Result<Vec<Vec<StateTime>>, Error> {
+        while let Some(part) = merge.next_part()? {
+            match part {
+                Part::Rows(block) => self.rows(&block),
+                Part::Pages(run) => self.run(&run)?,
+            }
+        }
+        self.states.iter_mut().for_each(|states| states.sort_by_key(|own| own.state));
+        Ok(self.states)
+    }
+
+    fn run(&mut self, run: &PageRun) -> Result<(), Error> {
+        let mut reader = PageReader::default();
+        for page in run.pages.clone() {
+            let statistics = reader.statistics(&run.segment, page)?;
+            let place = reader.place(&run.segment, page)?;
+            let inside = statistics.last_ns < self.fold.find(statistics.first_ns);
+            let bare = place.is_bare();
+            if (inside && place.states > 0) || bare {
+                self.page(&statistics, run.segment.states(&place)?);
+            } else {
+                self.rows(&run.read(page, false)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a page by the states that were noted of it.
+    fn page(&mut self, page: &Statistics, states: Vec<StateTime>) {
+        self.fold.find(page.first_ns);
+        let joined = self.bridge(page.first_ns);
+        let first = state_of(page.first);
+        for own in states {
+            let joins = u64::from(joined.is_some() && joined == first && first == Some(own.state));
+            self.add(own.state, own.held_ns, own.entries.saturating_sub(joins));
+        }
+        self.last = state_of(page.last).map(|state| (self.fold.at, page.last_ns, state));
+    }
+
+    fn rows(&mut self, block: &Block) {
+        for row in 0..block.len() {
+            let (Some(ts), Some(bits)) = (block.times.get(row), block.bits.get(row)) else { break };
+            self.fold.find(*ts);
+            let before = self.bridge(*ts);
+            let known = !block.is_null(row) && block.quality(row).is_good();
+            if known {
+                self.add(*bits, 0, u64::from(before != Some(*bits)));
+            }
+            self.last = known.then_some((self.fold.at, *ts, *bits));
+        }
+    }
+
+    /// Adds the time since the sample before, where that is in this window; its state.
+    fn bridge(&mut self, ts: i64) -> Option<u64> {
+        let (window, from, state) = self.last?;
+        if window != self.fold.at {
+            return None;
+        }
+        self.add(state, ts.saturating_sub(from), 0);
+        Some(state)
+    }
+
+    fn add(&mut self, state: u64, held_ns: i64, entries: u64) {
+        let Some(states) = self.states.get_mut(self.fold.at) else { return };
+        if let Some(own) = states.iter_mut().find(|own| own.state == state) {
+            own.held_ns = own.held_ns.saturating_add(held_ns);
+            own.entries += entries;
+        } else {
+            states.push(StateTime { state, held_ns, entries });
+        }
+    }
+}
+
+/// The state that a page's first or last number stands for.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "states are whole numbers from 0, kept exactly; others are refused"
+)]
+fn state_of(number: f64) -> Option<u64> {
+    (number >= 0.0 && number < 4_294_967_296.0).then_some(number as u64)
+}

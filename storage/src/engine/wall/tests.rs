@@ -1,0 +1,115 @@
+//! Clocks that are wrong in every way the catalogue of faults lists.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::chance::SeededChance;
+use crate::clock::FixedClock;
+use crate::disk::SimDisk;
+use crate::engine::{Parts, Settings};
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+const DAY_NS: i64 = 24 * HOUR_NS;
+/// 2026-11-01T00:00:00Z.
+const NOW_NS: i64 = 1_793_491_200_000_000_000;
+
+fn open(disk: &SimDisk, now_ns: i64) -> (Engine, Arc<FixedClock>) {
+    let clock = Arc::new(FixedClock::at(Timestamp::from_nanos(now_ns)));
+    let parts = Parts {
+        disk: Arc::new(disk.clone()),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        chance: Arc::new(SeededChance::new(1)),
+    };
+    let settings = Settings { log_file_bytes: 4096, ..Settings::default() };
+    (Engine::open(parts, settings).unwrap(), clock)
+}
+
+/// A store that ran until `NOW_NS` and remembers it.
+fn store() -> SimDisk {
+    let disk = SimDisk::new();
+    let (engine, _) = open(&disk, NOW_NS);
+    while engine.step().unwrap() == crate::engine::Progress::Did {}
+    disk
+}
+
+#[test]
+fn a_clock_far_from_the_last_run_is_suspect_and_one_that_is_near_is_not() {
+    let year = 365 * DAY_NS;
+    for (now_ns, suspect) in [
+        (NOW_NS + HOUR_NS, false),
+        (NOW_NS - HOUR_NS, false),
+        (NOW_NS + DAY_NS + 1, true),
+        (NOW_NS - DAY_NS - 1, true),
+        (0, true),
+        (NOW_NS + 10 * year, true),
+        (i64::MAX, true),
+        (i64::MIN, true),
+    ] {
+        let (engine, _) = open(&store(), now_ns);
+        assert_eq!(engine.clock_suspect(), suspect, "at {now_ns}");
+        assert_eq!(engine.retention_now().is_none(), suspect, "at {now_ns}");
+    }
+}
+
+#[test]
+fn a_jump_while_running_freezes_retention_until_the_clock_is_right_again() {
+    let (engine, clock) = open(&store(), NOW_NS);
+    for (now_ns, suspect) in [
+        (NOW_NS + HOUR_NS, false),
+        (NOW_NS + 3650 * DAY_NS, true),
+        (NOW_NS, false),
+        (0, true),
+        (NOW_NS + 5, false),
+    ] {
+        clock.set(Timestamp::from_nanos(now_ns));
+        assert_eq!(engine.retention_now().is_none(), suspect, "at {now_ns}");
+    }
+}
+
+#[test]
+fn small_jumps_do_not_add_up_to_a_large_one() {
+    let (engine, clock) = open(&store(), NOW_NS);
+    for jumps in 1..=3 {
+        clock.set(Timestamp::from_nanos(NOW_NS + jumps * 20 * HOUR_NS));
+        engine.step().unwrap();
+        assert_eq!(engine.clock_suspect(), jumps > 1, "{jumps} jumps");
+    }
+}
+
+#[test]
+fn time_that_passes_is_no_jump() {
+    let (engine, clock) = open(&store(), NOW_NS);
+    for _ in 0..2000 {
+        clock.advance_ns(4_000_000_000);
+        clock.advance_ns(4_000_000_000);
+    }
+    engine.step().unwrap();
+    for _ in 0..50_000 {
+        clock.advance_ns(4_000_000_000);
+    }
+    engine.step().unwrap();
+    assert!(!engine.clock_suspect(), "more than two days passed on both clocks");
+}
+
+#[test]
+fn a_confirmed_clock_is_believed_and_remembered_even_if_it_went_back() {
+    let disk = store();
+    let (engine, _) = open(&disk, NOW_NS - 100 * DAY_NS);
+    assert!(engine.clock_suspect());
+    engine.confirm_clock().unwrap();
+    assert!(engine.retention_now().is_some());
+    drop(engine);
+    let (again, _) = open(&disk, NOW_NS - 100 * DAY_NS);
+    assert!(!again.clock_suspect());
+}
+
+#[test]
+fn damaged_marks_make_every_clock_suspect_but_do_not_keep_the_store_closed() {
+    let disk = store();
+    disk.flip(crate::naming::Naming::MARKS, 40, 1);
+    let (engine, _) = open(&disk, NOW_NS);
+    assert!(engine.clock_suspect());
+    engine.confirm_clock().unwrap();
+    let (again, _) = open(&disk, NOW_NS);
+    assert!(!again.clock_suspect());
+}

@@ -1,0 +1,1 @@
+//! What a segment gives back of what was written to it.

@@ -1,0 +1,391 @@
+//! What is known of a run of samples without reading them: the unit of downsampling.
+//!
+//! A page carries one such record, the pyramid above the pages the merged ones. Merging two
+//! records of neighbouring runs gives the record of both, so any window is whole pages and two
+//! edges.
+//!
+//! Populations: `rows`, `good` and `bad` count all samples; everything numeric is of the
+//! *values*, the samples with good quality and a finite number (bool as 0 and 1, state by index).
+//! The second moment is centred and merged by Chan, Golub and LeVeque, *Updating Formulae and a
+//! Pairwise Algorithm for Computing Sample Variances* (1979), so that it does not cancel.
+//!
+//! *Invariant.* `of` over a run equals the merge of `of` over its parts, up to the rounding of
+//! `sum`, `m2` and `integral`. All times are of samples in the run.
+
+use tacitus_model::{Kind, Quality, TimeRange, Timestamp};
+
+/// Integers up to here are binary64 exactly.
+const INTEGER_MAX: u64 = 1 << 53;
+
+/// Statistics of consecutive samples of one tag.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statistics {
+    /// Samples, whatever their quality.
+    pub rows: u64,
+    /// Samples whose severity is good.
+    pub good: u64,
+    /// Samples whose severity is bad; the rest is uncertain.
+    pub bad: u64,
+    /// Good samples with a finite number: what the fields below are of.
+    pub values: u64,
+    /// The time of the first sample, in nanoseconds since 1970; `i64::MAX` without any.
+    pub first_ns: i64,
+    /// The time of the last sample; `i64::MIN` without any.
+    pub last_ns: i64,
+    /// The number of the first sample; NaN where it is not one of the values.
+    pub first: f64,
+    /// The number of the last sample; NaN where it is not one of the values.
+    pub last: f64,
+    /// The smallest value; infinite without any.
+    pub min: f64,
+    /// The largest value; minus infinite without any.
+    pub max: f64,
+    /// When the smallest value was there first.
+    pub min_ns: i64,
+    /// When the largest value was there first.
+    pub max_ns: i64,
+    /// The sum of the values.
+    pub sum: f64,
+    /// The sum of the squares of the values' distances from their mean.
+    pub m2: f64,
+    /// The integral over time of the values, in value · seconds, between consecutive samples:
+    /// each held to the next (step), or joined by a line (linear).
+    pub integral: f64,
+    /// The time that the integral is over, in nanoseconds.
+    pub good_ns: i64,
+    /// An integer beyond ±2^53 was rounded to the nearest float.
+    pub rounded: bool,
+}
+
+/// Rows as the statistics see them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) kind: Kind,
+    /// Whether a value holds until the next.
+    pub(crate) step: bool,
+    pub(crate) times: &'a [i64],
+    pub(crate) bits: &'a [u64],
+    pub(crate) nulls: Option<&'a [bool]>,
+    pub(crate) qualities: Option<&'a [u32]>,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            good: 0,
+            bad: 0,
+            values: 0,
+            first_ns: i64::MAX,
+            last_ns: i64::MIN,
+            first: f64::NAN,
+            last: f64::NAN,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            min_ns: 0,
+            max_ns: 0,
+            sum: 0.0,
+            m2: 0.0,
+            integral: 0.0,
+            good_ns: 0,
+            rounded: false,
+        }
+    }
+}
+
+impl Statistics {
+    /// The statistics of rows in time order.
+    pub(crate) fn of(run: Run<'_>) -> Self {
+        let (Some(first_ns), Some(last_ns)) = (run.times.first(), run.times.last()) else {
+            return Self::default();
+        };
+        let mut numbers = [0.0; CHUNK];
+        let mut whole = Self { first_ns: *first_ns, last_ns: *last_ns, ..Self::default() };
+        let mut from = 0;
+        while from < run.times.len() {
+            let to = (from + CHUNK).min(run.times.len());
+            let part = run.part(from..to);
+            let numbers = numbers.get_mut(..to - from).unwrap_or_default();
+            let next = part.measure(numbers);
+            if from == 0 {
+                whole = next;
+            } else {
+                whole.absorb(&next, run.step);
+            }
+            from = to;
+        }
+        whole
+    }
+
+    /// Whether every sample is one of the values: then the figures are those of all samples.
+    #[must_use]
+    pub fn is_pure(&self) -> bool {
+        self.values == self.rows
+    }
+
+    /// The times from the first to the last sample.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        let (first, last) = (self.first_ns, self.last_ns);
+        TimeRange { first: Timestamp::from_nanos(first), last: Timestamp::from_nanos(last) }
+    }
+
+    /// The mean of the values.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.values > 0).then(|| self.sum / count(self.values))
+    }
+
+    /// Takes the statistics of the samples that follow into account; `step` says how the value
+    /// moves between the last sample of the one and the first of the other.
+    pub fn absorb(&mut self, next: &Self, step: bool) {
+        if next.rows == 0 {
+            return;
+        }
+        if self.rows == 0 {
+            *self = *next;
+            return;
+        }
+        self.bridge(next, step);
+        self.merge_values(next);
+        self.rows += next.rows;
+        self.good += next.good;
+        self.bad += next.bad;
+        self.last_ns = next.last_ns;
+        self.last = next.last;
+        self.rounded |= next.rounded;
+        self.integral += next.integral;
+        self.good_ns = self.good_ns.saturating_add(next.good_ns);
+    }
+
+    /// The stretch between the two runs.
+    fn bridge(&mut self, next: &Self, step: bool) {
+        let span_ns = next.first_ns.saturating_sub(self.last_ns);
+        let height = if step { self.last } else { f64::midpoint(self.last, next.first) };
+        if height.is_finite() {
+            self.integral += height * seconds(span_ns);
+            self.good_ns = self.good_ns.saturating_add(span_ns);
+        }
+    }
+
+    fn merge_values(&mut self, next: &Self) {
+        if next.values == 0 {
+            return;
+        }
+        if next.min < self.min {
+            (self.min, self.min_ns) = (next.min, next.min_ns);
+        }
+        if next.max > self.max {
+            (self.max, self.max_ns) = (next.max, next.max_ns);
+        }
+        if self.values == 0 {
+            self.m2 = next.m2;
+        } else {
+            let (a, b) = (count(self.values), count(next.values));
+            let apart = next.sum / b - self.sum / a;
+            self.m2 += next.m2 + apart * apart * (a * b / (a + b));
+        }
+        self.sum += next.sum;
+        self.values += next.values;
+    }
+}
+
+/// Rows measured at a time: their numbers stay in the first-level cache.
+const CHUNK: usize = 1024;
+
+impl<'a> Run<'a> {
+    fn part(&self, rows: std::ops::Range<usize>) -> Run<'a> {
+        Run {
+            kind: self.kind,
+            step: self.step,
+            times: self.times.get(rows.clone()).unwrap_or_default(),
+            bits: self.bits.get(rows.clone()).unwrap_or_default(),
+            nulls: self.nulls.and_then(|nulls| nulls.get(rows.clone())),
+            qualities: self.qualities.and_then(|qualities| qualities.get(rows)),
+        }
+    }
+
+    /// Statistics of at most [`CHUNK`] rows; `numbers` is as long as they are.
+    fn measure(&self, numbers: &mut [f64]) -> Statistics {
+        let rounded = numbers_of(self.kind, self.bits, numbers);
+        let (good, bad) = self.severities();
+        let flawed = self.nulls.is_some() || good < self.times.len();
+        if flawed {
+            self.blank(numbers);
+        }
+        let mut found = Statistics {
+            rows: self.times.len() as u64,
+            good: good as u64,
+            bad: bad as u64,
+            first_ns: self.times.first().copied().unwrap_or(i64::MAX),
+            last_ns: self.times.last().copied().unwrap_or(i64::MIN),
+            first: numbers.first().copied().map_or(f64::NAN, finite_or_nan),
+            last: numbers.last().copied().map_or(f64::NAN, finite_or_nan),
+            rounded,
+            ..Statistics::default()
+        };
+        if self.kind == Kind::Text {
+            return found;
+        }
+        let sum = sum_of(numbers);
+        if sum.is_finite() {
+            // Every number is finite: a NaN or an infinity would have shown in the sum. (A sum of
+            // finite numbers that overflows takes the slow way too.)
+            self.measure_whole(numbers, sum, &mut found);
+        } else {
+            self.measure_holed(numbers, &mut found);
+        }
+        found
+    }
+
+    /// All numbers count.
+    fn measure_whole(&self, numbers: &[f64], sum: f64, found: &mut Statistics) {
+        found.values = numbers.len() as u64;
+        found.sum = sum;
+        let (min, max) = extremes(numbers);
+        (found.min, found.max) = (min, max);
+        found.min_ns = self.time_of(numbers, min);
+        found.max_ns = self.time_of(numbers, max);
+        found.m2 = moment(numbers, sum / count(found.values));
+        found.integral = self.integral(numbers);
+        found.good_ns = found.last_ns.saturating_sub(found.first_ns);
+    }
+
+    /// Some numbers do not count.
+    fn measure_holed(&self, numbers: &[f64], found: &mut Statistics) {
+        let mut before: Option<(i64, f64)> = None;
+        for (ts, number) in self.times.iter().zip(numbers) {
+            if !number.is_finite() {
+                if let (true, Some((at, held))) = (self.step, before) {
+                    found.integral += held * seconds(ts.saturating_sub(at));
+                    found.good_ns = found.good_ns.saturating_add(ts.saturating_sub(at));
+                }
+                before = None;
+                continue;
+            }
+            if let Some((at, held)) = before {
+                let height = if self.step { held } else { f64::midpoint(held, *number) };
+                found.integral += height * seconds(ts.saturating_sub(at));
+                found.good_ns = found.good_ns.saturating_add(ts.saturating_sub(at));
+            }
+            before = Some((*ts, *number));
+            found.merge_values(&Statistics {
+                values: 1,
+                min: *number,
+                max: *number,
+                min_ns: *ts,
+                max_ns: *ts,
+                sum: *number,
+                ..Statistics::default()
+            });
+        }
+    }
+
+    fn severities(&self) -> (usize, usize) {
+        let Some(qualities) = self.qualities else { return (self.times.len(), 0) };
+        let good = qualities.iter().filter(|quality| Quality(**quality).is_good()).count();
+        let bad = qualities.iter().filter(|quality| Quality(**quality).is_bad()).count();
+        (good, bad)
+    }
+
+    /// Makes every number that is no value a NaN.
+    fn blank(&self, numbers: &mut [f64]) {
+        for (row, number) in numbers.iter_mut().enumerate() {
+            let null = self.nulls.and_then(|nulls| nulls.get(row)).copied().unwrap_or(false);
+            let quality = self.qualities.and_then(|qualities| qualities.get(row));
+            if null || quality.is_some_and(|quality| !Quality(*quality).is_good()) {
+                *number = f64::NAN;
+            }
+        }
+    }
+
+    #[expect(clippy::float_cmp, reason = "the extreme is one of the numbers")]
+    fn time_of(&self, numbers: &[f64], number: f64) -> i64 {
+        let row = numbers.iter().position(|other| *other == number).unwrap_or_default();
+        self.times.get(row).copied().unwrap_or_default()
+    }
+
+    fn integral(&self, numbers: &[f64]) -> f64 {
+        let spans = self.times.array_windows().map(|[a, b]| seconds(b.saturating_sub(*a)));
+        if self.step {
+            spans.zip(numbers).map(|(span_s, number)| number * span_s).sum()
+        } else {
+            let heights = numbers.array_windows().map(|[a, b]| f64::midpoint(*a, *b));
+            spans.zip(heights).map(|(span_s, height)| height * span_s).sum()
+        }
+    }
+}
+
+/// The lanes of a kind as numbers; whether one had to be rounded. Text has none: NaN.
+fn numbers_of(kind: Kind, bits: &[u64], numbers: &mut [f64]) -> bool {
+    let pairs = numbers.iter_mut().zip(bits);
+    match kind {
+        Kind::Float => pairs.for_each(|(number, lane)| *number = f64::from_bits(*lane)),
+        Kind::Text => pairs.for_each(|(number, _)| *number = f64::NAN),
+        Kind::Int | Kind::Bool | Kind::State => {
+            pairs.for_each(|(number, lane)| *number = of_integer(lane.cast_signed()));
+            let beyond = |lane: &u64| lane.cast_signed().unsigned_abs() > INTEGER_MAX;
+            return bits.iter().any(beyond);
+        }
+    }
+    false
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rounding is reported beside it")]
+fn of_integer(number: i64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a store has fewer than 2^53 samples")]
+fn count(rows: u64) -> f64 {
+    rows as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of 104 days is exact to the nanosecond")]
+fn seconds(span_ns: i64) -> f64 {
+    span_ns as f64 / 1e9
+}
+
+fn finite_or_nan(number: f64) -> f64 {
+    if number.is_finite() { number } else { f64::NAN }
+}
+
+/// Eight running sums, which the compiler keeps in vector registers.
+fn sum_of(numbers: &[f64]) -> f64 {
+    let (eights, rest) = numbers.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        sums.iter_mut().zip(eight).for_each(|(sum, number)| *sum += number);
+    }
+    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
+}
+
+fn extremes(numbers: &[f64]) -> (f64, f64) {
+    let (eights, rest) = numbers.as_chunks::<8>();
+    let (mut least, mut most) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
+    for eight in eights {
+        for ((low, high), number) in least.iter_mut().zip(&mut most).zip(eight) {
+            *low = if *number < *low { *number } else { *low };
+            *high = if *number > *high { *number } else { *high };
+        }
+    }
+    let low = least.iter().chain(rest).fold(f64::INFINITY, |a, b| a.min(*b));
+    let high = most.iter().chain(rest).fold(f64::NEG_INFINITY, |a, b| a.max(*b));
+    (low, high)
+}
+
+fn moment(numbers: &[f64], mean: f64) -> f64 {
+    let (eights, rest) = numbers.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        for (sum, number) in sums.iter_mut().zip(eight) {
+            let apart = number - mean;
+            *sum += apart * apart;
+        }
+    }
+    let rest = rest.iter().map(|number| (number - mean) * (number - mean));
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests;
