@@ -303,6 +303,11 @@ impl Catalog {
         Ok(())
     }
 
+    /// Makes room for so many tags at once, before the first.
+    pub(crate) fn reserve(&self, count: usize) {
+        self.write().names.reserve(count.min(TAGS_MAX));
+    }
+
     /// Enters an entry that a catalog file has.
     ///
     /// # Errors

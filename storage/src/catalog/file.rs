@@ -28,6 +28,8 @@ use crate::publish;
 const MAGIC: [u8; 8] = *b"TACCAT1\0";
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 16;
+/// No entry is shorter, so a damaged count cannot ask for more memory than the file is long.
+const ENTRY_BYTES_MIN: usize = 8;
 const NONSENSE: &str = "its content makes no sense";
 
 /// The last entry of each tag, by id: its sequence and its bytes.
@@ -95,6 +97,7 @@ pub(crate) fn read_catalogs(disk: &dyn Disk, manifest: &Manifest) -> Result<Cata
         let (_, bytes) = publish::read_whole(disk, &name)?;
         let damaged = |what| Error::corrupt(&name, what);
         let count = check(&manifest.store, file.number, &bytes).map_err(damaged)?;
+        catalog.reserve(count.min(bytes.len() / ENTRY_BYTES_MIN));
         let mut read = 0;
         for entry in entries(&bytes) {
             let (sequence, raw, _) = entry.ok_or_else(|| damaged(NONSENSE))?;

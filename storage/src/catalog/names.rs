@@ -38,6 +38,11 @@ impl Names {
         self.slots.find(hash, |id| tags.holds(TagId(id), name)).map(TagId)
     }
 
+    /// Makes room for so many names at once, before the first.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.slots.reserve(count);
+    }
+
     /// Lets a name be looked for at a tag, whose entry holds it.
     pub(super) fn enter(&mut self, tags: &Tags, name: &str, id: TagId) {
         let hasher = &self.hasher;

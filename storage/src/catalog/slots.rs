@@ -33,6 +33,15 @@ impl Slots {
         self.shards.get(shard_of(hash))?.find(hash, is)
     }
 
+    /// Makes room for so many numbers at once, before the first.
+    pub(super) fn reserve(&mut self, count: usize) {
+        if self.shards.is_empty() && count > SHARDS * FIRST_SLOTS {
+            // An eighth stays empty, and shards do not fill evenly.
+            let slots = count / SHARDS * 6 / 5 + FIRST_SLOTS;
+            self.shards = (0..SHARDS).map(|_| Shard::with_slots(slots)).collect();
+        }
+    }
+
     /// Inserts a number. `hashes` tells the hashes of what a number stands for, to the second
     /// argument, one by one.
     pub(super) fn insert(
@@ -52,8 +61,7 @@ impl Slots {
                 hashes(number, &mut |own_hash| own.push((own_hash, number)));
             }
             own.retain(|(own_hash, _)| shard_of(*own_hash) == shard_of(hash));
-            // A quarter more: room is memory, and a shard is small enough to be moved often.
-            let grown = own.len().max(shard.used) * 10 / 7;
+            let grown = own.len().max(shard.used) * 3 / 2;
             let mut larger = Shard::with_slots(grown.max(FIRST_SLOTS));
             own.into_iter().for_each(|(own_hash, number)| larger.insert(own_hash, number));
             *shard = larger;
@@ -117,14 +125,17 @@ mod tests {
     fn every_number_is_found_by_its_hash() {
         let hasher = RandomState::new();
         let hash = |number: u32| hasher.hash_one(number);
-        let mut slots = Slots::default();
-        for number in 1..50_000 {
-            slots.insert(hash(number), number, |number, tell| tell(hash(number)));
+        for reserved in [0, 100, 50_000] {
+            let mut slots = Slots::default();
+            slots.reserve(reserved);
+            for number in 1..50_000 {
+                slots.insert(hash(number), number, |number, tell| tell(hash(number)));
+            }
+            for number in 1..50_000 {
+                assert_eq!(slots.find(hash(number), |own| own == number), Some(number));
+            }
+            assert_eq!(slots.find(hash(60_000), |own| own == 60_000), None);
         }
-        for number in 1..50_000 {
-            assert_eq!(slots.find(hash(number), |own| own == number), Some(number));
-        }
-        assert_eq!(slots.find(hash(60_000), |own| own == 60_000), None);
     }
 
     #[test]
