@@ -15,22 +15,38 @@
 //! are released, so that every path ever used resolves. A tag whose first record is not on disk
 //! has the sequence [`UNCOMMITTED`], which no snapshot sees.
 
+mod arena;
 mod check;
 mod entry;
 mod file;
+mod names;
+mod paths;
+mod pattern;
+mod query;
 mod record;
+mod slots;
+mod tags;
+mod terms;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use roaring::RoaringBitmap;
 use tacitus_model::{Batch, Kind, Tag, TagChange, TagDefinition, TagId, TagPath};
 
+use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind};
-use crate::limits::TAGS_MAX;
+use crate::limits::{FRESH_PATHS_MAX, INDEX_STEP_PATHS, TAGS_MAX};
+use names::Names;
+use paths::{Merge, PathView, Paths};
+use record::{RawEntry, decode_raw};
+use tags::Tags;
+use terms::Field;
 
 pub(crate) use entry::Entry;
 pub use entry::TagName;
-pub(crate) use file::{read_catalog, seal_catalog, write_catalog};
+pub(crate) use file::{read_catalog, read_catalogs, seal_catalog, write_catalog};
+pub use query::TagQuery;
 pub(crate) use record::{decode_entry, encode_entry};
 
 /// The sequence of an entry that no commit has written yet.
@@ -40,19 +56,31 @@ pub(crate) const UNCOMMITTED: u64 = u64::MAX;
 #[derive(Debug, Default)]
 pub struct Catalog {
     inner: RwLock<Inner>,
+    /// Levels of the index of paths that are becoming one.
+    merge: Mutex<Option<Merge>>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_name: HashMap<TagPath, TagId>,
-    /// By id − 1: as committed, or as defined and not committed yet.
-    entries: Vec<Arc<Entry>>,
+    /// As committed, or as defined and not committed yet.
+    tags: Tags,
+    names: Names,
+    paths: Paths,
     /// Changes that no commit has written yet.
     staged: HashMap<TagId, Staged>,
     /// What the next commit has to write, in order.
     pending: Vec<Pending>,
     /// What was committed since the last seal, by rising sequence.
-    unsealed: Vec<Arc<Entry>>,
+    unsealed: Vec<Unsealed>,
+}
+
+/// A record that no catalog file has.
+#[derive(Debug)]
+struct Unsealed {
+    sequence: u64,
+    id: TagId,
+    /// The entry's bytes, where the tag has a later one.
+    past: Option<Box<[u8]>>,
 }
 
 /// A tag as the changes so far leave it.
@@ -80,8 +108,7 @@ impl Catalog {
     /// The tag that this name leads to: its path, an alias, or a path it had.
     pub fn find(&self, path: &str) -> Option<Arc<Tag>> {
         let inner = self.read();
-        let id = *inner.by_name.get(path)?;
-        inner.tag(id)
+        inner.tag(inner.find(path)?)
     }
 
     /// The tag with this id.
@@ -97,7 +124,7 @@ impl Catalog {
 
     /// How many tags there are.
     pub fn len(&self) -> usize {
-        self.read().entries.len()
+        self.read().tags.len()
     }
 
     /// Whether there are none.
@@ -114,11 +141,12 @@ impl Catalog {
         check::tidy(&mut definition);
         check::check(&definition)?;
         let mut inner = self.write();
-        if let Some(tag) = inner.by_name.get(&definition.path).and_then(|id| inner.tag(*id)) {
+        let found = inner.find(definition.path.as_str());
+        if let Some(tag) = found.and_then(|id| inner.tag(id)) {
             return Ok(tag);
         }
         // Id 0 is never used, so one fewer than the tables hold.
-        if inner.entries.len() + 1 >= TAGS_MAX {
+        if inner.tags.len() + 1 >= TAGS_MAX {
             let hint = "remove tags, or spread the plant over several stores";
             return Err(Error::new(
                 ErrorKind::Busy,
@@ -126,13 +154,15 @@ impl Catalog {
                 hint,
             ));
         }
-        let id = TagId(u32::try_from(inner.entries.len() + 1).unwrap_or(u32::MAX));
-        let entry = Arc::new(Entry::new(id, definition));
-        inner.by_name.insert(entry.path().clone(), id);
+        let id = TagId(u32::try_from(inner.tags.len() + 1).unwrap_or(u32::MAX));
+        let entry = Entry::new(id, definition);
+        inner.put(&entry, UNCOMMITTED)?;
+        let path = entry.path();
+        if inner.names.is_staged(path) {
+            inner.names.stage(path, Some(id));
+        }
         inner.pending.push(Pending::New(id));
-        let tag = Arc::new(entry.tag.clone());
-        inner.entries.push(entry);
-        Ok(tag)
+        Ok(Arc::new(entry.tag))
     }
 
     /// Changes a tag's definition, from the next commit on. Returns the tag as it will be.
@@ -182,7 +212,7 @@ impl Catalog {
     /// [`ErrorKind::Invalid`] where the name leads to no tag, or is the path of one.
     pub fn release(&self, path: &str) -> Result<(), Error> {
         let mut inner = self.write();
-        let Some(id) = inner.by_name.get(path).copied() else {
+        let Some(id) = inner.find(path) else {
             let what = format!("\"{path}\" leads to no tag");
             return Err(Error::new(ErrorKind::Invalid, what, "look the name up first"));
         };
@@ -192,8 +222,9 @@ impl Catalog {
             let hint = "rename the tag first; then its former path can be released";
             return Err(Error::new(ErrorKind::Invalid, what, hint));
         }
-        entry.release(path);
-        inner.by_name.remove(path);
+        if let Some(released) = entry.release(path) {
+            inner.names.stage(&released, None);
+        }
         inner.stage(entry);
         Ok(())
     }
@@ -229,7 +260,7 @@ impl Catalog {
     pub(crate) fn check_batch(&self, batch: &Batch) -> Result<(), Error> {
         let inner = self.read();
         for (id, _, value, _) in batch.iter() {
-            let kind = inner.entry(id).map(|entry| entry.tag.definition.kind);
+            let kind = inner.tags.kind(id);
             if kind.is_none() || value.kind().is_some_and(|own| kind != Some(own)) {
                 let what = format!("a sample of tag {} does not fit the tag", id.0);
                 let hint = "define the tag first and give its values in its kind";
@@ -242,13 +273,22 @@ impl Catalog {
     /// Notes that a draft of our own is on disk.
     pub(crate) fn commit(&self, draft: &Draft, sequence: u64) -> Result<(), Error> {
         let mut inner = self.write();
-        let entry = inner.put((*draft.entry).clone(), sequence)?;
-        let id = entry.tag.id;
-        let changed_since = inner.staged.get(&id).is_some_and(|staged| staged.waits);
-        if draft.pending == Pending::Changed(id) && !changed_since {
-            inner.staged.remove(&id);
-        }
-        inner.unsealed.push(entry);
+        let id = match draft.pending {
+            Pending::New(id) => {
+                inner.tags.commit(id, sequence);
+                id
+            }
+            Pending::Changed(id) => {
+                inner.replace(&draft.entry, sequence)?;
+                if inner.staged.get(&id).is_some_and(|staged| !staged.waits) {
+                    inner.staged.remove(&id);
+                }
+                let Inner { names, tags, .. } = &mut *inner;
+                draft.entry.names.iter().for_each(|name| names.settle(tags, &name.path));
+                id
+            }
+        };
+        inner.unsealed.push(Unsealed { sequence, id, past: None });
         Ok(())
     }
 
@@ -256,69 +296,149 @@ impl Catalog {
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] where the id does not follow the ones before it.
-    pub(crate) fn enter(&self, entry: Entry, sequence: u64) -> Result<(), Error> {
+    pub(crate) fn enter(&self, entry: &Entry, sequence: u64) -> Result<(), Error> {
         let mut inner = self.write();
-        let entry = inner.replace(entry, sequence)?;
-        inner.unsealed.push(entry);
+        inner.replace(entry, sequence)?;
+        inner.unsealed.push(Unsealed { sequence, id: entry.tag.id, past: None });
         Ok(())
+    }
+
+    /// Makes room for so many tags at once, before the first.
+    pub(crate) fn reserve(&self, count: usize) {
+        self.write().names.reserve(count.min(TAGS_MAX));
     }
 
     /// Enters an entry that a catalog file has.
     ///
     /// # Errors
     /// As [`Catalog::enter`].
-    pub(crate) fn load(&self, entry: Entry) -> Result<(), Error> {
-        let sequence = entry.tag.sequence;
-        self.write().replace(entry, sequence).map(drop)
+    pub(crate) fn load(&self, raw: RawEntry<'_>, sequence: u64) -> Result<(), Error> {
+        self.write().load(raw, sequence)
+    }
+
+    /// Builds the index of paths at once, unless there are few: at start, when nobody waits for it.
+    ///
+    /// # Errors
+    /// None that can be told beforehand.
+    pub(crate) fn index(&self) -> Result<(), Error> {
+        let mut inner = self.write();
+        if inner.tags.len() >= FRESH_PATHS_MAX {
+            inner.paths = paths::build_all(&inner.tags)?;
+        }
+        Ok(())
     }
 
     /// The last entry of each tag among those committed in `first..=last`, by rising id: id,
-    /// sequence, bytes. What has an earlier sequence is taken to be sealed.
+    /// sequence, bytes.
     pub(crate) fn unsealed(&self, first: u64, last: u64) -> Vec<(TagId, u64, Vec<u8>)> {
+        let inner = self.read();
+        let within = |record: &&Unsealed| (first..=last).contains(&record.sequence);
+        let mut records: Vec<&Unsealed> = inner.unsealed.iter().filter(within).collect();
+        records.sort_by_key(|record| record.id);
+        let lasting = records.chunk_by(|a, b| a.id == b.id).filter_map(<[_]>::last);
+        let bytes = |record: &Unsealed| match &record.past {
+            Some(past) => Some(past.to_vec()),
+            None => inner.tags.entry(record.id).map(|entry| file::bytes_of(&entry)),
+        };
+        lasting.filter_map(|record| Some((record.id, record.sequence, bytes(record)?))).collect()
+    }
+
+    /// Forgets what is in a durable catalog file, up to a sequence.
+    pub(crate) fn sealed(&self, last: u64) {
         let mut inner = self.write();
-        let sealed = inner.unsealed.partition_point(|entry| entry.tag.sequence < first);
+        let sealed = inner.unsealed.partition_point(|record| record.sequence <= last);
         inner.unsealed.drain(..sealed);
-        let within = inner.unsealed.iter().take_while(|entry| entry.tag.sequence <= last);
-        let mut entries: Vec<_> = within.cloned().collect();
-        drop(inner);
-        entries.sort_by_key(|entry| entry.tag.id);
-        let later = entries.iter().skip(1).map(Some).chain([None]);
-        let lasting = entries
-            .iter()
-            .zip(later)
-            .filter(|(entry, later)| later.is_none_or(|later| later.tag.id != entry.tag.id));
-        lasting
-            .map(|(entry, _)| (entry.tag.id, entry.tag.sequence, file::bytes_of(entry)))
-            .collect()
+        inner.unsealed.shrink_to_fit();
+    }
+
+    /// Does one piece of background work, some ten milliseconds of it, mostly without a lock: sorts
+    /// fresh paths into the index, merges its levels, gives back the room of replaced entries.
+    /// Whether there was any.
+    ///
+    /// # Errors
+    /// None that can be told beforehand.
+    pub(crate) fn step(&self) -> Result<bool, Error> {
+        let mut merge = self.lock_merge();
+        if let Some(mut under_way) = merge.take() {
+            if under_way.go_on()? {
+                let (from, level) = under_way.finish()?;
+                self.write().paths.merged(&from, level);
+            } else {
+                *merge = Some(under_way);
+            }
+            return Ok(true);
+        }
+        let ripe = {
+            let inner = self.read();
+            let ids = inner.paths.ripe(INDEX_STEP_PATHS);
+            ids.map(|ids| (ids.len(), paths::collect(&inner.tags, &ids)))
+        };
+        if let Some((count, paths)) = ripe {
+            let level = paths::build(paths)?;
+            self.write().paths.ripened(level, count);
+            return Ok(true);
+        }
+        *merge = self.read().paths.to_merge().map(Merge::new);
+        Ok(merge.is_some() || self.write().tags.tidy())
     }
 
     /// The tags that exist at a sequence, by rising id.
     pub(crate) fn committed(&self, sequence: u64) -> Vec<Arc<Tag>> {
-        let inner = self.read();
-        let exist = inner.entries.iter().take_while(|entry| entry.first <= sequence);
-        exist.map(|entry| Arc::new(entry.tag.clone())).collect()
+        self.tags_with(&Tags::all(self.exist(sequence)))
+    }
+
+    /// The tags with these ids.
+    pub(crate) fn tags_with(&self, ids: &RoaringBitmap) -> Vec<Arc<Tag>> {
+        const PIECE: usize = 256;
+        let ids: Vec<u32> = ids.iter().collect();
+        let mut tags = Vec::with_capacity(ids.len());
+        for piece in ids.chunks(PIECE) {
+            let inner = self.read();
+            tags.extend(piece.iter().filter_map(|id| inner.tag(TagId(*id))));
+        }
+        tags
+    }
+
+    /// How many tags exist at a sequence; they are the first ones.
+    fn exist(&self, sequence: u64) -> u32 {
+        self.read().tags.exist(sequence)
     }
 
     /// The tag with this id, if it exists at a sequence.
     pub(crate) fn get_at(&self, id: TagId, sequence: u64) -> Option<Arc<Tag>> {
         let inner = self.read();
-        inner.entry(id).filter(|entry| entry.first <= sequence)?;
+        inner.tags.first(id).filter(|first| *first <= sequence)?;
         inner.tag(id)
     }
 
     /// The tag that a name leads to at a sequence.
     pub(crate) fn find_at(&self, path: &str, sequence: u64) -> Option<Arc<Tag>> {
         let inner = self.read();
-        let id = *inner.by_name.get(path)?;
-        inner.entry(id).filter(|entry| entry.led(path, sequence))?;
-        inner.tag(id)
+        let entry = inner.tags.entry(inner.find(path)?)?;
+        entry.led(path, sequence).then(|| Arc::new(entry.tag))
     }
 
     /// The kind of the tag with this id, if it exists at a sequence.
     pub(crate) fn kind_at(&self, id: TagId, sequence: u64) -> Option<Kind> {
         let inner = self.read();
-        let entry = inner.entry(id).filter(|entry| entry.first <= sequence)?;
-        Some(entry.tag.definition.kind)
+        inner.tags.first(id).filter(|first| *first <= sequence)?;
+        inner.tags.kind(id)
+    }
+
+    fn find_id(&self, name: &str) -> Option<TagId> {
+        self.read().find(name)
+    }
+
+    fn tags_of(&self, field: Field, key: &str, value: &str) -> RoaringBitmap {
+        self.read().tags.terms.tags(field, key, value)
+    }
+
+    fn paths(&self) -> PathView {
+        self.read().paths.view()
+    }
+
+    fn lock_merge(&self) -> MutexGuard<'_, Option<Merge>> {
+        self.merge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
@@ -331,26 +451,26 @@ impl Catalog {
 }
 
 impl Inner {
-    fn entry(&self, id: TagId) -> Option<&Arc<Entry>> {
-        self.entries.get((id.0 as usize).checked_sub(1)?)
+    fn find(&self, name: &str) -> Option<TagId> {
+        self.names.find(&self.tags, name)
     }
 
     fn tag(&self, id: TagId) -> Option<Arc<Tag>> {
-        self.entry(id).map(|entry| Arc::new(entry.tag.clone()))
+        self.tags.entry(id).map(|entry| Arc::new(entry.tag))
     }
 
     /// The entry of a tag with all changes so far.
-    fn latest(&self, id: TagId) -> Option<&Arc<Entry>> {
-        self.staged.get(&id).map(|staged| &staged.entry).or_else(|| self.entry(id))
+    fn latest(&self, id: TagId) -> Option<Entry> {
+        let staged = self.staged.get(&id).map(|staged| (*staged.entry).clone());
+        staged.or_else(|| self.tags.entry(id))
     }
 
     /// A copy to change.
     fn draft(&self, id: TagId) -> Result<Entry, Error> {
-        let Some(entry) = self.latest(id) else {
+        let Some(mut entry) = self.latest(id) else {
             let what = format!("there is no tag {}", id.0);
             return Err(Error::new(ErrorKind::Invalid, what, "look the tag up by its path"));
         };
-        let mut entry = (**entry).clone();
         entry.tag.sequence = UNCOMMITTED;
         Ok(entry)
     }
@@ -358,8 +478,8 @@ impl Inner {
     /// A copy of a tag with one more name, which leads to it from now on.
     fn name(&mut self, id: TagId, path: &TagPath) -> Result<Entry, Error> {
         let mut entry = self.draft(id)?;
-        if let Some(other) = self.by_name.get(path).filter(|other| **other != id) {
-            let what = match self.latest(*other) {
+        if let Some(other) = self.find(path.as_str()).filter(|other| *other != id) {
+            let what = match self.latest(other) {
                 Some(other) if other.path() == path => format!("\"{path}\" is another tag"),
                 Some(other) => format!("\"{path}\" leads to tag \"{}\"", other.path()),
                 None => format!("\"{path}\" leads to another tag"),
@@ -368,7 +488,7 @@ impl Inner {
             return Err(Error::new(ErrorKind::Invalid, what, hint));
         }
         entry.give(path.clone())?;
-        self.by_name.insert(path.clone(), id);
+        self.names.stage(path, Some(id));
         Ok(entry)
     }
 
@@ -385,48 +505,66 @@ impl Inner {
 
     fn take(&mut self, pending: Pending) -> Option<Draft> {
         let entry = match pending {
-            Pending::New(id) => self.entry(id)?,
+            Pending::New(id) => Arc::new(self.tags.entry(id)?),
             Pending::Changed(id) => {
                 let staged = self.staged.get_mut(&id)?;
                 staged.waits = false;
-                &staged.entry
+                Arc::clone(&staged.entry)
             }
         };
-        Some(Draft { entry: Arc::clone(entry), pending })
+        Some(Draft { entry, pending })
     }
 
-    /// Makes an entry that is on disk the tag's entry; names are left as they are.
-    fn put(&mut self, mut entry: Entry, sequence: u64) -> Result<Arc<Entry>, Error> {
-        let at = entry.tag.id.0 as usize;
-        if at == 0 || at > self.entries.len() + 1 {
-            let what = format!("tag {at} follows tag {}", self.entries.len());
-            return Err(Error::corrupt("catalog", what));
-        }
-        if let Some(earlier) = self.entries.get(at - 1).filter(|entry| entry.first != UNCOMMITTED) {
-            entry.follow(earlier);
-        }
-        let entry = Arc::new(entry.at(sequence));
-        match self.entries.get_mut(at - 1) {
-            Some(place) => *place = Arc::clone(&entry),
-            None => self.entries.push(Arc::clone(&entry)),
-        }
-        Ok(entry)
-    }
-
-    /// Makes an entry found at start the tag's entry, with its names.
-    fn replace(&mut self, entry: Entry, sequence: u64) -> Result<Arc<Entry>, Error> {
-        let id = entry.tag.id;
-        let before = self.entry(id).map(Arc::clone);
-        for name in before.iter().flat_map(|entry| entry.held()) {
-            if self.by_name.get(name) == Some(&id) {
-                self.by_name.remove(name);
+    /// Makes an entry that is on disk the tag's entry.
+    fn replace(&mut self, entry: &Entry, sequence: u64) -> Result<(), Error> {
+        let mut entry = entry.clone();
+        if let Some(earlier) = self.tags.entry(entry.tag.id)
+            && earlier.first != UNCOMMITTED
+        {
+            entry.follow(&earlier);
+            let unsealed = &mut self.unsealed;
+            if let Ok(at) =
+                unsealed.binary_search_by_key(&earlier.tag.sequence, |record| record.sequence)
+                && let Some(record) = unsealed.get_mut(at)
+            {
+                record.past = Some(file::bytes_of(&earlier).into_boxed_slice());
             }
         }
-        let entry = self.put(entry, sequence)?;
-        for name in entry.held() {
-            self.by_name.insert(name.clone(), id);
+        self.put(&entry.at(sequence), sequence)
+    }
+
+    /// Enters an entry of a catalog file; of most tags it is the only one.
+    fn load(&mut self, raw: RawEntry<'_>, sequence: u64) -> Result<(), Error> {
+        if self.tags.first(raw.id).is_none() {
+            return self.put_raw(&raw, sequence);
         }
-        Ok(entry)
+        let damaged = || Error::corrupt("catalog", "an entry makes no sense");
+        self.replace(&raw.into_entry().ok_or_else(damaged)?, sequence)
+    }
+
+    fn put(&mut self, entry: &Entry, sequence: u64) -> Result<(), Error> {
+        let bytes = file::bytes_of(entry);
+        let damaged = || Error::corrupt("catalog", "an entry makes no sense");
+        let raw = decode_raw(&mut Cursor::new(&bytes)).ok_or_else(damaged)?;
+        self.put_raw(&raw, sequence)
+    }
+
+    /// Makes an entry the tag's entry: in the packed tags, in the table of names, in the index.
+    fn put_raw(&mut self, raw: &RawEntry<'_>, sequence: u64) -> Result<(), Error> {
+        let id = raw.id;
+        let is_new = self.tags.first(id).is_none();
+        let has_moved = !is_new && self.tags.path(id) != Some(raw.path);
+        self.tags.put(raw, sequence)?;
+        if is_new {
+            self.paths.add(id);
+        } else if has_moved {
+            self.paths.replace(id);
+        }
+        self.names.enter(&self.tags, raw.path, id);
+        for name in raw.names.iter().filter(|name| name.until.is_none()) {
+            self.names.enter(&self.tags, name.path.as_str(), id);
+        }
+        Ok(())
     }
 }
 

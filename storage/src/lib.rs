@@ -63,7 +63,7 @@ pub use aggregate::{Edges, Windows};
 pub use audit::{AuditEntry, Change};
 pub use backup::{BackupOptions, BackupReport, RestoreOptions, RestoreReport, restore};
 pub use block::Block;
-pub use catalog::{Catalog, TagName};
+pub use catalog::{Catalog, TagName, TagQuery};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
 pub use codec::Totals;
@@ -72,7 +72,9 @@ pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use gaps::Gap;
-pub use limits::{BLOCK_ROWS_MAX, TAGS_MAX};
+pub use limits::{
+    BLOCK_ROWS_MAX, PATTERN_BYTES_MAX, TAG_CONDITIONS_DEEP_MAX, TAG_CONDITIONS_MAX, TAGS_MAX,
+};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;
 pub use scrub::ScrubProgress;

@@ -14,6 +14,25 @@ pub const TAGS_MAX: usize = 1 << 22;
 /// stand in every record of the tag.
 pub(crate) const TAG_NAMES_MAX: usize = 64;
 
+/// Tags whose paths are not in the sorted index yet, before a part of it is made of them. LIMIT:
+/// each search looks at them one by one.
+pub(crate) const FRESH_PATHS_MAX: usize = 4096;
+
+/// Paths that one step of background work puts into the sorted index. LIMIT: some ten milliseconds.
+pub(crate) const INDEX_STEP_PATHS: usize = 32_768;
+
+/// The longest glob or regular expression, in bytes. LIMIT: what it compiles to grows with it.
+pub const PATTERN_BYTES_MAX: usize = 1024;
+
+/// What a pattern may compile to, in bytes. LIMIT: many queries run at once.
+pub(crate) const AUTOMATON_BYTES_MAX: usize = 1 << 20;
+
+/// Conditions of one tag query together. LIMIT: each takes a bitmap of all tags.
+pub const TAG_CONDITIONS_MAX: usize = 256;
+
+/// Conditions of a tag query within each other. LIMIT: each takes a part of the stack.
+pub const TAG_CONDITIONS_DEEP_MAX: usize = 16;
+
 /// Spare log files kept for reuse. LIMIT: two cover the roll while a seal is running; more would
 /// only hold disk space.
 pub(crate) const LOG_SPARES_MAX: usize = 2;

@@ -9,6 +9,7 @@ use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
 
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
 use crate::block::Row;
+use crate::catalog::TagQuery;
 use crate::codec::Totals;
 use crate::engine::Shared;
 use crate::error::{Error, ErrorKind};
@@ -71,6 +72,25 @@ impl Snapshot {
     /// The tag that this name leads to: its path, an alias, or a path it had.
     pub fn find(&self, path: &str) -> Option<Arc<Tag>> {
         self.shared.catalog.find_at(path, self.sequence)
+    }
+
+    /// The tags that pass a query, by rising id.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] for a pattern that makes no sense or is too large, or too
+    /// many conditions.
+    pub fn select(&self, query: &TagQuery) -> Result<Vec<Arc<Tag>>, Error> {
+        let catalog = &self.shared.catalog;
+        Ok(catalog.tags_with(&catalog.select(query, self.sequence)?))
+    }
+
+    /// The ids of the tags that pass a query, rising.
+    ///
+    /// # Errors
+    /// As [`Snapshot::select`].
+    pub fn select_ids(&self, query: &TagQuery) -> Result<Vec<TagId>, Error> {
+        let ids = self.shared.catalog.select(query, self.sequence)?;
+        Ok(ids.iter().map(TagId).collect())
     }
 
     /// The samples of a tag within a range, in time order, one for each time.

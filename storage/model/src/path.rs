@@ -32,6 +32,15 @@ impl TagPath {
     /// # Errors
     /// What keeps the text from being a path.
     pub fn new(text: &str) -> Result<Self, PathError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Checks a text without keeping it.
+    ///
+    /// # Errors
+    /// What keeps the text from being a path.
+    pub fn check(text: &str) -> Result<(), PathError> {
         if text.is_empty() {
             return Err(PathError::Empty);
         }
@@ -41,7 +50,7 @@ impl TagPath {
         if text.chars().any(char::is_control) {
             return Err(PathError::ControlCharacter);
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// The path as text.

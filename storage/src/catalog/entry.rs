@@ -49,6 +49,11 @@ impl Entry {
         only.into_iter().chain(held.map(|name| &name.path))
     }
 
+    /// Whether a name leads to the tag.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.held().any(|held| held.as_str() == name)
+    }
+
     /// Whether a name led to the tag at a sequence.
     pub(crate) fn led(&self, path: &str, sequence: u64) -> bool {
         if self.names.is_empty() {
@@ -86,12 +91,12 @@ impl Entry {
         Ok(())
     }
 
-    /// Ends a name with the next commit.
-    pub(crate) fn release(&mut self, path: &str) {
+    /// Ends a name with the next commit; the name, if it led to the tag.
+    pub(crate) fn release(&mut self, path: &str) -> Option<TagPath> {
         let held = |name: &&mut TagName| name.path.as_str() == path && name.until.is_none();
-        if let Some(name) = self.names.iter_mut().find(held) {
-            name.until = Some(UNCOMMITTED);
-        }
+        let name = self.names.iter_mut().find(held)?;
+        name.until = Some(UNCOMMITTED);
+        Some(name.path.clone())
     }
 
     /// This entry as the record with this sequence.

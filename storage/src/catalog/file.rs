@@ -14,7 +14,7 @@ use tacitus_model::TagId;
 
 use crate::catalog::Catalog;
 use crate::catalog::entry::Entry;
-use crate::catalog::record::{decode_entry, encode_entry};
+use crate::catalog::record::{RawEntry, decode_raw, encode_entry};
 use crate::checksum::checksum;
 use crate::cursor::{Cursor, put_varint};
 use crate::disk::Disk;
@@ -28,6 +28,9 @@ use crate::publish;
 const MAGIC: [u8; 8] = *b"TACCAT1\0";
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 16;
+/// No entry is shorter, so a damaged count cannot ask for more memory than the file is long.
+const ENTRY_BYTES_MIN: usize = 8;
+const NONSENSE: &str = "its content makes no sense";
 
 /// The last entry of each tag, by id: its sequence and its bytes.
 type Latest<'a> = BTreeMap<TagId, (u64, &'a [u8])>;
@@ -54,7 +57,7 @@ pub(crate) fn seal_catalog(
     let mut latest = Latest::new();
     for bytes in &files {
         latest.extend(
-            entries(bytes).flatten().map(|(sequence, entry, raw)| (entry.tag.id, (sequence, raw))),
+            entries(bytes).flatten().map(|(sequence, entry, raw)| (entry.id, (sequence, raw))),
         );
     }
     latest.extend(fresh.iter().map(|(id, sequence, bytes)| (*id, (*sequence, bytes.as_slice()))));
@@ -86,6 +89,29 @@ fn merged_from(files: &[FileRecord], fresh: u64) -> usize {
     from
 }
 
+/// Reads the files of a manifest into a new catalog.
+pub(crate) fn read_catalogs(disk: &dyn Disk, manifest: &Manifest) -> Result<Catalog, Error> {
+    let catalog = Catalog::default();
+    for file in &manifest.catalogs {
+        let name = Naming::catalog(file.number);
+        let (_, bytes) = publish::read_whole(disk, &name)?;
+        let damaged = |what| Error::corrupt(&name, what);
+        let count = check(&manifest.store, file.number, &bytes).map_err(damaged)?;
+        catalog.reserve(count.min(bytes.len() / ENTRY_BYTES_MIN));
+        let mut read = 0;
+        for entry in entries(&bytes) {
+            let (sequence, raw, _) = entry.ok_or_else(|| damaged(NONSENSE))?;
+            catalog.load(raw, sequence)?;
+            read += 1;
+        }
+        if read != count {
+            return Err(damaged(NONSENSE));
+        }
+    }
+    catalog.index()?;
+    Ok(catalog)
+}
+
 /// Publishes a file of these entries; its length.
 pub(crate) fn write_catalog<'a>(
     disk: &dyn Disk,
@@ -108,16 +134,17 @@ pub(crate) fn read_catalog(
     number: u64,
 ) -> Result<Vec<Entry>, Error> {
     let bytes = read_sound(disk, store, number)?;
-    let entries = entries(&bytes).flatten().map(|(sequence, entry, _)| entry.at(sequence));
-    Ok(entries.collect())
+    let entry = |(sequence, raw, _): (u64, RawEntry<'_>, _)| Some(raw.into_entry()?.at(sequence));
+    Ok(entries(&bytes).flatten().filter_map(entry).collect())
 }
 
 /// The bytes of a file that is sound to its last entry.
 fn read_sound(disk: &dyn Disk, store: &StoreId, number: u64) -> Result<Vec<u8>, Error> {
     let name = Naming::catalog(number);
     let (_, bytes) = publish::read_whole(disk, &name)?;
-    check(store, number, &bytes).map_err(|what| Error::corrupt(&name, what))?;
-    Ok(bytes)
+    let count = check(store, number, &bytes).map_err(|what| Error::corrupt(&name, what))?;
+    let sound = entries(&bytes).try_fold(0, |count, entry| entry.map(|_| count + 1));
+    if sound == Some(count) { Ok(bytes) } else { Err(Error::corrupt(&name, NONSENSE)) }
 }
 
 fn encode(store: &StoreId, number: u64, latest: &Latest<'_>) -> Vec<u8> {
@@ -134,7 +161,8 @@ fn encode(store: &StoreId, number: u64, latest: &Latest<'_>) -> Vec<u8> {
     [&MAGIC[..], &version, &crc, &body].concat()
 }
 
-fn check(store: &StoreId, number: u64, bytes: &[u8]) -> Result<(), &'static str> {
+/// Checks what stands before the entries; how many there are to be.
+fn check(store: &StoreId, number: u64, bytes: &[u8]) -> Result<usize, &'static str> {
     let short = "it is cut off";
     let mut from = Cursor::new(bytes);
     if from.array().ok_or(short)? != MAGIC {
@@ -155,14 +183,12 @@ fn check(store: &StoreId, number: u64, bytes: &[u8]) -> Result<(), &'static str>
     if from.u64().ok_or(short)? != number {
         return Err("it has another file's name");
     }
-    let count = from.u32().ok_or(short)? as usize;
-    let sound = entries(bytes).try_fold(0, |count, entry| entry.map(|_| count + 1));
-    if sound == Some(count) { Ok(()) } else { Err("its content makes no sense") }
+    from.u32().map(|count| count as usize).ok_or(short)
 }
 
 /// The entries of a file, each with its sequence and its bytes; `None`, and no more, where one
 /// makes no sense.
-fn entries(bytes: &[u8]) -> impl Iterator<Item = Option<(u64, Entry, &[u8])>> {
+fn entries(bytes: &[u8]) -> impl Iterator<Item = Option<(u64, RawEntry<'_>, &[u8])>> {
     let mut from = Cursor::new(bytes.get(HEAD_BYTES + 28..).unwrap_or_default());
     let mut sound = true;
     std::iter::from_fn(move || {
@@ -172,8 +198,8 @@ fn entries(bytes: &[u8]) -> impl Iterator<Item = Option<(u64, Entry, &[u8])>> {
         let mut next = || {
             let sequence = from.varint()?;
             let rest = from;
-            let entry = decode_entry(&mut from)?;
-            let raw = rest.clone().take(rest.remaining() - from.remaining())?;
+            let entry = decode_raw(&mut from)?;
+            let raw = { rest }.take(rest.remaining() - from.remaining())?;
             Some((sequence, entry, raw))
         };
         let entry = next();
@@ -208,14 +234,23 @@ mod tests {
         Manifest::new([1; 16])
     }
 
+    /// The entries of a file.
+    fn read(disk: &SimDisk, number: u64) -> Vec<Entry> {
+        let bytes = read_sound(disk, &[1; 16], number).unwrap();
+        let entry =
+            |(sequence, raw, _): (u64, RawEntry<'_>, _)| raw.into_entry().unwrap().at(sequence);
+        entries(&bytes).flatten().map(entry).collect()
+    }
+
     /// Enters entries, one a sequence from `first` on, and seals them.
     fn seal(disk: &SimDisk, catalog: &Catalog, manifest: &mut Manifest, entries: &[Entry]) {
         let first = entries[0].tag.sequence;
         for entry in entries {
-            catalog.enter(entry.clone(), entry.tag.sequence).unwrap();
+            catalog.enter(entry, entry.tag.sequence).unwrap();
         }
         let last = first + entries.len() as u64 - 1;
         seal_catalog(disk, catalog, manifest, first, last).unwrap();
+        catalog.sealed(last);
     }
 
     #[test]
@@ -223,8 +258,9 @@ mod tests {
         let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
         let entries = [entry(1, "m", 5), entry(2, "s", 6)];
         seal(&disk, &catalog, &mut manifest, &entries);
-        assert_eq!(read_catalog(&disk, &[1; 16], 1).unwrap(), entries);
-        let foreign = read_catalog(&disk, &[2; 16], 1).unwrap_err();
+        assert_eq!(read(&disk, 1), entries);
+        manifest.store = [2; 16];
+        let foreign = read_catalogs(&disk, &manifest).unwrap_err();
         assert_eq!(foreign.kind(), ErrorKind::Corrupt);
     }
 
@@ -232,7 +268,7 @@ mod tests {
     fn of_a_tag_changed_twice_between_seals_the_last_entry_is_kept() {
         let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
         seal(&disk, &catalog, &mut manifest, &[entry(1, "m", 1), entry(1, "km", 2)]);
-        let read = read_catalog(&disk, &[1; 16], 1).unwrap();
+        let read = read(&disk, 1);
         assert_eq!(read.len(), 1);
         assert_eq!((read[0].tag.definition.unit.as_str(), read[0].first), ("km", 1));
     }
@@ -240,12 +276,12 @@ mod tests {
     #[test]
     fn what_is_committed_after_the_seal_began_stays_for_the_next() {
         let (disk, catalog, mut manifest) = (SimDisk::new(), Catalog::default(), manifest());
-        catalog.enter(entry(1, "m", 1), 1).unwrap();
-        catalog.enter(entry(1, "km", 2), 2).unwrap();
+        catalog.enter(&entry(1, "m", 1), 1).unwrap();
+        catalog.enter(&entry(1, "km", 2), 2).unwrap();
         seal_catalog(&disk, &catalog, &mut manifest, 1, 1).unwrap();
-        assert_eq!(read_catalog(&disk, &[1; 16], 1).unwrap()[0].tag.definition.unit, "m");
+        assert_eq!(read(&disk, 1)[0].tag.definition.unit, "m");
         seal_catalog(&disk, &catalog, &mut manifest, 2, 2).unwrap();
-        assert_eq!(read_catalog(&disk, &[1; 16], 2).unwrap()[0].tag.definition.unit, "km");
+        assert_eq!(read(&disk, 2)[0].tag.definition.unit, "km");
     }
 
     #[test]
@@ -258,11 +294,7 @@ mod tests {
             seal(&disk, &catalog, &mut manifest, &[entry(tag, "m", 2 * n - 1), changed]);
             assert!(manifest.catalogs.len() <= CATALOG_FILES_MAX, "after {n} seals");
         }
-        let again = Catalog::default();
-        for file in &manifest.catalogs {
-            let entries = read_catalog(&disk, &[1; 16], file.number).unwrap();
-            entries.into_iter().for_each(|entry| again.load(entry).unwrap());
-        }
+        let again = read_catalogs(&disk, &manifest).unwrap();
         assert_eq!(again.committed(u64::MAX), catalog.committed(u64::MAX));
     }
 
@@ -270,7 +302,7 @@ mod tests {
     fn a_file_with_any_bit_flipped_is_refused() {
         let raw = bytes_of(&entry(1, "m", 5));
         let bytes = encode(&[1; 16], 4, &Latest::from([(TagId(1), (5, raw.as_slice()))]));
-        assert_eq!(check(&[1; 16], 4, &bytes), Ok(()));
+        assert_eq!(check(&[1; 16], 4, &bytes), Ok(1));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

@@ -71,7 +71,7 @@ pub(crate) fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
     }
 }
 
-fn put_thinning(out: &mut Vec<u8>, thinning: Thinning) {
+pub(super) fn put_thinning(out: &mut Vec<u8>, thinning: Thinning) {
     out.push(match thinning.rule {
         ThinningRule::Exception => 1,
         ThinningRule::SwingingDoor => 2,
@@ -80,7 +80,7 @@ fn put_thinning(out: &mut Vec<u8>, thinning: Thinning) {
     put_zigzag(out, thinning.max_gap_ns);
 }
 
-fn put_names(out: &mut Vec<u8>, names: &[TagName]) {
+pub(super) fn put_names(out: &mut Vec<u8>, names: &[TagName]) {
     put_varint(out, names.len() as u64);
     for name in names {
         put_varint(out, if name.since == UNCOMMITTED { 0 } else { name.since });
@@ -96,8 +96,63 @@ fn put_names(out: &mut Vec<u8>, names: &[TagName]) {
     }
 }
 
-/// Reads an entry; the sequence is still to be set.
+/// An entry read from its bytes and not yet taken out of them; its sequence is still to be set.
+#[derive(Debug, Clone)]
+pub(crate) struct RawEntry<'b> {
+    pub(crate) id: TagId,
+    pub(crate) kind: Kind,
+    pub(crate) step: bool,
+    pub(crate) quantum_ns: i64,
+    pub(crate) path: &'b str,
+    pub(crate) unit: &'b str,
+    pub(crate) description: &'b str,
+    pub(crate) source: &'b str,
+    pub(crate) range: Option<(f64, f64)>,
+    pub(crate) labels: Texts<'b>,
+    pub(crate) states: Texts<'b>,
+    pub(crate) retention: &'b str,
+    pub(crate) thinning: Option<Thinning>,
+    /// [`UNCOMMITTED`] where it is the entry's own sequence.
+    pub(crate) first: u64,
+    pub(crate) names: Vec<TagName>,
+}
+
+/// Texts that were found sound, one behind the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Texts<'b> {
+    from: Cursor<'b>,
+    count: usize,
+}
+
+impl<'b> Texts<'b> {
+    /// Steps over so many texts.
+    fn over(from: &mut Cursor<'b>, count: usize) -> Option<Self> {
+        let texts = Self { from: *from, count };
+        (0..count).try_for_each(|_| from.text().map(drop))?;
+        Some(texts)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl<'b> Iterator for Texts<'b> {
+    type Item = &'b str;
+
+    fn next(&mut self) -> Option<&'b str> {
+        self.count = self.count.checked_sub(1)?;
+        self.from.text()
+    }
+}
+
+/// Reads an entry.
 pub(crate) fn decode_entry(from: &mut Cursor<'_>) -> Option<Entry> {
+    decode_raw(from).and_then(RawEntry::into_entry)
+}
+
+/// Reads an entry without taking it out of its bytes.
+pub(crate) fn decode_raw<'b>(from: &mut Cursor<'b>) -> Option<RawEntry<'b>> {
     let id = TagId(u32::try_from(from.varint()?).ok()?);
     let kind = Kind::from_code(from.u8()?)?;
     let flags = from.u8()?;
@@ -105,46 +160,69 @@ pub(crate) fn decode_entry(from: &mut Cursor<'_>) -> Option<Entry> {
         return None;
     }
     let quantum_ns = from.zigzag()?;
-    let path = TagPath::new(from.text()?).ok()?;
-    let unit = from.text()?.to_owned();
-    let description = from.text()?.to_owned();
-    let source = from.text()?.to_owned();
+    let path = from.text().filter(|path| TagPath::check(path).is_ok())?;
+    let [unit, description, source] = [from.text()?, from.text()?, from.text()?];
     let range = if flags & RANGE == 0 {
         None
     } else {
         Some((f64::from_bits(from.u64()?), f64::from_bits(from.u64()?)))
     };
     let labels = from.count().filter(|count| *count <= LABELS_MAX)?;
-    let labels = (0..labels)
-        .map(|_| Some((from.text()?.to_owned(), from.text()?.to_owned())))
-        .collect::<Option<Vec<_>>>()?;
+    let labels = Texts::over(from, 2 * labels)?;
     let states = from.count().filter(|count| *count <= STATES_MAX)?;
-    let states = (0..states).map(|_| from.text().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
-    let retention = if flags & RETENTION == 0 { "" } else { from.text()? }.to_owned();
+    let states = Texts::over(from, states)?;
+    let retention = if flags & RETENTION == 0 { "" } else { from.text()? };
     let thinning = if flags & THINNING == 0 { None } else { Some(thinning(from)?) };
     let first = if flags & FIRST == 0 { UNCOMMITTED } else { from.varint()? };
     let names = if flags & NAMES == 0 { Vec::new() } else { names(from)? };
-    let step = flags & STEP != 0;
-    let definition = TagDefinition {
-        path,
+    let holds = |name: &TagName| name.path.as_str() == path && name.until.is_none();
+    if !names.is_empty() && !names.iter().any(holds) {
+        return None;
+    }
+    Some(RawEntry {
+        id,
         kind,
+        step: flags & STEP != 0,
+        quantum_ns,
+        path,
         unit,
         description,
-        labels,
-        step,
-        range,
         source,
-        quantum_ns,
+        range,
+        labels,
         states,
         retention,
         thinning,
-    };
-    let entry = Entry { tag: Tag { id, definition, sequence: UNCOMMITTED }, first, names };
-    let sound = entry.held().any(|name| name == entry.path());
-    if sound { Some(entry) } else { None }
+        first,
+        names,
+    })
 }
 
-fn thinning(from: &mut Cursor<'_>) -> Option<Thinning> {
+impl RawEntry<'_> {
+    /// The entry with all its texts; a path was checked when it was read.
+    pub(crate) fn into_entry(self) -> Option<Entry> {
+        let mut labels = self.labels;
+        let mut label = || Some((labels.next()?.to_owned(), labels.next()?.to_owned()));
+        let definition = TagDefinition {
+            path: TagPath::new(self.path).ok()?,
+            kind: self.kind,
+            unit: self.unit.to_owned(),
+            description: self.description.to_owned(),
+            labels: std::iter::from_fn(&mut label).collect(),
+            step: self.step,
+            range: self.range,
+            source: self.source.to_owned(),
+            quantum_ns: self.quantum_ns,
+            states: self.states.map(str::to_owned).collect(),
+            retention: self.retention.to_owned(),
+            thinning: self.thinning,
+        };
+        let tag = Tag { id: self.id, definition, sequence: UNCOMMITTED };
+        Some(Entry { tag, first: self.first, names: self.names })
+    }
+}
+
+pub(super) fn thinning(from: &mut Cursor<'_>) -> Option<Thinning> {
     let rule = match from.u8()? {
         1 => ThinningRule::Exception,
         2 => ThinningRule::SwingingDoor,
@@ -153,7 +231,7 @@ fn thinning(from: &mut Cursor<'_>) -> Option<Thinning> {
     Some(Thinning { rule, band: f64::from_bits(from.u64()?), max_gap_ns: from.zigzag()? })
 }
 
-fn names(from: &mut Cursor<'_>) -> Option<Vec<TagName>> {
+pub(super) fn names(from: &mut Cursor<'_>) -> Option<Vec<TagName>> {
     let count = from.count().filter(|count| *count <= TAG_NAMES_MAX)?;
     let name = |_| {
         let since = from.varint()?;

@@ -254,5 +254,5 @@ fn an_entry_whose_names_lack_its_path_is_damage() {
 fn an_id_that_skips_is_damage() {
     let catalog = Catalog::default();
     let entry = Entry::new(TagId(2), definition("b"));
-    assert_eq!(catalog.enter(entry, 1).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(catalog.enter(&entry, 1).unwrap_err().kind(), ErrorKind::Corrupt);
 }

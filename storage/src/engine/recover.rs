@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use crate::audit::{Audit, AuditEntry, read_audit};
 use crate::cache::BlockCache;
-use crate::catalog::{Catalog, read_catalog};
+use crate::catalog::read_catalogs;
 use crate::compaction::Partitions;
 use crate::disk::Disk;
 use crate::engine::pins::Pins;
@@ -134,12 +134,7 @@ fn read_sealed(
     manifest: &Manifest,
     cache_bytes_max: usize,
 ) -> Result<(Shared, Vec<Arc<Segment>>), Error> {
-    let catalog = Catalog::default();
-    for file in &manifest.catalogs {
-        for entry in read_catalog(&**disk, &manifest.store, file.number)? {
-            catalog.load(entry)?;
-        }
-    }
+    let catalog = read_catalogs(&**disk, manifest)?;
     let last = LastValues::new();
     let cache = BlockCache::new(cache_bytes_max);
     let mut segments = Vec::with_capacity(manifest.segments.len());
@@ -182,7 +177,7 @@ fn read_log(
     let mut apply = |sequence, record| {
         match record {
             Record::Definition(entry) => {
-                shared.catalog.enter(entry, sequence)?;
+                shared.catalog.enter(&entry, sequence)?;
                 head.note_sequence(sequence);
             }
             Record::Audit(entry) => {

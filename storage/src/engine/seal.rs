@@ -58,6 +58,7 @@ impl Engine {
                 || self.recycle(&keeper)?
                 || self.freeze_if_due()
                 || self.prepare()?
+                || self.shared.catalog.step()?
                 || self.keep_marks(&mut keeper)?
                 || self.scrub_if_due(&mut keeper))
         });
@@ -218,6 +219,7 @@ impl Engine {
         }
         segments.sort_by_key(|segment| segment.record().rank());
         manifest.publish(&*self.parts.disk)?;
+        self.shared.catalog.sealed(manifest.checkpoint);
         self.remove_unlisted(&keeper.manifest, &manifest);
         let checkpoint = manifest.checkpoint;
         keeper.manifest = manifest;

@@ -1,7 +1,7 @@
 //! The latest sample of every tag, and the earliest time: one line a tag, read without files.
 //!
-//! A line is a sequence lock over atomics: the writer makes the version odd, stores, and makes
-//! it even; a reader that saw an odd or a changed version reads again.
+//! A line is a sequence lock over atomics: the writer marks the version, stores, and counts it on;
+//! a reader that saw a mark or a changed version reads again.
 //!
 //! *Invariant.* The line holds the sample with the greatest time, of equal times the one with the
 //! later sequence. A late sample moves only the earliest time.
@@ -18,37 +18,43 @@ use crate::table::Table;
 #[derive(Debug)]
 pub(crate) struct LastValues {
     lines: Table<Line>,
+    /// Beside the lines, because few tags have one.
+    texts: Table<Text>,
 }
 
+/// Half a cache line a tag: a million idle tags have one each.
 #[derive(Debug)]
 struct Line {
+    /// [`WRITING`], [`NULL`], and a count of writes in [`STEP`]s; 0: no sample yet.
     version: AtomicU32,
     quality: AtomicU32,
-    null: AtomicU32,
     ts: AtomicI64,
     bits: AtomicU64,
     first_ns: AtomicI64,
-    /// Only text tags have one; a lock, because a text has no atomic.
-    text: OnceLock<Mutex<Arc<str>>>,
 }
+
+/// A lock, because a text has no atomic.
+type Text = OnceLock<Mutex<Arc<str>>>;
+
+const WRITING: u32 = 1;
+const NULL: u32 = 2;
+const STEP: u32 = 4;
 
 impl Default for Line {
     fn default() -> Self {
         Self {
             version: AtomicU32::new(0),
             quality: AtomicU32::new(0),
-            null: AtomicU32::new(0),
             ts: AtomicI64::new(i64::MIN),
             bits: AtomicU64::new(0),
             first_ns: AtomicI64::new(i64::MAX),
-            text: OnceLock::new(),
         }
     }
 }
 
 impl LastValues {
     pub(crate) fn new() -> Self {
-        Self { lines: Table::new() }
+        Self { lines: Table::new(), texts: Table::new() }
     }
 
     /// Takes a committed batch into account. Only the one writer calls this.
@@ -66,19 +72,21 @@ impl LastValues {
         if version != 0 && row.ts < line.ts.load(Ordering::Relaxed) {
             return;
         }
-        line.version.store(version.wrapping_add(1) | 1, Ordering::Relaxed);
+        line.version.store(version | WRITING, Ordering::Relaxed);
         fence(Ordering::Release);
         line.ts.store(row.ts, Ordering::Relaxed);
         line.bits.store(row.bits, Ordering::Relaxed);
         line.quality.store(row.quality, Ordering::Relaxed);
-        line.null.store(u32::from(row.null), Ordering::Relaxed);
-        if let Some(text) = row.text {
-            let place = line.text.get_or_init(|| Mutex::new(Arc::clone(&text)));
+        if let Some(text) = row.text
+            && let Some(place) = self.texts.reach(tag)
+        {
+            let place = place.get_or_init(|| Mutex::new(Arc::clone(&text)));
             *place.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
-        // 0 means "no sample yet", so a wrapped counter skips it.
-        let even = (version | 1).wrapping_add(1);
-        line.version.store(if even == 0 { 2 } else { even }, Ordering::Release);
+        let count = (version & !(WRITING | NULL)).wrapping_add(STEP);
+        // 0 means "no sample yet", so a wrapped count skips it.
+        let count = if count == 0 { STEP } else { count };
+        line.version.store(count | if row.null { NULL } else { 0 }, Ordering::Release);
     }
 
     /// Replaces what is known of a tag, after samples of it were deleted.
@@ -111,19 +119,21 @@ impl LastValues {
             let ts = line.ts.load(Ordering::Relaxed);
             let bits = line.bits.load(Ordering::Relaxed);
             let quality = line.quality.load(Ordering::Relaxed);
-            let null = line.null.load(Ordering::Relaxed) != 0;
-            let text = line
-                .text
-                .get()
-                .map(|text| Arc::clone(&text.lock().unwrap_or_else(PoisonError::into_inner)));
+            let text = if kind == Kind::Text { self.text(tag) } else { None };
             fence(Ordering::Acquire);
-            if before & 1 == 0 && line.version.load(Ordering::Relaxed) == before {
+            if before & WRITING == 0 && line.version.load(Ordering::Relaxed) == before {
+                let null = before & NULL != 0;
                 let value = if null { Value::Null } else { value_of(kind, bits, || text) };
                 let ts = Timestamp::from_nanos(ts);
                 return Some(Sample { tag, ts, value, quality: Quality(quality) });
             }
             std::hint::spin_loop();
         }
+    }
+
+    fn text(&self, tag: TagId) -> Option<Arc<str>> {
+        let text = self.texts.get(tag)?.get()?;
+        Some(Arc::clone(&text.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The first and last time of a tag.

@@ -1,5 +1,7 @@
 //! What the head shows a reader.
 
+use std::sync::Arc;
+
 use tacitus_model::{Quality, Sample, Value};
 
 use super::*;
@@ -74,4 +76,44 @@ fn a_sample_at_the_earliest_moment_is_a_latest_value_too() {
     last.note(&batch(&[(i64::MIN, 1.0)]));
     assert_eq!(last.latest(TAG, Kind::Float).unwrap().ts, Timestamp::MIN);
     assert!(last.latest(TagId(2), Kind::Float).is_none());
+}
+
+#[test]
+fn a_latest_value_has_its_text_or_none_and_its_quality() {
+    let last = LastValues::new();
+    let row = |ts, text: Option<&str>, quality| Row {
+        sequence: 1,
+        ts,
+        bits: 0,
+        null: text.is_none(),
+        quality,
+        text: text.map(Arc::from),
+    };
+    for (ts, text, quality) in [(1, Some("on"), 0), (2, None, 9), (3, Some("off"), 7)] {
+        last.note_row(TAG, row(ts, text, quality));
+        let latest = last.latest(TAG, Kind::Text).unwrap();
+        let value = text.map_or(Value::Null, |text| Value::Text(text.into()));
+        assert_eq!((latest.value, latest.quality), (value, Quality(quality)));
+    }
+}
+
+#[test]
+fn a_reader_never_sees_parts_of_two_latest_values() {
+    let last = LastValues::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..200_000_u32 {
+                let null = n % 3 == 0;
+                let (ts, bits) = (i64::from(n), u64::from(n));
+                last.note_row(TAG, Row { sequence: 1, ts, bits, null, quality: n, text: None });
+            }
+        });
+        let mut seen = 0;
+        while seen < 199_999 {
+            let Some(latest) = last.latest(TAG, Kind::State) else { continue };
+            seen = latest.quality.0;
+            let value = if seen % 3 == 0 { Value::Null } else { Value::State(seen) };
+            assert_eq!((latest.ts.nanos(), latest.value), (i64::from(seen), value));
+        }
+    });
 }

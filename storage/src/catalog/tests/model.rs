@@ -8,7 +8,7 @@ use tacitus_model::TagChange;
 
 use super::{definition, path};
 use crate::catalog::{
-    Catalog, Draft, Entry, decode_entry, encode_entry, read_catalog, seal_catalog,
+    Catalog, Draft, Entry, decode_entry, encode_entry, read_catalogs, seal_catalog,
 };
 use crate::cursor::Cursor;
 use crate::disk::SimDisk;
@@ -170,6 +170,7 @@ impl Run {
         seal_catalog(&self.disk, &self.catalog, &mut self.manifest, first, last).unwrap();
         self.log.drain(..usize::try_from(last - self.manifest.checkpoint).unwrap());
         self.manifest.checkpoint = last;
+        self.catalog.sealed(last);
     }
 
     fn crash(&mut self) {
@@ -183,14 +184,10 @@ impl Run {
 
     /// The catalog as files and log have it, and what it holds.
     fn read_back(&self) -> (Catalog, Model) {
-        let catalog = Catalog::default();
-        for file in &self.manifest.catalogs {
-            let entries = read_catalog(&self.disk, &[1; 16], file.number).unwrap();
-            entries.into_iter().for_each(|entry| catalog.load(entry).unwrap());
-        }
+        let catalog = read_catalogs(&self.disk, &self.manifest).unwrap();
         for (record, sequence) in self.log.iter().zip(self.manifest.checkpoint + 1..) {
             let entry: Entry = decode_entry(&mut Cursor::new(record)).unwrap();
-            catalog.enter(entry, sequence).unwrap();
+            catalog.enter(&entry, sequence).unwrap();
         }
         let model = held(&catalog);
         (catalog, model)
