@@ -20,10 +20,10 @@ mod floats;
 mod ints;
 mod latents;
 mod page;
+mod planes;
 mod sparse;
 mod text;
 mod time;
-#[cfg(any(test, fuzzing, feature = "kernels"))]
 mod totals;
 mod transform;
 
@@ -38,8 +38,7 @@ use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
 pub(crate) use column::{decode_column, encode_column};
-#[cfg(any(test, fuzzing, feature = "kernels"))]
-pub(crate) use totals::Totals;
+pub use totals::Totals;
 
 /// How much work goes into few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +234,7 @@ impl Chunk {
         sparse::decode(&mut from, rows, Some((out, at)))?;
         let mut lanes = [0; PAGE_ROWS_MAX];
         if self.kind != Kind::Text {
-            self.decode_values(from, rows, &mut lanes)?;
+            self.decode_values(number, from, rows, &mut lanes)?;
             out.bits.extend_from_slice(lanes.get(..rows)?);
             return Some(());
         }
@@ -246,9 +245,9 @@ impl Chunk {
             own = text::decode_table(&mut from, PAGE_ROWS_MAX)?;
             &own
         };
-        self.decode_values(from, rows, &mut lanes)?;
-        for number in lanes.get(..rows)? {
-            let text = texts.get(usize::try_from(*number).ok()?)?;
+        self.decode_values(number, from, rows, &mut lanes)?;
+        for lane in lanes.get(..rows)? {
+            let text = texts.get(usize::try_from(*lane).ok()?)?;
             out.bits.push(out.texts.len() as u64);
             out.texts.push(Arc::clone(text));
         }
@@ -275,11 +274,10 @@ impl Chunk {
         if self.kind == Kind::Text && self.texts.is_none() {
             text::decode_table(&mut from, PAGE_ROWS_MAX)?;
         }
-        self.decode_values(from, rows, out)?;
+        self.decode_values(number, from, rows, out)?;
         Some(purity)
     }
 
-    #[cfg(any(test, fuzzing, feature = "kernels"))]
     /// Count, least, greatest and sum of a page of numbers, all of whose rows are present and
     /// good; `None` where they are not, or for texts.
     pub(crate) fn totals(&self, number: usize, page: &[u8], rows: usize) -> Option<Totals> {
@@ -293,18 +291,19 @@ impl Chunk {
             return page::totals(&mut from, self.kind, rows);
         }
         let mut lanes = [0; PAGE_ROWS_MAX];
-        self.decode_values(from, rows, &mut lanes)?;
+        self.decode_values(number, from, rows, &mut lanes)?;
         Totals::of(self.kind, lanes.get(..rows)?)
     }
 
     fn decode_values(
         &self,
+        number: usize,
         mut from: Cursor<'_>,
         rows: usize,
         out: &mut [u64; PAGE_ROWS_MAX],
     ) -> Option<()> {
         if let Some(shared) = &self.shared {
-            return shared.decode(from, rows, out);
+            return shared.decode(number, from, rows, out);
         }
         page::decode(&mut from, self.kind, rows, out)?;
         from.is_empty().then_some(())

@@ -26,6 +26,7 @@ use tacitus_model::{
 };
 
 use crate::backup::{BackupOptions, RestoreOptions, restore};
+use crate::block::{Block, Row};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::FixedClock;
 use crate::disk::{Disk, SimDisk, SimFaults, Survival};
@@ -49,11 +50,21 @@ enum Op {
     Seal,
     /// A step of background work: makes the next log file ready.
     Step,
+    /// Seal, then every segment rewritten into one.
+    Compact,
+    /// One job of upkeep, if one is due.
+    Maintain,
+    /// Samples straight into a segment, some at the times of earlier ones.
+    Import,
+    /// Samples of a tag are deleted, on the record.
+    Delete,
+    /// Samples are written over earlier ones, on the record.
+    Edit,
     /// A backup to another directory of the same medium, files linked and copied in turn.
     Backup,
 }
 
-const OPS: [Op; 8] = [
+const OPS: [Op; 13] = [
     Op::Append,
     Op::AppendLarge,
     Op::AppendLate,
@@ -62,9 +73,17 @@ const OPS: [Op; 8] = [
     Op::Seal,
     Op::Step,
     Op::Backup,
+    Op::Compact,
+    Op::Maintain,
+    Op::Import,
+    Op::Delete,
+    Op::Edit,
 ];
 
 const BACKUPS: &str = "backups";
+
+/// What stands in the ledger where a sample was deleted.
+const DELETED: f64 = f64::from_bits(0x7ff8_0000_0000_dead);
 
 /// What was sent and what was acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +111,7 @@ impl Ledger {
     fn state(&self) -> State {
         let last = |(key, count): (&(u32, i64), &usize)| {
             let value = self.sent.get(key)?.get(count.checked_sub(1)?)?;
-            Some((*key, value.to_bits()))
+            (value.to_bits() != DELETED.to_bits()).then_some((*key, value.to_bits()))
         };
         self.acked.iter().filter_map(last).collect()
     }
@@ -177,40 +196,69 @@ impl Ledger {
         }
         self.check_values(&found)?;
         self.check_paths(engine)?;
-        let open = self.open.iter();
-        let there = open.filter(|key| {
+        let holds = |key: &(u32, i64), range: std::ops::Range<usize>| {
             let sent = self.sent.get(key).map(Vec::as_slice).unwrap_or_default();
-            let value = found.get(key);
-            value.is_some_and(|value| {
-                sent.last().map(|last| last.to_bits()) == Some(value.to_bits())
-            })
-        });
-        let there = there.count();
-        if there != 0 && there != self.open.len() {
+            let value = found.get(key).copied().unwrap_or(DELETED);
+            let known = sent.get(range.start.min(range.end)..range.end).unwrap_or_default();
+            known.iter().any(|sent| sent.to_bits() == value.to_bits())
+        };
+        let count = |key: &(u32, i64)| self.sent.get(key).map_or(0, Vec::len);
+        let old = |key: &(u32, i64)| {
+            let acked = self.acked.get(key).copied().unwrap_or_default();
+            let none = acked == 0 && !found.contains_key(key);
+            none || holds(key, acked.saturating_sub(1)..count(key).saturating_sub(1))
+        };
+        let new = |key: &(u32, i64)| holds(key, count(key).saturating_sub(1)..count(key));
+        if !self.open.iter().all(new) && !self.open.iter().all(old) {
+            let there = self.open.iter().filter(|key| new(key)).count();
             return Err(format!("{there} of {} samples of a batch are there", self.open.len()));
         }
         Ok(())
     }
 
+    /// Every sample is as it was acknowledged last, or as it was sent since.
     fn check_values(&self, found: &BTreeMap<(u32, i64), f64>) -> Result<(), String> {
-        for (key, value) in found {
-            let sent = self.sent.get(key).map(Vec::as_slice).unwrap_or_default();
-            let Some(at) = sent.iter().position(|sent| sent.to_bits() == value.to_bits()) else {
-                return Err(format!("{key:?} has {value}, which nobody sent"));
-            };
-            if at + 1 < self.acked.get(key).copied().unwrap_or_default() {
-                return Err(format!("{key:?} has {value}, which was overwritten"));
+        if let Some((key, value)) = found.iter().find(|(key, _)| !self.sent.contains_key(key)) {
+            return Err(format!("{key:?} has {value}, which nobody sent"));
+        }
+        for (key, sent) in &self.sent {
+            let value = found.get(key).copied().unwrap_or(DELETED);
+            let acked = self.acked.get(key).copied().unwrap_or_default();
+            let known = |sent: &f64| sent.to_bits() == value.to_bits();
+            let since = sent.get(acked.saturating_sub(1)..).unwrap_or_default();
+            if since.iter().any(known) || (acked == 0 && !found.contains_key(key)) {
+                continue;
             }
+            let what = match (found.get(key), sent.iter().any(known)) {
+                (None, _) => "was acknowledged and is not there".to_owned(),
+                (Some(value), false) => format!("has {value}, which nobody sent"),
+                (Some(value), true) => format!("has {value}, which was overwritten"),
+            };
+            return Err(format!("{key:?} {what}"));
         }
-        match self.acked.keys().find(|key| !found.contains_key(key)) {
-            Some(key) => Err(format!("{key:?} was acknowledged and is not there")),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Takes what a recovered store holds for acknowledged, and the rest for never sent.
+    fn settle(&mut self, found: &BTreeMap<(u32, i64), f64>) {
+        self.sent.retain(|key, sent| {
+            let value = found.get(key).copied().unwrap_or(DELETED);
+            let at = sent.iter().rposition(|sent| sent.to_bits() == value.to_bits());
+            sent.truncate(at.map_or(0, |at| at + 1));
+            !sent.is_empty()
+        });
+        self.acked = self.sent.iter().map(|(key, sent)| (*key, sent.len())).collect();
+        self.open.clear();
     }
 }
 
 fn settings() -> Settings {
-    Settings { log_file_bytes: 4096, reserve_bytes: Some(0), ..Settings::default() }
+    Settings {
+        log_file_bytes: 4096,
+        compact_segments: 2,
+        reserve_bytes: Some(0),
+        ..Settings::default()
+    }
 }
 
 fn open(disk: &SimDisk) -> Result<Engine, String> {
@@ -259,6 +307,11 @@ impl Run {
             Op::Seal => self.engine.seal().is_ok(),
             Op::Step => self.engine.step().is_ok(),
             Op::Backup => self.back_up(),
+            Op::Compact => self.engine.compact().is_ok(),
+            Op::Maintain => self.engine.maintain().is_ok(),
+            Op::Import => self.import(),
+            Op::Delete => self.delete(),
+            Op::Edit => self.edit(),
         }
     }
 
@@ -292,27 +345,75 @@ impl Run {
         self.engine.catalog().rename(TagId(tag), path).is_ok()
     }
 
+    /// Rows of this run that begin `back` before where the last ended.
+    fn rows(&mut self, count: i64, back: i64) -> Vec<(u32, i64, f64)> {
+        let tags = u32::try_from(self.engine.catalog().len()).unwrap();
+        let first = (self.next - back).max(1);
+        self.next = self.next.max(first + count);
+        let row = |n: i64| {
+            self.written += 1;
+            let tag = u32::try_from(n).unwrap() % tags + 1;
+            (tag, n * 1_000, f64::from(self.written) / 8.0)
+        };
+        (first..first + count).map(row).collect()
+    }
+
+    fn import(&mut self) -> bool {
+        if self.engine.catalog().is_empty() && !self.define() {
+            return false;
+        }
+        let mut rows = self.rows(20, 5);
+        rows.sort_by_key(|(tag, ts, _)| (*tag, *ts));
+        self.ledger.send(&rows);
+        let blocks = rows.chunk_by(|a, b| a.0 == b.0).map(|rows| {
+            let mut block = Block::empty(Kind::Float);
+            for (_, ts, value) in rows {
+                let value = Value::Float(*value);
+                block.push(Row::of(Timestamp::from_nanos(*ts), &value, Quality::GOOD));
+            }
+            Ok((TagId(rows[0].0), block))
+        });
+        self.engine.import(blocks).is_ok() && self.acknowledged()
+    }
+
+    /// Deletes the last third of what one tag has.
+    fn delete(&mut self) -> bool {
+        if self.engine.catalog().is_empty() {
+            return true;
+        }
+        let range = TimeRange {
+            first: Timestamp::from_nanos(self.next * 667),
+            last: Timestamp::from_nanos(self.next * 1_000),
+        };
+        let hidden = |key: &&(u32, i64)| key.0 == 1 && range.contains(Timestamp::from_nanos(key.1));
+        let keys: Vec<(u32, i64)> = self.ledger.sent.keys().filter(hidden).copied().collect();
+        let rows: Vec<_> = keys.into_iter().map(|(tag, ts)| (tag, ts, DELETED)).collect();
+        self.ledger.send(&rows);
+        self.engine.delete(&[TagId(1)], range, "anna", "test").is_ok() && self.acknowledged()
+    }
+
+    fn edit(&mut self) -> bool {
+        if self.engine.catalog().is_empty() {
+            return true;
+        }
+        let rows = self.rows(3, 6);
+        self.ledger.send(&rows);
+        self.engine.edit(&batch(&rows), "anna", "test").is_ok() && self.acknowledged()
+    }
+
+    fn acknowledged(&mut self) -> bool {
+        self.ledger.acknowledge(self.engine.catalog().len());
+        true
+    }
+
     /// Appends `count` samples that begin `back` before where the last ended.
     fn append(&mut self, count: i64, back: i64) -> bool {
         if self.engine.catalog().is_empty() && !self.define() {
             return false;
         }
-        let tags = u32::try_from(self.engine.catalog().len()).unwrap();
-        let first = (self.next - back).max(1);
-        let rows: Vec<_> = (first..first + count)
-            .map(|n| {
-                self.written += 1;
-                let tag = u32::try_from(n).unwrap() % tags + 1;
-                (tag, n * 1_000, f64::from(self.written) / 8.0)
-            })
-            .collect();
-        self.next = self.next.max(first + count);
+        let rows = self.rows(count, back);
         self.ledger.send(&rows);
-        if self.engine.commit(&[batch(&rows)]).is_err() {
-            return false;
-        }
-        self.ledger.acknowledge(self.engine.catalog().len());
-        true
+        self.engine.commit(&[batch(&rows)]).is_ok() && self.acknowledged()
     }
 }
 
@@ -376,12 +477,7 @@ impl Harness {
         }
         // The store goes on: a new sample is kept, with all that was there.
         let mut ledger = ledger.clone();
-        for (key, value) in found(&engine) {
-            let sent = ledger.sent.entry(key).or_default();
-            let count = sent.iter().position(|sent| sent.to_bits() == value.to_bits());
-            ledger.acked.insert(key, count.map_or(0, |at| at + 1));
-        }
-        ledger.open.clear();
+        ledger.settle(&found(&engine));
         ledger.paths.retain(|tag, (paths, acked)| {
             let Some(found) = engine.catalog().get(TagId(*tag)) else { return false };
             let found = &found.definition.path;

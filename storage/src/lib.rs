@@ -66,6 +66,7 @@ pub use block::Block;
 pub use catalog::{Catalog, TagName};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
+pub use codec::Totals;
 pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};

@@ -9,10 +9,11 @@ use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
 
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
 use crate::block::Row;
+use crate::codec::Totals;
 use crate::engine::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::gaps::{Gap, Gaps, or_gap};
-use crate::merge::{Merge, Source};
+use crate::merge::{Merge, Part, Source};
 use crate::scan::TagScan;
 use crate::segment::{StateTime, TagEntry};
 use crate::version::Version;
@@ -92,6 +93,27 @@ impl Snapshot {
             return Fold::new(edges, mode, true).over(&mut Merge::new(Kind::Float, Vec::new()));
         };
         Fold::new(edges, mode, tag.definition.step).over(&mut merge)
+    }
+
+    /// Totals of the samples of a tag within a range, whatever their quality, from the samples
+    /// themselves and not from statistics.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn totals(&self, tag: TagId, range: TimeRange) -> Result<Totals, Error> {
+        let mut totals = Totals::default();
+        let Some((mut merge, _)) = self.merge(tag, range)? else { return Ok(totals) };
+        while let Some(part) = merge.next_part()? {
+            match part {
+                Part::Rows(block) => totals.add(&Totals::of_block(&block)),
+                Part::Pages(run) => {
+                    for page in run.pages.clone() {
+                        totals.add(&run.segment.totals(&run.entry, page)?);
+                    }
+                }
+            }
+        }
+        Ok(totals)
     }
 
     /// How long a bool or state tag was in each of its states, by window, from each sample to the

@@ -6,6 +6,8 @@
 //! 2 floats      pco chunk meta                                      pco page
 //! 3 dictionary  count varint │ values of pages │ latents            pco page
 //! 4 both        transform 2 │ length varint │ latents │ latents     length varint │ pco page │ pco page
+//! 6 planes      transform 2 │ planes                                   nothing
+//! 7 singles     pco chunk meta                                         pco page
 //! ```
 //!
 //! *Invariant.* The smallest of what was tried is written.
@@ -14,6 +16,7 @@ use crate::codec::floats::{self, split};
 use crate::codec::ints::{self, Effort};
 use crate::codec::latents::{self, Encoded, Latents};
 use crate::codec::page;
+use crate::codec::planes;
 use crate::codec::transform::{Transform, ordered};
 use crate::codec::{Guess, Won};
 use crate::cursor::{Cursor, put_varint};
@@ -24,6 +27,8 @@ const INTEGERS: u8 = 1;
 const FLOATS: u8 = 2;
 const DICTIONARY: u8 = 3;
 const BOTH: u8 = 4;
+const PLANES: u8 = 6;
+const SINGLES: u8 = 7;
 
 /// Distinct values of a dictionary. LIMIT: a reader keeps them as long as the chunk's meta.
 const ENTRIES_MAX: usize = 4096;
@@ -33,7 +38,10 @@ const ENTRIES_MAX: usize = 4096;
 pub(crate) enum Way {
     Integers(Transform),
     Both(Transform),
+    /// The chunk as a whole, in its meta.
+    Planes(Transform),
     Floats,
+    Singles,
     Dictionary,
     /// Pages that stand alone.
     Hot,
@@ -63,10 +71,12 @@ pub(crate) fn encode(kind: Kind, lanes: &[u64], guess: &mut Guess) -> Option<Enc
     {
         return None;
     }
-    let (way, encoded) = ways(kind, lanes)
+    let best = ways(kind, lanes)
         .into_iter()
         .filter_map(|way| Some((way, encode_as(way, kind, lanes)?)))
-        .min_by_key(|(_, encoded)| encoded.bytes())
+        .min_by_key(|(_, encoded)| encoded.bytes());
+    let (way, encoded) = best
+        .map(|(way, encoded)| or_planes(way, encoded, kind, lanes))
         // Pages that stand alone are read five times as fast.
         .filter(|(_, encoded)| encoded.bytes() * 33 < hot.len() * 32)
         .map_or((Way::Hot, None), |(way, encoded)| (way, Some(encoded)));
@@ -75,16 +85,37 @@ pub(crate) fn encode(kind: Kind, lanes: &[u64], guess: &mut Guess) -> Option<Enc
     encoded
 }
 
+/// What won, or planes where they are clearly smaller: of them no page can be read without all.
+fn or_planes(way: Way, encoded: Encoded, kind: Kind, lanes: &[u64]) -> (Way, Encoded) {
+    let transform = match way {
+        Way::Integers(transform) => Some(transform),
+        Way::Dictionary if kind == Kind::Float => floats::candidates(lanes).first().copied(),
+        Way::Dictionary => Some(Transform::Lane),
+        _ => None,
+    };
+    let bytes_max = encoded.bytes() * 19 / 20;
+    let planes = transform.and_then(|transform| encode_planes(lanes, transform, bytes_max));
+    match (transform, planes) {
+        (Some(transform), Some(planes)) if planes.bytes() < bytes_max => {
+            (Way::Planes(transform), planes)
+        }
+        _ => (way, encoded),
+    }
+}
+
 fn ways(kind: Kind, lanes: &[u64]) -> Vec<Way> {
     if kind != Kind::Float {
-        return vec![Way::Integers(Transform::Lane), Way::Dictionary];
+        return vec![Way::Integers(Transform::Lane), Way::Dictionary, Way::Planes(Transform::Lane)];
     }
-    let mut ways = vec![Way::Floats];
+    let mut ways = vec![Way::Dictionary];
     for transform in floats::candidates(lanes) {
-        ways.push(Way::Integers(transform));
-        ways.push(Way::Both(transform));
+        match transform {
+            // Ordered integers are what pco makes of floats itself.
+            Transform::Ordered => ways.push(Way::Floats),
+            Transform::Single => ways.push(Way::Singles),
+            _ => ways.extend([Way::Integers(transform), Way::Both(transform)]),
+        }
     }
-    ways.push(Way::Dictionary);
     ways
 }
 
@@ -96,8 +127,14 @@ fn encode_as(way: Way, kind: Kind, lanes: &[u64]) -> Option<Encoded> {
             encoded.meta.insert(0, FLOATS);
             Some(encoded)
         }
+        Way::Singles => {
+            let mut encoded = latents::encode_singles(lanes)?;
+            encoded.meta.insert(0, SINGLES);
+            Some(encoded)
+        }
         Way::Integers(transform) => encode_integers(lanes, transform),
         Way::Both(transform) => encode_both(lanes, transform),
+        Way::Planes(transform) => encode_planes(lanes, transform, usize::MAX / 8),
         Way::Dictionary => encode_dictionary(kind, lanes),
     }
 }
@@ -148,6 +185,17 @@ fn encode_both(lanes: &[u64], transform: Transform) -> Option<Encoded> {
     Some(Encoded { meta, pages: pages.collect() })
 }
 
+fn encode_planes(lanes: &[u64], transform: Transform, bytes_max: usize) -> Option<Encoded> {
+    let split = split(lanes, transform)?;
+    if split.uneven > 0 || split.has_spare_digit(transform) {
+        return None;
+    }
+    let mut meta = vec![PLANES];
+    meta.extend(transform.code());
+    meta.extend(planes::encode(&split.digits, bytes_max)?);
+    Some(Encoded { meta, pages: vec![Vec::new(); lanes.len().div_ceil(PAGE_ROWS_MAX)] })
+}
+
 fn encode_dictionary(kind: Kind, lanes: &[u64]) -> Option<Encoded> {
     let entries = entries(kind, lanes)?;
     let index = |lane: &u64| {
@@ -186,6 +234,7 @@ pub(crate) enum Shared {
     Floats(Latents),
     Dictionary(Vec<u64>, Latents),
     Both(Transform, Box<[Latents; 2]>),
+    Planes(Vec<u64>),
 }
 
 impl Shared {
@@ -193,6 +242,9 @@ impl Shared {
         let code = from.u8()?;
         if code == FLOATS && kind == Kind::Float {
             return Latents::parse_floats(from.rest()).map(Self::Floats);
+        }
+        if code == SINGLES && kind == Kind::Float {
+            return Latents::parse_singles(from.rest()).map(Self::Floats);
         }
         if code == DICTIONARY {
             let count =
@@ -212,6 +264,11 @@ impl Shared {
         }
         match code {
             INTEGERS => Some(Self::Integers(transform, Latents::parse(from)?)),
+            PLANES => {
+                let mut lanes = planes::decode(from)?;
+                transform.restore(None, &mut lanes)?;
+                Some(Self::Planes(lanes))
+            }
             BOTH => {
                 let length = from.count()?;
                 let digits = Latents::parse(Cursor::new(from.take(length)?))?;
@@ -227,13 +284,15 @@ impl Shared {
             + match self {
                 Self::Integers(_, latents) | Self::Floats(latents) => latents.bytes(),
                 Self::Dictionary(entries, latents) => size_of_val(&**entries) + latents.bytes(),
+                Self::Planes(lanes) => size_of_val(&**lanes),
                 Self::Both(_, both) => both.iter().map(Latents::bytes).sum(),
             }
     }
 
-    /// Decodes the values of a page into the first `rows` of `out`.
+    /// Decodes the values of page `number` into the first `rows` of `out`.
     pub(crate) fn decode(
         &self,
+        number: usize,
         mut from: Cursor<'_>,
         rows: usize,
         out: &mut [u64; PAGE_ROWS_MAX],
@@ -252,6 +311,15 @@ impl Shared {
                 };
                 latents.decode(from.rest(), rows, out)?;
                 transform.restore(has_steps.then_some(&steps[..]), out.get_mut(..rows)?)
+            }
+            Self::Planes(lanes) => {
+                let page = lanes.chunks(PAGE_ROWS_MAX).nth(number)?;
+                let same = page.len() == rows && from.is_empty();
+                if !same {
+                    return None;
+                }
+                out.get_mut(..rows)?.copy_from_slice(page);
+                Some(())
             }
             Self::Dictionary(entries, latents) => {
                 latents.decode(from.rest(), rows, out)?;

@@ -59,12 +59,15 @@ pub(crate) fn decode_column(bytes: &[u8], kind: Kind, rows: usize) -> Option<Vec
             }
             _ => return None,
         }
-        while out.len() < end {
+        for number in 0.. {
+            if out.len() == end {
+                break;
+            }
             let rows = (end - out.len()).min(PAGE_ROWS_MAX);
             let mut lanes = [0; PAGE_ROWS_MAX];
             if let Some(shared) = &shared {
                 let length = from.count()?;
-                shared.decode(Cursor::new(from.take(length)?), rows, &mut lanes)?;
+                shared.decode(number, Cursor::new(from.take(length)?), rows, &mut lanes)?;
             } else {
                 page::decode(&mut from, kind, rows, &mut lanes)?;
             }

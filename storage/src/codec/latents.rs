@@ -16,6 +16,7 @@ use pco::metadata::{ChunkMeta, DeltaEncoding};
 use pco::wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DecompressorScratch, PagingSpec};
 
+use crate::codec::transform::{as_single, widened};
 use crate::cursor::{Cursor, put_zigzag};
 use crate::limits::PAGE_ROWS_MAX;
 
@@ -76,6 +77,12 @@ pub(crate) fn encode_floats(lanes: &[u64]) -> Option<Encoded> {
     compress(Vec::new(), &floats)
 }
 
+/// Floats that are binary32 exactly, as these.
+pub(crate) fn encode_singles(lanes: &[u64]) -> Option<Encoded> {
+    let singles: Vec<f32> = lanes.iter().map(|lane| as_single(*lane)).collect::<Option<_>>()?;
+    compress(Vec::new(), &singles)
+}
+
 fn compress<T: Number>(meta: Vec<u8>, numbers: &[T]) -> Option<Encoded> {
     let rows = numbers.chunks(PAGE_ROWS_MAX).map(<[T]>::len).collect();
     let config = ChunkConfig::default()
@@ -104,6 +111,7 @@ enum Decoder {
     Words(ChunkDecompressor<u32>),
     Longs(ChunkDecompressor<u64>),
     Floats(ChunkDecompressor<f64>),
+    Singles(ChunkDecompressor<f32>),
 }
 
 impl Latents {
@@ -125,6 +133,10 @@ impl Latents {
         Some(Self { base: 0, decoder: Decoder::Floats(decompressor(meta)?) })
     }
 
+    pub(crate) fn parse_singles(meta: &[u8]) -> Option<Self> {
+        Some(Self { base: 0, decoder: Decoder::Singles(decompressor(meta)?) })
+    }
+
     /// About the memory its tables take.
     pub(crate) fn bytes(&self) -> usize {
         match &self.decoder {
@@ -133,6 +145,7 @@ impl Latents {
             Decoder::Words(chunk) => table_bytes(chunk.meta()),
             Decoder::Longs(chunk) => table_bytes(chunk.meta()),
             Decoder::Floats(chunk) => table_bytes(chunk.meta()),
+            Decoder::Singles(chunk) => table_bytes(chunk.meta()),
         }
     }
 
@@ -157,6 +170,7 @@ impl Latents {
             }
             Decoder::Longs(chunk) => read(chunk, page, out, |offset| base.wrapping_add(offset)),
             Decoder::Floats(chunk) => read(chunk, page, out, f64::to_bits),
+            Decoder::Singles(chunk) => read(chunk, page, out, |single| widened(single.to_bits())),
         }
     }
 }

@@ -13,7 +13,6 @@ use tacitus_model::Kind;
 use crate::codec::Won;
 use crate::codec::floats::{self, Split, split};
 use crate::codec::ints::{self, Effort};
-#[cfg(any(test, fuzzing, feature = "kernels"))]
 use crate::codec::totals::Totals;
 use crate::codec::transform::Transform;
 use crate::cursor::Cursor;
@@ -92,7 +91,6 @@ pub(crate) fn decode(
     transform.restore(None, out.get_mut(..rows)?)
 }
 
-#[cfg(any(test, fuzzing, feature = "kernels"))]
 /// The totals of the page, all of whose rows are present: digits order as their floats do, so
 /// that a decimal page needs no division but for the results.
 pub(crate) fn totals(from: &mut Cursor<'_>, kind: Kind, rows: usize) -> Option<Totals> {

@@ -4,19 +4,29 @@
 
 use tacitus_model::Kind;
 
+use crate::block::Block;
 use crate::codec::transform::{Scale, to_float};
 
-/// Totals of some rows, all present.
+/// Totals of samples with a value, whatever their quality.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Totals {
-    pub(crate) rows: usize,
-    /// Rows that are not NaN.
-    pub(crate) numbers: usize,
+pub struct Totals {
+    /// How many samples there are.
+    pub rows: usize,
+    /// How many of them are not NaN.
+    pub numbers: usize,
     /// The least; +∞ where there is no number.
-    pub(crate) least: f64,
+    pub least: f64,
     /// The greatest; −∞ where there is no number.
-    pub(crate) greatest: f64,
-    pub(crate) sum: f64,
+    pub greatest: f64,
+    /// The sum; NaN where a sample is.
+    pub sum: f64,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        let (least, greatest) = (f64::INFINITY, f64::NEG_INFINITY);
+        Self { rows: 0, numbers: 0, least, greatest, sum: 0.0 }
+    }
 }
 
 /// Sums run in so many lanes.
@@ -97,6 +107,27 @@ fn sums_of_digits(eights: &[[u64; LANES]]) -> (Sums, [u64; LANES]) {
 }
 
 impl Totals {
+    /// Takes other samples into account.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.numbers += other.numbers;
+        self.least = self.least.min(other.least);
+        self.greatest = self.greatest.max(other.greatest);
+        self.sum += other.sum;
+    }
+
+    /// The totals of the samples of a block that have a value.
+    pub(crate) fn of_block(block: &Block) -> Self {
+        let present: Vec<u64> = match &block.nulls {
+            None => return Self::of(block.kind, &block.bits).unwrap_or_default(),
+            Some(nulls) => {
+                let rows = block.bits.iter().zip(nulls).filter(|(_, null)| !**null);
+                rows.map(|(bits, _)| *bits).collect()
+            }
+        };
+        Self::of(block.kind, &present).unwrap_or_default()
+    }
+
     /// The totals of lanes of numbers; `None` for texts.
     pub(crate) fn of(kind: Kind, lanes: &[u64]) -> Option<Self> {
         match kind {

@@ -188,20 +188,27 @@ pub(crate) fn from_ordered(integer: i64) -> u64 {
     (integer ^ ((integer >> 63) & i64::MAX)).cast_unsigned()
 }
 
-/// The binary32 that a lane is exactly, as an integer that orders as floats do.
-pub(crate) fn single(lane: u64) -> Option<i64> {
-    let number = f64::from_bits(lane);
+/// The binary32 that a lane is exactly.
+pub(crate) fn as_single(lane: u64) -> Option<f32> {
     #[expect(clippy::cast_possible_truncation, reason = "checked for exactness by the next line")]
-    let narrow = number as f32;
-    let bits = narrow.to_bits().cast_signed();
-    let integer = i64::from(bits ^ ((bits >> 31) & i32::MAX));
-    (single_lane(integer) == lane).then_some(integer)
+    let narrow = f64::from_bits(lane) as f32;
+    (widened(narrow.to_bits()) == lane).then_some(narrow)
+}
+
+/// The lane of the bits of a binary32.
+pub(crate) fn widened(bits: u32) -> u64 {
+    f64::from(f32::from_bits(bits)).to_bits()
+}
+
+/// The same as an integer that orders as floats do.
+pub(crate) fn single(lane: u64) -> Option<i64> {
+    let bits = as_single(lane)?.to_bits().cast_signed();
+    Some(i64::from(bits ^ ((bits >> 31) & i32::MAX)))
 }
 
 /// The lane of such an integer; its upper half means nothing.
 fn single_lane(integer: i64) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "a binary32 has the lower half")]
     let bits = integer as i32;
-    let bits = bits ^ ((bits >> 31) & i32::MAX);
-    f64::from(f32::from_bits(bits.cast_unsigned())).to_bits()
+    widened((bits ^ ((bits >> 31) & i32::MAX)).cast_unsigned())
 }

@@ -81,6 +81,7 @@ fn check_against(model: &Model, engine: &Engine, tags: &[TagId]) -> Result<(), T
             check_windows(engine, *tag, &edges)?;
         }
         let known = of_tag(model, *tag, TimeRange::ALL);
+        check_totals(&known, &snapshot, *tag)?;
         let latest = snapshot.latest(*tag);
         let latest = latest.map(|sample| (sample.ts.nanos(), sample.value, sample.quality));
         prop_assert_eq!(latest.as_ref(), known.last());
@@ -104,6 +105,21 @@ fn check_rows(model: &Model, snapshot: &Snapshot, tags: &[TagId]) -> Result<(), 
             prop_assert_eq!(rows_of(&blocks), of_tag(model, *tag, range));
         }
     }
+    Ok(())
+}
+
+/// Totals from pages are those of the map.
+fn check_totals(
+    known: &[(i64, Value, Quality)],
+    snapshot: &Snapshot,
+    tag: TagId,
+) -> Result<(), TestCaseError> {
+    let found = snapshot.totals(tag, TimeRange::ALL).unwrap();
+    let values: Vec<f64> = known.iter().filter_map(|(_, value, _)| value.as_number()).collect();
+    let numbers: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    prop_assert_eq!((found.rows, found.numbers), (values.len(), numbers.len()));
+    prop_assert_eq!(found.least, numbers.iter().copied().fold(f64::INFINITY, f64::min));
+    prop_assert_eq!(found.greatest, numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     Ok(())
 }
 

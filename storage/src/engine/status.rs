@@ -23,6 +23,10 @@ pub struct EngineStatus {
     pub head_bytes: u64,
     /// Segments in the store.
     pub segments: u64,
+    /// Bytes of the segments.
+    pub segment_bytes: u64,
+    /// Memory of what was read from segments and kept.
+    pub cache_bytes: u64,
     /// Bytes that may still be written to the disk, when last asked for.
     pub free_bytes: u64,
     /// Bytes that stay free: below that writes are refused.
@@ -56,6 +60,8 @@ impl Engine {
             log_bytes: self.log_bytes.load(Ordering::Relaxed),
             head_bytes: head_bytes as u64,
             segments: version.segments.len() as u64,
+            segment_bytes: version.segments.iter().map(|own| own.record().file.bytes).sum(),
+            cache_bytes: self.shared.cache.bytes(),
             free_bytes: self.free_bytes.load(Ordering::Relaxed),
             reserve_bytes: self.reserve_bytes,
             clock_suspect: self.clock_suspect(),

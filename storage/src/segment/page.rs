@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::block::Block;
 use crate::cache::{Cached, PageBlock};
-use crate::codec::{Chunk, decode_column, decode_times};
+use crate::codec::{Chunk, Totals, decode_column, decode_times};
 use crate::error::Error;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::segment::entry::Span;
@@ -97,6 +97,24 @@ impl Segment {
             block.sequences = Some(self.sequences(&place, rows).transpose().ok_or_else(damaged)??);
         }
         Ok(block)
+    }
+
+    /// The totals of a page, from its values alone.
+    pub(crate) fn totals(&self, entry: &TagEntry, page: usize) -> Result<Totals, Error> {
+        let mut reader = PageReader::default();
+        let place = reader.place(self, page)?;
+        let rows = reader.statistics(self, page)?.rows;
+        if place.is_bare() {
+            return Ok(Totals::default());
+        }
+        let damaged = || self.damaged_page(entry, page);
+        let rows = usize::try_from(rows).ok().ok_or_else(damaged)?;
+        let chunk = self.chunk(entry, page, place.meta)?;
+        let values = self.piece(place.values)?.ok_or_else(damaged)?;
+        match chunk.totals(usize::from(place.number), &values, rows) {
+            Some(totals) => Ok(totals),
+            None => Ok(Totals::of_block(&self.read(entry, page, false)?)),
+        }
     }
 
     fn sequences(&self, place: &Place, rows: usize) -> Result<Option<Vec<u64>>, Error> {

@@ -42,6 +42,18 @@ fn blocks() -> Vec<(&'static str, Block)> {
     ];
     let odd: Vec<u64> =
         (0..1100).map(|n| if n % 60 == 0 { ODD[n / 60 % 14] } else { decimal(7, 4.0) }).collect();
+    // What a converter of 16 bits gives, in engineering units.
+    let scaled: Vec<u64> = walk(2100, 3, |n| {
+        (f64::from(u32::try_from(n >> 52).unwrap()) * (10.0 / 27_648.0)).to_bits()
+    });
+    all.push(("scaled", block(Kind::Float, &scaled)));
+    let singles: Vec<u64> = walk(2100, 3, |n| {
+        let raw = f32::from(u16::try_from(n >> 52).unwrap());
+        f64::from(raw * (100.0_f32 / 27_648.0)).to_bits()
+    });
+    all.push(("singles", block(Kind::Float, &singles)));
+    let shape: Vec<u64> = walk(300, 5, |n| decimal((n >> 44).cast_signed(), 10.0));
+    all.push(("shapes", block(Kind::Float, &shape.repeat(5))));
     all.push(("odd", block(Kind::Float, &odd)));
     let mut partial = Block::empty(Kind::Int);
     for row in 0..1100_i64 {
@@ -96,6 +108,19 @@ fn from_file(bytes: &[u8], kind: Kind, rows: usize) -> Option<Block> {
         decode_times(part()?, rows, &mut out.times)?;
     }
     Some(out)
+}
+
+#[test]
+fn every_sort_of_chunk_has_a_file() {
+    let mut codes: Vec<u8> = blocks()
+        .iter()
+        .filter_map(|(_, block)| {
+            encode_chunk(block, Level::Cold, &mut Guess::default()).meta.first().copied()
+        })
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7], "the codes of docs/format/codec.md");
 }
 
 #[test]
