@@ -138,7 +138,8 @@ pub(crate) fn open_engine(data: &Data) -> Result<Engine, tacitus_storage::Error>
 }
 
 fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_storage::Error> {
-    let disk = Arc::new(OsDisk::open(&data.dir)?);
+    let disk = OsDisk::open(&data.dir)?;
+    let disk = Arc::new(if data.maps { disk } else { disk.without_mappings() });
     let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
     Engine::open(parts, data.engine())
 }

@@ -60,6 +60,8 @@ pub struct Engine {
     keeper: Mutex<Keeper>,
     /// Held by the one job of upkeep that runs.
     upkeep: Mutex<()>,
+    /// Upkeep is to end, and no more of it to begin.
+    halted: AtomicBool,
     partitions: Partitions,
     /// The number of the next file.
     numbers: AtomicU64,

@@ -32,6 +32,10 @@ pub(crate) enum Bug {
     BelieveClock,
     /// A repair forgets one of the tags of a damaged segment.
     ForgetTag,
+    /// A compaction leaves out the last row of a tag.
+    ForgetLastRow,
+    /// A compaction leaves out the qualities.
+    ForgetQualities,
 }
 
 #[cfg(not(test))]

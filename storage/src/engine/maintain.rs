@@ -70,9 +70,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends upkeep for good: a job under way is given up as soon as it can be, and leaves nothing
+    /// behind; later calls do nothing. To be called before the store is closed.
+    pub fn halt_upkeep(&self) {
+        self.halted.store(true, Ordering::Release);
+    }
+
+    /// Whether upkeep was ended.
+    pub fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Acquire)
+    }
+
     fn maintain_with(&self, zeal: Zeal) -> Result<Progress, Error> {
         let _one_at_a_time = self.lock_upkeep();
         self.check_poison()?;
+        if self.is_halted() {
+            return Ok(Progress::Idle);
+        }
         let (version, manifest) = {
             let keeper = self.lock_keeper();
             (self.shared.version.load_full(), keeper.manifest.clone())
@@ -88,6 +102,7 @@ impl Engine {
             catalog: &self.shared.catalog,
             cache: &self.shared.cache,
             pins: &self.pins,
+            halted: &self.halted,
             numbers: &self.numbers,
             partitions: &self.partitions,
             deletions: &manifest.deletions,
