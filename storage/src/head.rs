@@ -12,7 +12,6 @@
 mod last;
 mod slab;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
@@ -21,7 +20,7 @@ use crate::block::{Block, Row};
 use crate::merge::keep;
 use crate::table::Table;
 use crate::visibility::Visibility;
-use slab::Slab;
+use slab::Chain;
 
 pub(crate) use last::LastValues;
 
@@ -40,7 +39,7 @@ pub(crate) struct Head {
 /// The rows of one tag.
 #[derive(Debug, Default)]
 struct TagHead {
-    first: OnceLock<Box<Slab>>,
+    rows: Chain,
 }
 
 impl Head {
@@ -85,7 +84,7 @@ impl Head {
             let Some(entry) = self.tags.reach(tag) else { continue };
             let row = Row::of(ts, value, quality);
             bytes += row.text.as_ref().map_or(0, |text| text.len());
-            bytes += slab::append(&entry.first, &row, offset);
+            bytes += slab::append(&entry.rows, &row, offset);
         }
         self.rows.fetch_add(batch.len(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -128,19 +127,22 @@ impl Head {
         let mut block = Block::tracked(kind, tracked);
         let Some(entry) = self.tags.get(tag) else { return block };
         let Some(visible) = visibility.as_of.checked_sub(self.first_sequence) else { return block };
-        let rows = slab::rows(&entry.first, visible)
-            .map(|(row, offset)| Row { sequence: self.first_sequence + offset, ..row });
         let seen = |row: &Row| {
             range.contains(Timestamp::from_nanos(row.ts))
                 && (visibility.deleted.is_empty() || visibility.sees(row.ts, row.sequence))
         };
-        rows.filter(seen).for_each(|row| block.push(row));
+        slab::for_each_row(&entry.rows, visible, range, |row, offset| {
+            let row = Row { sequence: self.first_sequence + offset, ..row };
+            if seen(&row) {
+                block.push(row);
+            }
+        });
         block
     }
 
     /// The tags that have rows, by rising id.
     pub(crate) fn tags(&self) -> impl Iterator<Item = TagId> {
-        self.tags.iter().filter(|(_, entry)| entry.first.get().is_some()).map(|(tag, _)| tag)
+        self.tags.iter().filter(|(_, entry)| entry.rows.load().is_some()).map(|(tag, _)| tag)
     }
 }
 

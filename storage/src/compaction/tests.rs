@@ -122,7 +122,10 @@ fn samples_become_minutes_then_hours_and_their_figures_stay() {
         assert_eq!(plant.rows(), rows, "{days:?}");
         for (own, known) in windows(&plant).iter().zip(&before) {
             assert_eq!((own.rows, own.values, own.bad), (known.rows, known.values, known.bad));
-            assert_eq!((own.min_ns, own.max_ns, own.good_ns), (known.min_ns, known.max_ns, known.good_ns));
+            assert_eq!(
+                (own.min_ns, own.max_ns, own.good_ns),
+                (known.min_ns, known.max_ns, known.good_ns)
+            );
             assert!((own.sum - known.sum).abs() < 1e-6 && (own.m2 - known.m2).abs() < 1e-3);
         }
     }

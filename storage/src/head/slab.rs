@@ -1,10 +1,17 @@
 //! A run of rows of one tag in memory, and the chain of runs that a tag's rows fill.
 //!
+//! The chain begins at its newest slab, which is the only one that grows; each leads to the one
+//! before it. So an append touches one slab, however many rows there are.
+//!
 //! *Invariant.* Rows below `len` are complete and never change; `len` is released after the row
-//! is stored. Slabs grow from 8 rows by doubling, so a tag with few samples costs little.
+//! and the times of the slab are stored. Slabs grow from 8 rows by doubling, so a tag with few
+//! samples costs little.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+use tacitus_model::TimeRange;
 
 use crate::block::Row;
 use crate::limits::SLAB_ROWS_MAX;
@@ -12,6 +19,9 @@ use crate::limits::SLAB_ROWS_MAX;
 const FIRST_ROWS: usize = 8;
 const NULL: u64 = 1 << 32;
 const OFFSET_SHIFT: u32 = 33;
+
+/// The rows of a tag.
+pub(crate) type Chain = ArcSwapOption<Slab>;
 
 /// One row: 24 bytes. `meta` is quality (bits 0 to 31), null (32), sequence offset (33 up).
 #[derive(Debug, Default)]
@@ -27,17 +37,30 @@ pub(crate) struct Slab {
     /// The texts of a text tag's rows; made with the first text.
     texts: OnceLock<Box<[OnceLock<Arc<str>>]>>,
     len: AtomicUsize,
-    next: OnceLock<Box<Slab>>,
+    /// The earliest and the latest time in it.
+    first_ns: AtomicI64,
+    last_ns: AtomicI64,
+    previous: Option<Arc<Slab>>,
 }
 
 impl Slab {
-    fn with_rows(rows: usize) -> Self {
+    fn with_rows(rows: usize, previous: Option<Arc<Self>>) -> Self {
         Self {
             rows: std::iter::repeat_with(SlabRow::default).take(rows).collect(),
             texts: OnceLock::new(),
             len: AtomicUsize::new(0),
-            next: OnceLock::new(),
+            first_ns: AtomicI64::new(i64::MAX),
+            last_ns: AtomicI64::new(i64::MIN),
+            previous,
         }
+    }
+
+    /// Whether a row that is complete may have a time in the range.
+    fn overlaps(&self, range: TimeRange) -> bool {
+        // Seen with the length: the times of every row below it are in.
+        let _complete = self.len.load(Ordering::Acquire);
+        self.first_ns.load(Ordering::Relaxed) <= range.last.nanos()
+            && range.first.nanos() <= self.last_ns.load(Ordering::Relaxed)
     }
 
     /// Stores a row if there is room.
@@ -57,37 +80,58 @@ impl Slab {
         place.bits.store(row.bits, Ordering::Relaxed);
         let meta = u64::from(row.quality) | null | (offset << OFFSET_SHIFT);
         place.meta.store(meta, Ordering::Relaxed);
+        if row.ts < self.first_ns.load(Ordering::Relaxed) {
+            self.first_ns.store(row.ts, Ordering::Relaxed);
+        }
+        if row.ts > self.last_ns.load(Ordering::Relaxed) {
+            self.last_ns.store(row.ts, Ordering::Relaxed);
+        }
         self.len.store(len + 1, Ordering::Release);
         true
     }
 }
 
-/// Adds a row to the end of a chain; the memory that took, without texts. Only the one writer
-/// calls this.
-pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: &Row, offset: u64) -> usize {
-    let mut taken = if first.get().is_none() { bytes_of(FIRST_ROWS) } else { 0 };
-    let mut slab = &**first.get_or_init(|| Box::new(Slab::with_rows(FIRST_ROWS)));
-    while let Some(next) = slab.next.get() {
-        slab = next;
+/// Adds a row to a chain; the memory that took, without texts. Only the one writer calls this.
+pub(crate) fn append(chain: &Chain, row: &Row, offset: u64) -> usize {
+    let newest = chain.load();
+    if newest.as_ref().is_some_and(|newest| newest.store(row, offset)) {
+        return 0;
     }
-    if !slab.store(row, offset) {
-        let rows = (slab.rows.len() * 2).min(SLAB_ROWS_MAX);
-        taken += bytes_of(rows);
-        let stored = slab.next.get_or_init(|| Box::new(Slab::with_rows(rows))).store(row, offset);
-        debug_assert!(stored, "a new slab has room");
-    }
-    taken
+    let grown = newest.as_ref().map_or(FIRST_ROWS, |newest| newest.rows.len() * 2);
+    let rows = grown.min(SLAB_ROWS_MAX);
+    let slab = Slab::with_rows(rows, newest.clone());
+    let stored = slab.store(row, offset);
+    debug_assert!(stored, "a new slab has room");
+    chain.store(Some(Arc::new(slab)));
+    bytes_of(rows)
 }
 
 fn bytes_of(rows: usize) -> usize {
     size_of::<Slab>() + rows * size_of::<SlabRow>()
 }
 
-/// The rows of a chain whose sequence offset is at most `visible`, in order of arrival, each
-/// with its offset.
-pub(crate) fn rows(first: &OnceLock<Box<Slab>>, visible: u64) -> impl Iterator<Item = (Row, u64)> {
-    let slabs = std::iter::successors(first.get(), |slab| slab.next.get());
-    slabs.flat_map(|slab| rows_of(slab)).take_while(move |(_, offset)| *offset <= visible)
+/// Hands over the rows of a chain whose sequence offset is at most `visible`, in order of
+/// arrival, each with its offset; slabs without a time in the range are passed over.
+pub(crate) fn for_each_row(
+    chain: &Chain,
+    visible: u64,
+    range: TimeRange,
+    mut take: impl FnMut(Row, u64),
+) {
+    let mut slabs = Vec::new();
+    let mut slab = chain.load_full();
+    while let Some(own) = slab {
+        slab = own.previous.clone();
+        slabs.push(own);
+    }
+    for slab in slabs.iter().rev().filter(|slab| slab.overlaps(range)) {
+        for (row, offset) in rows_of(slab) {
+            if offset > visible {
+                return;
+            }
+            take(row, offset);
+        }
+    }
 }
 
 fn rows_of(slab: &Slab) -> impl Iterator<Item = (Row, u64)> {
