@@ -55,14 +55,18 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// The median time of some rounds, in milliseconds.
+fn since(begun: Duration) -> Duration {
+    cpu().saturating_sub(begun)
+}
+
+/// The median CPU time of some rounds, in milliseconds: it does not count the neighbours.
 fn median_ms(rounds: usize, mut run: impl FnMut()) -> f64 {
     run();
     let mut times: Vec<f64> = (0..rounds)
         .map(|_| {
-            let begun = Instant::now();
+            let begun = cpu();
             run();
-            begun.elapsed().as_secs_f64() * 1e3
+            since(begun).as_secs_f64() * 1e3
         })
         .collect();
     times.sort_by(f64::total_cmp);
@@ -102,11 +106,11 @@ fn year() {
         Ok((tag, block))
     });
     engine.import(blocks).unwrap();
-    report_size(&engine, "import, hot", seconds, cpu() - begun);
+    report_size(&engine, "import, hot", seconds, since(begun));
     downsample(&engine, tag, &values, "hot");
     let begun = cpu();
     engine.compact().unwrap();
-    report_size(&engine, "compact, cold", seconds, cpu() - begun);
+    report_size(&engine, "compact, cold", seconds, since(begun));
     downsample(&engine, tag, &values, "cold");
 }
 
@@ -128,7 +132,8 @@ fn downsample(engine: &Engine, tag: TagId, values: &[f64], level: &str) {
         black_box(snapshot.aggregate(tag, edges, mode).unwrap());
     };
     let plot = median_ms(21, || windows(&edges, Edges::Plot));
-    let exact = median_ms(11, || windows(&edges, Edges::Exact));
+    let exact =
+        median_ms(usize::try_from(number("ROUNDS", 11)).unwrap(), || windows(&edges, Edges::Exact));
     let all = median_ms(21, || windows(&whole, Edges::Exact));
     let decode = median_ms(3, || {
         let mut sum = 0.0;
@@ -139,7 +144,7 @@ fn downsample(engine: &Engine, tag: TagId, values: &[f64], level: &str) {
     });
     let begun = cpu();
     let fold = snapshot.totals(tag, TimeRange::ALL).unwrap();
-    let fold_ns = (cpu() - begun).as_secs_f64() * 1e9 / values.len() as f64;
+    let fold_ns = since(begun).as_secs_f64() * 1e9 / values.len() as f64;
     black_box(fold);
     let plain = median_ms(3, || {
         for window in values.chunks(values.len() / 1000) {
@@ -184,11 +189,11 @@ fn append() {
         let before = cpu();
         engine.commit(&batches).unwrap();
         while engine.step().unwrap() == Progress::Did {}
-        spent += cpu() - before;
+        spent += since(before);
     }
     let before = cpu();
     engine.seal().unwrap();
-    spent += cpu() - before;
+    spent += since(before);
     let rate = samples as f64 / spent.as_secs_f64() / 1e6;
     let bytes = engine.status().segment_bytes as f64 / samples as f64;
     println!(
@@ -205,7 +210,7 @@ fn append() {
         file.write_all_at(&bytes, n * 110_000).unwrap();
         file.sync_data().unwrap();
     }
-    let spent = (cpu() - before.0).as_secs_f64() * 1e6 / 100.0;
+    let spent = since(before.0).as_secs_f64() * 1e6 / 100.0;
     let wall = before.1.elapsed().as_secs_f64() * 1e3 / 100.0;
     println!("baseline: write and sync of 10,000 samples {spent:>7.1} us CPU, {wall:.2} ms wall");
 }

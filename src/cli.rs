@@ -17,6 +17,7 @@ mod request;
 mod serve;
 mod sql;
 mod status;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use output::{complain, say};
+pub(crate) use store::damage;
 
 /// An open plant historian in one binary.
 #[derive(Debug, Parser)]
@@ -50,6 +52,14 @@ enum Command {
     Export(export::Order),
     /// Do now what a server does in the background: seal, merge, drop what is no longer needed
     Compact(compact::Order),
+    /// Copy the store, as it is at one moment, to a directory
+    Backup(store::Backup),
+    /// Make a store from a backup, in an empty data directory
+    Restore(store::Restore),
+    /// Check every byte of a store that no server has open, or of a directory of backups
+    Verify(store::Verify),
+    /// Save what can be saved of a damaged store that no server has open
+    Repair(store::Repair),
     /// Check, show or explain the configuration
     Config {
         #[command(subcommand)]
@@ -131,6 +141,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Import(order) => import::run(&order),
         Command::Export(order) => export::run(&order),
         Command::Compact(order) => compact::run(&order),
+        Command::Backup(command) => store::backup(&command),
+        Command::Restore(command) => store::restore(&command),
+        Command::Verify(command) => store::verify(&command),
+        Command::Repair(command) => store::repair(&command),
         Command::Config { command } => config::run(&command),
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! *Not here.* Users and rights: this version has none and listens on loopback only.
 
+mod backup;
 mod connection;
 mod guard;
 mod page;
@@ -30,7 +31,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 use guard::Allowance;
 
@@ -50,6 +51,9 @@ fn routes() -> Vec<Route> {
         route("get", "/metrics", get(status::metrics)),
         route("get", "/api/v1/status", get(status::status)),
         route("get", "/api/v1/refusals", get(status::refusals)),
+        route("get", "/api/v1/damages", get(backup::damages)),
+        route("post", "/api/v1/backup", post(backup::backup)),
+        route("post", "/api/v1/clock/confirm", post(backup::confirm_clock)),
         route("get", "/api/v1/sql", sql::answer_link()),
         route("post", "/api/v1/sql", sql::answer()),
         route("post", "/api/v1/samples", write::rows()),

@@ -113,6 +113,7 @@ impl Server {
             addresses,
             started,
             body_bytes_max: usize::try_from(settings.http.body_bytes_max).unwrap_or(usize::MAX),
+            backup_dir: settings.data.backup_dir.clone(),
         });
         let router = http::router(facts, settings.http.body_timeout);
         let http = tokio::spawn(listener.serve(router, shutdown.clone()));
@@ -137,17 +138,10 @@ pub(crate) fn open_engine(data: &Data) -> Result<Engine, tacitus_storage::Error>
 }
 
 fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_storage::Error> {
-    let disk = Arc::new(OsDisk::open(&data.dir)?);
+    let disk = OsDisk::open(&data.dir)?;
+    let disk = Arc::new(if data.maps { disk } else { disk.without_mappings() });
     let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
-    let settings = tacitus_storage::Settings {
-        log_file_bytes: data.log_file_bytes,
-        log_bytes_max: data.log_bytes_max,
-        head_bytes_max: usize::try_from(data.memory_bytes_max).unwrap_or(usize::MAX),
-        seal_after_s: data.seal_after.as_secs(),
-        reserve_bytes: Some(data.reserve_bytes),
-        ..tacitus_storage::Settings::default()
-    };
-    Engine::open(parts, settings)
+    Engine::open(parts, data.engine())
 }
 
 async fn start_broker(

@@ -57,7 +57,7 @@ fn crates_point_one_way() {
         ("storage", &["tacitus-model"]),
         ("protocol", &["tacitus-model"]),
         ("query", &["tacitus-model", "tacitus-storage"]),
-        ("files", &["tacitus-model", "tacitus-storage"]),
+        ("storage/files", &["tacitus-model", "tacitus-storage"]),
     ];
     for (member, may) in allowed {
         let manifest = read(format!("{member}/Cargo.toml"));

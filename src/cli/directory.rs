@@ -12,6 +12,7 @@ use tacitus_storage::{Engine, ErrorKind};
 use super::output::complain;
 use super::serve::{checked, sources};
 use super::{Exit, Flags};
+use crate::config::Data;
 use crate::server::open_engine;
 
 /// Which directory.
@@ -32,13 +33,24 @@ pub(super) struct Opened {
 }
 
 impl Place {
-    /// Opens the directory, or says why not.
-    pub(super) fn open(&self) -> Result<Opened, Exit> {
+    /// Whether a directory was named.
+    pub(super) fn is_named(&self) -> bool {
+        self.data.is_some()
+    }
+
+    /// The settings of the store, or why there are none.
+    pub(super) fn settings(&self) -> Result<Data, Exit> {
         let flags =
             Flags { config: self.config.clone(), data: self.data.clone(), ..Flags::default() };
         let config = sources(&flags).and_then(|sources| checked(&sources))?;
-        let dir = config.settings.data.dir.clone();
-        match open_engine(&config.settings.data) {
+        Ok(config.settings.data)
+    }
+
+    /// Opens the directory, or says why not.
+    pub(super) fn open(&self) -> Result<Opened, Exit> {
+        let data = self.settings()?;
+        let dir = data.dir.clone();
+        match open_engine(&data) {
             Ok(engine) => Ok(Opened { engine: Arc::new(engine), dir }),
             Err(error) => Err(refuse(&error)),
         }
@@ -49,7 +61,7 @@ impl Place {
 pub(super) fn refuse(error: &tacitus_storage::Error) -> Exit {
     let hint = match error.kind() {
         ErrorKind::Locked => {
-            "stop the server that has it; import and export can also ask it with --url"
+            "stop the server that has it; import, export and backup can also ask it with --url"
         }
         _ => error.hint(),
     };

@@ -74,9 +74,9 @@ pub const BOOK: &[Key] = &[
     key(
         "data.reserve",
         Shape::Size { min: MIB, max: 1024 * GIB },
-        Fallback::Text("256 MiB"),
+        Fallback::Absent,
         "Writes stop when less than this is free on the disk; reads go on, and writes resume by \
-         themselves when space returns.",
+         themselves when space returns. Left out: 2 % of the disk, and at least 256 MiB.",
         "Larger: writes stop earlier. Smaller: less room to work in while the disk is nearly full.",
     ),
     key(
@@ -95,10 +95,49 @@ pub const BOOK: &[Key] = &[
     ),
     key(
         "data.memory",
-        Shape::Size { min: MIB, max: 64 * GIB },
-        Fallback::Text("256 MiB"),
-        "How much memory the newest samples may take before they are sealed into a segment.",
-        "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
+        Shape::Size { min: 64 * MIB, max: 1024 * GIB },
+        Fallback::Text("512 MiB"),
+        "How much memory the store may take: samples that are not sealed yet, what was read from \
+         segments, and upkeep. The tags themselves, some 150 bytes each, come on top.",
+        "Larger: larger segments, faster trends. Smaller: more and smaller segments, more reading.",
+    ),
+    key(
+        "data.io",
+        Shape::Choice(&["mmap", "pread"]),
+        Fallback::Text("mmap"),
+        "How sealed files are read. A disk that fails under a mapping can end the process; pread \
+         answers with an error instead, and is for network file systems too.",
+        "",
+    ),
+    key(
+        "data.audit",
+        Shape::Span { min_ms: 0, max_ms: 3_660 * 24 * HOUR_MS },
+        Fallback::Text("7 d"),
+        "How long the store can be read as it was: what was replaced, edited or deleted is kept as \
+         long. 0 keeps nothing of it.",
+        "Larger: more disk where samples are replaced. Smaller: earlier answers cannot be had again.",
+    ),
+    key(
+        "retention.raw",
+        Shape::Span { min_ms: HOUR_MS, max_ms: 36_600 * 24 * HOUR_MS },
+        Fallback::Absent,
+        "How long samples are kept; then whole files go. Left out: for ever.",
+        "Larger: more disk. Smaller: samples are gone earlier, and with them what only they say.",
+    ),
+    key(
+        "retention.minute",
+        Shape::Span { min_ms: 0, max_ms: 36_600 * 24 * HOUR_MS },
+        Fallback::Absent,
+        "How long the statistics of every minute are kept when samples have gone. Left out: for ever.",
+        "Larger: more disk. Smaller: only hours are left, then nothing.",
+    ),
+    key(
+        "retention.hour",
+        Shape::Span { min_ms: 0, max_ms: 36_600 * 24 * HOUR_MS },
+        Fallback::Absent,
+        "How long the statistics of every hour are kept when those of minutes have gone. Left out: \
+         for ever.",
+        "Larger: more disk. Smaller: nothing is left earlier.",
     ),
     key(
         "data.seal_after",
@@ -106,6 +145,21 @@ pub const BOOK: &[Key] = &[
         Fallback::Text("10 min"),
         "The longest time samples stay only in memory and log before they are sealed.",
         "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
+    ),
+    key(
+        "data.scrub",
+        Shape::Span { min_ms: HOUR_MS, max_ms: 366 * 24 * HOUR_MS },
+        Fallback::Text("14 d"),
+        "How long it takes until every file of the store was read and checked once, while the server \
+         runs.",
+        "Larger: less reading. Smaller: damage is found earlier.",
+    ),
+    key(
+        "backup.dir",
+        Shape::Path,
+        Fallback::Text("tacitus-backups"),
+        "The directory below which a running server makes backups.",
+        "",
     ),
     flagged(
         "--http",

@@ -42,16 +42,53 @@ pub struct Settings {
 pub struct Data {
     /// The data directory.
     pub dir: PathBuf,
-    /// Writes stop below this many free bytes.
-    pub reserve_bytes: u64,
+    /// Writes stop below this many free bytes; `None`: as the size of the disk asks for.
+    pub reserve_bytes: Option<u64>,
     /// The size of one log file.
     pub log_file_bytes: u64,
     /// The most log between two seals.
     pub log_bytes_max: u64,
-    /// The most memory of unsealed samples.
+    /// The most memory of the store.
     pub memory_bytes_max: u64,
+    /// Whether sealed files are mapped.
+    pub maps: bool,
+    /// How long the store can be read as it was.
+    pub audit: Duration,
+    /// How long samples, minutes and hours are kept; `None`: for ever.
+    pub retention: [Option<Duration>; 3],
     /// The longest time before samples are sealed.
     pub seal_after: Duration,
+    /// How long a tour of the scrub takes.
+    pub scrub_tour: Duration,
+    /// Backups go below this.
+    pub backup_dir: PathBuf,
+}
+
+impl Data {
+    /// The settings of the store.
+    pub(crate) fn engine(&self) -> tacitus_storage::Settings {
+        tacitus_storage::Settings {
+            log_file_bytes: self.log_file_bytes,
+            log_bytes_max: self.log_bytes_max,
+            seal_after_s: self.seal_after.as_secs(),
+            reserve_bytes: self.reserve_bytes,
+            scrub_tour_s: self.scrub_tour.as_secs(),
+            audit_ns: nanos(self.audit),
+            retention: self.retention(),
+            ..tacitus_storage::Settings::with_memory(self.memory_bytes_max)
+        }
+    }
+
+    /// What holds for tags of no class of their own.
+    fn retention(&self) -> Vec<tacitus_storage::Retention> {
+        let [raw_ns, minute_ns, hour_ns] = self.retention.map(|kept| kept.map(nanos));
+        let class = String::new();
+        vec![tacitus_storage::Retention { class, raw_ns, minute_ns, hour_ns }]
+    }
+}
+
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The HTTP listener.
@@ -184,11 +221,17 @@ impl Keys<'_> {
 fn data(keys: &Keys<'_>) -> Option<Data> {
     Some(Data {
         dir: keys.path("data.dir")?,
-        reserve_bytes: keys.size("data.reserve")?,
+        reserve_bytes: keys.size("data.reserve"),
         log_file_bytes: keys.size("data.log_file")?,
         log_bytes_max: keys.size("data.log")?,
         memory_bytes_max: keys.size("data.memory")?,
+        maps: keys.choice("data.io")? == "mmap",
+        audit: keys.span("data.audit")?,
+        retention: ["retention.raw", "retention.minute", "retention.hour"]
+            .map(|path| keys.span(path)),
         seal_after: keys.span("data.seal_after")?,
+        scrub_tour: keys.span("data.scrub")?,
+        backup_dir: keys.path("backup.dir")?,
     })
 }
 

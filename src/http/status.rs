@@ -43,6 +43,8 @@ pub(crate) struct Facts {
     pub(crate) started: Instant,
     /// The largest body of a request, also after unpacking.
     pub(crate) body_bytes_max: usize,
+    /// Backups go below this.
+    pub(crate) backup_dir: std::path::PathBuf,
 }
 
 impl FromRef<Arc<Facts>> for Writes {
@@ -87,6 +89,10 @@ pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
         "full": engine.full,
         "poisoned": engine.poisoned,
         "free_bytes": engine.free_bytes,
+        "reserve_bytes": engine.reserve_bytes,
+        "clock_suspect": engine.clock_suspect,
+        "damages": engine.damages,
+        "scrub_tours": engine.scrub_tours,
         "log_bytes": engine.log_bytes,
         "head_bytes": engine.head_bytes,
         "segments": engine.segments,
@@ -171,6 +177,14 @@ fn store(engine: &EngineStatus) -> Vec<Reading> {
         gauge("disk_free_bytes", "Bytes free on the disk of the store", engine.free_bytes),
         gauge("disk_full", "1 while samples are refused for want of space", engine.full.into()),
         gauge("poisoned", "1 after a failed write to disk", engine.poisoned.into()),
+        gauge("disk_reserve_bytes", "Bytes that stay free", engine.reserve_bytes),
+        gauge(
+            "clock_suspect",
+            "1 while the time of day is not believed and nothing is deleted for its age",
+            engine.clock_suspect.into(),
+        ),
+        gauge("damages", "Places found damaged since the start", engine.damages),
+        Reading::counter("scrub_tours", "Tours over all files", engine.scrub_tours),
         gauge("log_bytes", "Bytes in the write-ahead log", engine.log_bytes),
         gauge("head_bytes", "Memory of the newest samples", engine.head_bytes),
         gauge("segments", "Segments on disk", engine.segments),

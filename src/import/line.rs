@@ -99,6 +99,7 @@ fn scan(
             faults.extend(last.into_iter().cycle().take(parsed.refused_count - faults.len()));
             take(Part { points, faults })?;
         }
-        before += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+        // One more than there are line ends.
+        before += text.split(|byte| *byte == b'\n').count() as u64 - 1;
     }
 }

@@ -26,6 +26,12 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 /// How long the tending thread rests when there was nothing to do, or the store refused.
 const REST: Duration = Duration::from_millis(250);
 
+/// How long upkeep rests while nothing is due.
+const UPKEEP_REST: Duration = Duration::from_secs(5);
+
+/// How long it rests after a job that failed.
+const UPKEEP_REFUSED_REST: Duration = Duration::from_secs(60);
+
 /// How long a commit waits for a seal before its senders are told that the store is busy.
 const SEAL_WAIT: Duration = Duration::from_secs(5);
 
@@ -49,8 +55,10 @@ pub struct Failure {
 pub struct Committer {
     queue: Arc<Queue>,
     failed: watch::Receiver<Option<Failure>>,
+    engine: Arc<Engine>,
     committing: JoinHandle<()>,
     tending: JoinHandle<()>,
+    keeping: JoinHandle<()>,
     /// Dropped to stop tending.
     tend: mpsc::Sender<()>,
 }
@@ -66,10 +74,19 @@ impl Committer {
                 commit_all(&engine, &guard);
             })?
         };
-        let tending = std::thread::Builder::new()
-            .name("tend".to_owned())
-            .spawn(move || tend_until(&engine, &guard, &stop))?;
-        Ok(Self { queue, failed, committing, tending, tend })
+        let keeping = {
+            let (engine, guard) = (Arc::clone(&engine), guard.clone());
+            std::thread::Builder::new()
+                .name("upkeep".to_owned())
+                .spawn(move || keep_up(&engine, &guard))?
+        };
+        let tending = {
+            let engine = Arc::clone(&engine);
+            std::thread::Builder::new()
+                .name("tend".to_owned())
+                .spawn(move || tend_until(&engine, &guard, &stop))?
+        };
+        Ok(Self { queue, failed, engine, committing, tending, keeping, tend })
     }
 
     /// Returns when the store has failed: whoever runs the process should end it with exit code
@@ -89,7 +106,9 @@ impl Committer {
         // The last commits may have to wait for a seal, so tending ends after them.
         let committed = self.committing.join();
         drop(self.tend);
-        if committed.and(self.tending.join()).is_err() {
+        self.engine.halt_upkeep();
+        self.keeping.thread().unpark();
+        if committed.and(self.tending.join()).and(self.keeping.join()).is_err() {
             tracing::error!("a storage thread ended in a panic");
         }
     }
@@ -214,6 +233,23 @@ fn commit(engine: &Engine, batches: &[Batch]) -> Result<u64, Error> {
                 std::thread::sleep(SEAL_ASKED_EVERY);
             }
             result => return result,
+        }
+    }
+}
+
+/// Rewrites and expires segments until upkeep is halted; rests while nothing is due, longer after
+/// a job that failed: it is tried again, and others go on meanwhile.
+fn keep_up(engine: &Engine, guard: &Guard) {
+    let _guard = guard.clone();
+    while !engine.is_halted() {
+        match engine.maintain() {
+            Ok(Progress::Did) => continue,
+            Ok(Progress::Idle) => std::thread::park_timeout(UPKEEP_REST),
+            Err(_) if engine.is_halted() => return,
+            Err(error) => {
+                tracing::warn!(%error, hint = error.hint(), "upkeep is refused");
+                std::thread::park_timeout(UPKEEP_REFUSED_REST);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use tacitus_model::Kind;
 use crate::block::Block;
 use crate::error::Error;
 use crate::merge::{Merge, PageRun, Part};
-use crate::segment::{PageReader, ROLL_PAGES, StateTime};
+use crate::segment::{BLOCK_RECORDS, PageReader, Place, ROLL_PAGES, StateTime};
 use crate::statistics::Statistics;
 
 /// Pages of one record of the pyramid's second level.
@@ -70,6 +70,10 @@ impl<'a> Fold<'a> {
 
     /// The end of the window that a time is in.
     fn find(&mut self, ts: i64) -> i64 {
+        if ts < self.edge(self.at) {
+            // Statistics that outlived their rows may overlap.
+            self.at = self.edges.partition_point(|edge| *edge <= ts).saturating_sub(1);
+        }
         while self.at + 2 < self.edges.len() && self.edge(self.at + 1) <= ts {
             // Windows are often finer than samples: leap.
             let ahead = self.edges.get(self.at + 2..).unwrap_or_default();
@@ -105,69 +109,95 @@ impl<'a> Fold<'a> {
     }
 
     fn run(&mut self, run: &PageRun) -> Result<(), Error> {
-        let mut reader = PageReader::default();
+        // The integral of a page holds for the way the tag moved when it was written.
+        let usable = run.entry.step == self.step
+            || run.entry.kind != Kind::Float
+            || self.mode == Edges::Plot;
         let mut page = run.pages.start;
         while page < run.pages.end {
-            if let Some((known, pages)) = self.known(run, page, &mut reader)? {
-                self.windows.pages_known += pages as u64;
-                self.absorb(&known);
-                page += pages;
-                continue;
+            let number = page / BLOCK_RECORDS;
+            let block = run.segment.page_block(number)?;
+            let from = page % BLOCK_RECORDS;
+            let until = from + (run.pages.end - page).min(BLOCK_RECORDS - from);
+            let known = block.statistics.get(from..until).unwrap_or_default();
+            let Some(first) = known.first() else { return Ok(()) };
+            let end = self.find(first.first_ns);
+            let mut taken = 0;
+            if usable {
+                taken = self.take_rolls(run, page, known, end)?;
+                if taken == 0 {
+                    // Up to where the next roll begins, which may say more.
+                    let at = page - run.entry.pages().start;
+                    taken = self.take_known(known, end, ROLL_PAGES - at % ROLL_PAGES);
+                }
             }
-            let statistics = reader.statistics(&run.segment, page)?;
-            let bare = reader.place(&run.segment, page)?.is_bare();
-            if self.mode == Edges::Plot || bare {
-                self.windows.pages_known += 1;
-                self.spread(&statistics);
-            } else {
-                self.windows.pages_read += 1;
-                self.rows(&run.read(page, false)?);
+            if taken == 0 {
+                taken = 1;
+                let bare = block.places.get(from).is_none_or(Place::is_bare);
+                if self.mode == Edges::Plot || bare {
+                    self.windows.pages_known += 1;
+                    self.spread(first);
+                } else {
+                    self.windows.pages_read += 1;
+                    self.rows(&run.read(page, false)?);
+                }
             }
-            page += 1;
+            page += taken;
         }
         Ok(())
     }
 
-    /// The statistics of as many pages from `page` on as lie in one window, where these are
-    /// known.
-    fn known(
+    /// Takes pages that end before the end of the window, at most so many; how many.
+    fn take_known(&mut self, pages: &[Statistics], end: i64, most: usize) -> usize {
+        let Some(window) = self.windows.statistics.get_mut(self.at) else { return 0 };
+        let mut taken = 0;
+        for page in pages.iter().take(most).take_while(|page| page.last_ns < end) {
+            window.absorb(page, self.step);
+            taken += 1;
+        }
+        self.windows.pages_known += taken as u64;
+        taken
+    }
+
+    /// Takes the whole tag, 1,024 or 32 pages at once, where they end before the end of the
+    /// window; how many.
+    fn take_rolls(
         &mut self,
         run: &PageRun,
         page: usize,
-        reader: &mut PageReader,
-    ) -> Result<Option<(Statistics, usize)>, Error> {
+        ahead: &[Statistics],
+        end: i64,
+    ) -> Result<usize, Error> {
         let entry = &run.entry;
-        if entry.step != self.step && entry.kind == Kind::Float && self.mode == Edges::Exact {
-            return Ok(None);
-        }
         let own = entry.pages();
-        let left = own.end.min(run.pages.end) - page;
-        let at = page - own.start;
-        if at == 0 && left == own.len() {
-            let end = self.find(entry.statistics.first_ns);
-            if entry.statistics.last_ns < end {
-                return Ok(Some((entry.statistics, left)));
+        let (at, left) = (page - own.start, own.end.min(run.pages.end) - page);
+        let mut known = None;
+        if at == 0 && left == own.len() && entry.statistics.last_ns < end {
+            known = Some((entry.statistics, left));
+        } else if at.is_multiple_of(ROLL_PAGES) && own.len() >= ROLL_PAGES {
+            let whole = |pages: usize| pages.min(own.end - page);
+            // The last page of the roll is often at hand, and says that the roll is too long.
+            let long = ahead.get(whole(ROLL_PAGES) - 1).is_some_and(|last| last.last_ns >= end);
+            if !long && left >= whole(ROLL_PAGES) {
+                let roll = run.segment.roll(entry.first_roll as usize + at / ROLL_PAGES)?;
+                known = (roll.last_ns < end).then_some((roll, whole(ROLL_PAGES)));
+            }
+            if known.is_some()
+                && at.is_multiple_of(GREAT_ROLL_PAGES)
+                && own.len().div_ceil(ROLL_PAGES) >= ROLL_PAGES
+                && left >= whole(GREAT_ROLL_PAGES)
+            {
+                let first = entry.first_great_roll as usize;
+                let great = run.segment.great_roll(first + at / GREAT_ROLL_PAGES)?;
+                if great.last_ns < end {
+                    known = Some((great, whole(GREAT_ROLL_PAGES)));
+                }
             }
         }
-        let whole = |pages: usize| pages.min(own.end - page);
-        if at.is_multiple_of(GREAT_ROLL_PAGES)
-            && own.len().div_ceil(ROLL_PAGES) >= ROLL_PAGES
-            && left >= whole(GREAT_ROLL_PAGES)
-        {
-            let first = entry.first_great_roll as usize;
-            let known = run.segment.great_roll(first + at / GREAT_ROLL_PAGES)?;
-            if known.last_ns < self.find(known.first_ns) {
-                return Ok(Some((known, whole(GREAT_ROLL_PAGES))));
-            }
-        }
-        if at.is_multiple_of(ROLL_PAGES) && own.len() >= ROLL_PAGES && left >= whole(ROLL_PAGES) {
-            let known = run.segment.roll(entry.first_roll as usize + at / ROLL_PAGES)?;
-            if known.last_ns < self.find(known.first_ns) {
-                return Ok(Some((known, whole(ROLL_PAGES))));
-            }
-        }
-        let known = reader.statistics(&run.segment, page)?;
-        Ok((known.last_ns < self.find(known.first_ns)).then_some((known, 1)))
+        let Some((known, pages)) = known else { return Ok(0) };
+        self.windows.pages_known += pages as u64;
+        self.absorb(&known);
+        Ok(pages)
     }
 
     /// Counts a page in every window it touches.
@@ -280,5 +310,5 @@ impl<'a> StateFold<'a> {
     reason = "states are whole numbers from 0, kept exactly; others are refused"
 )]
 fn state_of(number: f64) -> Option<u64> {
-    (number >= 0.0 && number < 4_294_967_296.0).then_some(number as u64)
+    (0.0..4_294_967_296.0).contains(&number).then_some(number as u64)
 }

@@ -16,6 +16,7 @@
 mod bits;
 mod cold;
 mod column;
+mod counts;
 mod floats;
 mod ints;
 mod latents;

@@ -19,7 +19,7 @@ mod tier;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use roaring::RoaringBitmap;
 use tacitus_model::{Tag, TagId, TimeRange};
@@ -30,10 +30,11 @@ use crate::catalog::Catalog;
 use crate::codec::Level;
 use crate::disk::Disk;
 use crate::engine::Pins;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::log::StoreId;
 use crate::manifest::{Deletion, SegmentRecord, Tier};
 use crate::merge::{Merge, Part, Source};
+use crate::planted::{self, Bug};
 use crate::segment::{Finished, Segment, SegmentWriter, WriteOptions};
 use crate::visibility::Visibility;
 use digest::Digest;
@@ -50,6 +51,8 @@ pub(crate) struct Workshop<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) cache: &'a BlockCache,
     pub(crate) pins: &'a Arc<Pins>,
+    /// Set when the job is to be given up.
+    pub(crate) halted: &'a AtomicBool,
     /// The number of the next file.
     pub(crate) numbers: &'a AtomicU64,
     pub(crate) partitions: &'a Partitions,
@@ -89,10 +92,12 @@ impl Workshop<'_> {
         };
         let mut before = Digest::default();
         for input in inputs {
+            self.check_halted()?;
             before.segment(input)?;
         }
         let tags = inputs.iter().fold(RoaringBitmap::new(), |all, input| all | input.tag_set());
         for id in tags {
+            self.check_halted()?;
             outputs.tag(inputs, TagId(id))?;
         }
         let (mut after, segments) = outputs.finish()?;
@@ -105,6 +110,14 @@ impl Workshop<'_> {
             return Err(Error::corrupt("segments", what));
         }
         Ok(segments)
+    }
+
+    fn check_halted(&self) -> Result<(), Error> {
+        if self.halted.load(Ordering::Acquire) {
+            let hint = "upkeep goes on after the next start";
+            return Err(Error::new(ErrorKind::Busy, "upkeep was ended", hint));
+        }
+        Ok(())
     }
 
     /// The next file's number.
@@ -124,7 +137,7 @@ impl Workshop<'_> {
     }
 }
 
-impl<'a> Outputs<'a> {
+impl Outputs<'_> {
     /// Rewrites all rows of a tag.
     fn tag(&mut self, inputs: &[Arc<Segment>], id: TagId) -> Result<(), Error> {
         let everything = Arc::new(Visibility::up_to(u64::MAX));
@@ -156,7 +169,7 @@ impl<'a> Outputs<'a> {
                     }
                 }
             }
-            self.put_away(&mut shelf, merge.take_replaced())?;
+            self.put_away(&mut shelf, &merge.take_replaced())?;
         }
         Ok(())
     }
@@ -164,11 +177,18 @@ impl<'a> Outputs<'a> {
     /// Takes rows of the tag that nothing replaced; those that were deleted are put away.
     fn rows(&mut self, shelf: &mut TagShelf, block: &Block) -> Result<(), Error> {
         let mut rest = block.clone();
+        if planted::active(Bug::ForgetQualities) {
+            rest.qualities = None;
+        }
+        if planted::active(Bug::ForgetLastRow) {
+            let last = rest.times.last().copied();
+            rest.retain(|ts, _| Some(ts) != last);
+        }
         if !shelf.deleted.deleted.is_empty() {
             let mut gone = block.clone();
             gone.retain(|ts, sequence| !shelf.deleted.sees(ts, sequence));
             rest.retain(|ts, sequence| shelf.deleted.sees(ts, sequence));
-            self.put_away(shelf, vec![gone])?;
+            self.put_away(shelf, &[gone])?;
         }
         self.add(shelf, &rest, 0)
     }
@@ -209,7 +229,7 @@ impl<'a> Outputs<'a> {
     }
 
     /// Keeps rows that were replaced or deleted while someone may look back at them.
-    fn put_away(&mut self, shelf: &mut TagShelf, blocks: Vec<Block>) -> Result<(), Error> {
+    fn put_away(&mut self, shelf: &mut TagShelf, blocks: &[Block]) -> Result<(), Error> {
         let rows = blocks.iter().flat_map(|block| (0..block.len()).filter_map(|n| block.row(n)));
         let mut rows: Vec<Row> = rows.collect();
         rows.sort_by_key(|row| (row.ts, row.sequence));
@@ -274,3 +294,6 @@ struct TagShelf {
 fn class_of(tag: Option<&Tag>) -> Arc<str> {
     tag.map_or_else(|| Arc::from(""), |tag| Arc::from(&*tag.definition.retention))
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,8 @@ pub struct Engine {
     keeper: Mutex<Keeper>,
     /// Held by the one job of upkeep that runs.
     upkeep: Mutex<()>,
+    /// Upkeep is to end, and no more of it to begin.
+    halted: AtomicBool,
     partitions: Partitions,
     /// The number of the next file.
     numbers: AtomicU64,
@@ -157,11 +159,20 @@ impl Engine {
 
     /// Whether the time of day can be believed enough to let samples go.
     fn clock_is_sound(&self, now: tacitus_model::Timestamp) -> bool {
-        now.nanos() > 0
+        now.nanos() > 0 && self.retention_now().is_some()
     }
 
     fn check_poison(&self) -> Result<(), Error> {
         if self.poisoned.load(Ordering::Acquire) { Err(Error::already_poisoned()) } else { Ok(()) }
+    }
+}
+
+impl Keeper {
+    /// The manifest that comes next, to be changed before it is published.
+    fn next_manifest(&self) -> Manifest {
+        let mut manifest = self.manifest.clone();
+        manifest.generation += 1;
+        manifest
     }
 }
 

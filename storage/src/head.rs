@@ -21,7 +21,7 @@ use crate::block::{Block, Row};
 use crate::merge::keep;
 use crate::table::Table;
 use crate::visibility::Visibility;
-use slab::{Slab, SlabRow};
+use slab::Slab;
 
 pub(crate) use last::LastValues;
 
@@ -84,8 +84,8 @@ impl Head {
         for (tag, ts, value, quality) in batch.iter() {
             let Some(entry) = self.tags.reach(tag) else { continue };
             let row = Row::of(ts, value, quality);
-            bytes += size_of::<SlabRow>() + row.text.as_ref().map_or(0, |text| text.len());
-            slab::append(&entry.first, &row, offset);
+            bytes += row.text.as_ref().map_or(0, |text| text.len());
+            bytes += slab::append(&entry.first, &row, offset);
         }
         self.rows.fetch_add(batch.len(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -28,8 +28,14 @@ pub(crate) enum Bug {
     ForgetManifest,
     /// Writes go on when the disk is full to its reserve.
     IgnoreReserve,
+    /// A clock that jumped is believed.
+    BelieveClock,
     /// A repair forgets one of the tags of a damaged segment.
     ForgetTag,
+    /// A compaction leaves out the last row of a tag.
+    ForgetLastRow,
+    /// A compaction leaves out the qualities.
+    ForgetQualities,
 }
 
 #[cfg(not(test))]
@@ -37,13 +43,20 @@ pub(crate) const fn active(_bug: Bug) -> bool {
     false
 }
 
+/// Whether this sync is one of those that [`Bug::SkipSomeSyncs`] leaves out.
+pub(crate) fn skips_sync() -> bool {
+    active(Bug::SkipSomeSyncs) && third_time()
+}
+
 #[cfg(not(test))]
-pub(crate) const fn skips_sync() -> bool {
+const fn third_time() -> bool {
     false
 }
 
 #[cfg(test)]
-pub(crate) use planting::{active, plant, skips_sync};
+use planting::third_time;
+#[cfg(test)]
+pub(crate) use planting::{active, plant};
 
 #[cfg(test)]
 mod planting {
@@ -60,10 +73,10 @@ mod planting {
         PLANTED.get() == Some(bug)
     }
 
-    /// Whether this sync is one of those that [`Bug::SkipSomeSyncs`] leaves out.
-    pub(crate) fn skips_sync() -> bool {
+    /// Every third time it is asked.
+    pub(super) fn third_time() -> bool {
         SYNCS.set(SYNCS.get() + 1);
-        active(Bug::SkipSomeSyncs) && SYNCS.get().is_multiple_of(3)
+        SYNCS.get().is_multiple_of(3)
     }
 
     /// Plants a fault in this thread, or none.

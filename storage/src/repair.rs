@@ -193,7 +193,12 @@ impl<'a> Repair<'a> {
                 continue;
             }
             for page in pages {
-                writer.add(entry.tag, entry.step, &segment.read(&entry, page, true)?)?;
+                if let Some(statistics) = segment.only_statistics(page)? {
+                    writer.add_statistics(&entry, statistics)?;
+                } else {
+                    writer.add(entry.tag, entry.step, &segment.read(&entry, page, true)?)?;
+                    writer.widen(entry.error_bound);
+                }
             }
         }
         let saved = writer.finish()?.map(|finished| SegmentRecord {

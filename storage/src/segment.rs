@@ -31,7 +31,7 @@ use crate::cache::{BlockCache, Cached, PageBlock};
 use crate::checksum::checksum;
 use crate::disk::{Disk, DiskFile};
 use crate::engine::Pins;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::log::StoreId;
 use crate::manifest::SegmentRecord;
 use crate::naming::Naming;
@@ -47,6 +47,9 @@ pub(crate) use page::PageReader;
 pub(crate) use table::BLOCK_RECORDS;
 pub(crate) use verify::record_of;
 pub(crate) use writer::{Finished, SegmentWriter, WriteOptions};
+
+/// The quality of a latest value that cannot be read: `Bad_DataLost` of OPC UA, Part 8.
+const BAD_DATA_LOST: u32 = 0x809D_0000;
 
 /// The checksum behind every page and block.
 const CRC_BYTES: usize = 4;
@@ -163,13 +166,17 @@ impl Segment {
             let entry = self.tag_at(at)?;
             let first = Timestamp::from_nanos(entry.statistics.first_ns);
             // The table has the latest row of every tag, but for text.
-            let row = match entry.kind {
-                Kind::Text => {
-                    let page = entry.pages().end.saturating_sub(1);
-                    let last = self.read(&entry, page, false)?;
-                    last.row(last.len().saturating_sub(1))
+            if entry.kind != Kind::Text {
+                return Ok((entry.tag, first, entry.last_row()));
+            }
+            let page = entry.pages().end.saturating_sub(1);
+            let row = match self.read(&entry, page, false) {
+                Ok(last) => last.row(last.len().saturating_sub(1)),
+                // One damaged page must not keep the store closed.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    Some(Row { null: true, quality: BAD_DATA_LOST, ..entry.last_row() })
                 }
-                _ => None,
+                Err(error) => return Err(error),
             };
             Ok((entry.tag, first, row.unwrap_or_else(|| entry.last_row())))
         })

@@ -37,7 +37,7 @@ impl Snapshot {
     }
 
     /// The store as it was at an earlier sequence.
-    pub(crate) fn as_of(self, sequence: u64) -> Self {
+    pub(crate) fn into_past(self, sequence: u64) -> Self {
         Self { sequence, past: true, ..self }
     }
 
@@ -168,13 +168,12 @@ impl Snapshot {
                 continue;
             }
             let gaps = self.gaps.as_ref();
-            let entry = or_gap(gaps, tag.id, segment.range(), segment.tag(tag.id), || None)?;
+            let range_of_file = segment.record().range();
+            let entry = or_gap(gaps, tag.id, range_of_file, segment.tag(tag.id), || None)?;
             let touches = |entry: &TagEntry| entry.statistics.range().overlaps(&range);
             if let Some(entry) = entry.filter(touches) {
-                sources.push({
-                    let gaps = self.gaps.clone();
-                    Source::pages(segment, entry, range, &visibility, tracked, gaps)?
-                });
+                let gaps = self.gaps.clone();
+                sources.push(Source::pages(segment, entry, range, &visibility, tracked, gaps)?);
             }
         }
         for head in self.version.heads() {

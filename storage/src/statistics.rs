@@ -161,7 +161,7 @@ impl Statistics {
     /// The stretch between the two runs.
     fn bridge(&mut self, next: &Self, step: bool) {
         let span_ns = next.first_ns.saturating_sub(self.last_ns);
-        let height = if step { self.last } else { f64::midpoint(self.last, next.first) };
+        let height = if step { self.last } else { 0.5 * self.last + 0.5 * next.first };
         if height.is_finite() {
             self.integral += height * seconds(span_ns);
             self.good_ns = self.good_ns.saturating_add(span_ns);
@@ -182,13 +182,17 @@ impl Statistics {
             self.m2 = next.m2;
         } else {
             let (a, b) = (count(self.values), count(next.values));
-            let apart = next.sum / b - self.sum / a;
-            self.m2 += next.m2 + apart * apart * (a * b / (a + b));
+            // (mean_b − mean_a)² · a·b / (a + b), with one division.
+            let apart = next.sum * a - self.sum * b;
+            self.m2 += next.m2 + apart * apart / (a * b * (a + b));
         }
         self.sum += next.sum;
         self.values += next.values;
     }
 }
+
+/// Running sums, which the compiler keeps in vector registers.
+const LANES: usize = 8;
 
 /// Rows measured at a time: their numbers stay in the first-level cache.
 const CHUNK: usize = 1024;
@@ -228,7 +232,8 @@ impl<'a> Run<'a> {
             return found;
         }
         let sum = sum_of(numbers);
-        if sum.is_finite() {
+        let spans = found.last_ns.checked_sub(found.first_ns).is_some();
+        if sum.is_finite() && spans {
             // Every number is finite: a NaN or an infinity would have shown in the sum. (A sum of
             // finite numbers that overflows takes the slow way too.)
             self.measure_whole(numbers, sum, &mut found);
@@ -264,7 +269,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             if let Some((at, held)) = before {
-                let height = if self.step { held } else { f64::midpoint(held, *number) };
+                let height = if self.step { held } else { 0.5 * held + 0.5 * number };
                 found.integral += height * seconds(ts.saturating_sub(at));
                 found.good_ns = found.good_ns.saturating_add(ts.saturating_sub(at));
             }
@@ -301,18 +306,25 @@ impl<'a> Run<'a> {
 
     #[expect(clippy::float_cmp, reason = "the extreme is one of the numbers")]
     fn time_of(&self, numbers: &[f64], number: f64) -> i64 {
-        let row = numbers.iter().position(|other| *other == number).unwrap_or_default();
+        // Eight at a time: the compiler compares those side by side.
+        let eight = |eight: &[f64]| {
+            eight.iter().map(|own| u8::from(*own == number)).fold(0, |found, own| found | own) != 0
+        };
+        let from = numbers.chunks(LANES).position(eight).unwrap_or_default() * LANES;
+        let rest = numbers.get(from..).unwrap_or_default();
+        let row = from + rest.iter().position(|other| *other == number).unwrap_or_default();
         self.times.get(row).copied().unwrap_or_default()
     }
 
+    /// The integral between the first and the last row, all of which count.
     fn integral(&self, numbers: &[f64]) -> f64 {
-        let spans = self.times.array_windows().map(|[a, b]| seconds(b.saturating_sub(*a)));
-        if self.step {
-            spans.zip(numbers).map(|(span_s, number)| number * span_s).sum()
-        } else {
-            let heights = numbers.array_windows().map(|[a, b]| f64::midpoint(*a, *b));
-            spans.zip(heights).map(|(span_s, height)| height * span_s).sum()
-        }
+        let last = numbers.len().saturating_sub(1);
+        let from = (self.times.get(..last), numbers.get(..last));
+        let to = (self.times.get(1..), numbers.get(1..));
+        let ((Some(begun), Some(held)), (Some(ended), Some(next))) = (from, to) else { return 0.0 };
+        // Half of each end: what is held counts wholly where the tag steps.
+        let (own, others) = if self.step { (1.0, 0.0) } else { (0.5, 0.5) };
+        integral_of(begun, ended, held, next, own, others) / 1e9
     }
 }
 
@@ -341,16 +353,56 @@ fn count(rows: u64) -> f64 {
     rows as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a span of 104 days is exact to the nanosecond")]
 fn seconds(span_ns: i64) -> f64 {
-    span_ns as f64 / 1e9
+    float_of(span_ns) / 1e9
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of 104 days is exact to the nanosecond")]
+fn float_of(span_ns: i64) -> f64 {
+    span_ns as f64
 }
 
 fn finite_or_nan(number: f64) -> f64 {
     if number.is_finite() { number } else { f64::NAN }
 }
 
-/// Eight running sums, which the compiler keeps in vector registers.
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
+/// The sum over all rows of the time to the next one, in nanoseconds, times the height between
+/// them: so much of the value held and so much of the next one.
+fn integral_of(
+    begun: &[i64],
+    ended: &[i64],
+    held: &[f64],
+    next: &[f64],
+    own: f64,
+    others: f64,
+) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (begun_eights, begun_rest) = begun.as_chunks::<LANES>();
+    let (ended_eights, ended_rest) = ended.as_chunks::<LANES>();
+    let (held_eights, held_rest) = held.as_chunks::<LANES>();
+    let (next_eights, next_rest) = next.as_chunks::<LANES>();
+    let times = begun_eights.iter().zip(ended_eights);
+    for ((begun, ended), (held, next)) in times.zip(held_eights.iter().zip(next_eights)) {
+        for lane in 0..LANES {
+            let span_ns = float_of(ended[lane].wrapping_sub(begun[lane]));
+            sums[lane] += span_ns * (held[lane] * own + next[lane] * others);
+        }
+    }
+    let rest = begun_rest.iter().zip(ended_rest).zip(held_rest.iter().zip(next_rest));
+    let rest = rest.map(|((begun, ended), (held, next))| {
+        float_of(ended.wrapping_sub(*begun)) * (held * own + next * others)
+    });
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
+}
+
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
 fn sum_of(numbers: &[f64]) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];
@@ -360,13 +412,18 @@ fn sum_of(numbers: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
 }
 
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
 fn extremes(numbers: &[f64]) -> (f64, f64) {
-    let (eights, rest) = numbers.as_chunks::<8>();
-    let (mut least, mut most) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
-    for eight in eights {
-        for ((low, high), number) in least.iter_mut().zip(&mut most).zip(eight) {
-            *low = if *number < *low { *number } else { *low };
-            *high = if *number > *high { *number } else { *high };
+    // Two vectors each, so that one comparison need not wait for the one before.
+    let (parts, rest) = numbers.as_chunks::<16>();
+    let (mut least, mut most) = ([f64::INFINITY; 16], [f64::NEG_INFINITY; 16]);
+    for part in parts {
+        for lane in 0..16 {
+            least[lane] = if part[lane] < least[lane] { part[lane] } else { least[lane] };
+            most[lane] = if part[lane] > most[lane] { part[lane] } else { most[lane] };
         }
     }
     let low = least.iter().chain(rest).fold(f64::INFINITY, |a, b| a.min(*b));
@@ -374,6 +431,10 @@ fn extremes(numbers: &[f64]) -> (f64, f64) {
     (low, high)
 }
 
+#[multiversion::multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx+avx2"
+))]
 fn moment(numbers: &[f64], mean: f64) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -31,15 +31,6 @@ fn wires_of_later_versions_are_refused_by_name() {
 }
 
 #[test]
-fn commands_of_later_versions_are_unknown() {
-    for command in ["verify", "repair", "backup", "restore"] {
-        let (code, out, err) = run(&[command]);
-        assert_eq!((code, out.as_str()), (2, ""), "{command}");
-        assert!(err.contains(&format!("unrecognized subcommand '{command}'")), "{err}");
-    }
-}
-
-#[test]
 fn config_check_reports_every_problem_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("t.toml");

@@ -7,6 +7,8 @@
 #![expect(clippy::panic, reason = "a test that cannot go on may panic")]
 #![expect(clippy::print_stdout, reason = "a test that measures or skips says so")]
 
+// Backup, restore, verify, repair.
+mod backup;
 // What is typed, and the exact texts and exit codes that come back.
 mod cli;
 // A disk without room: refused, readable, and alive again when there is room.

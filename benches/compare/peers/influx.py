@@ -86,9 +86,9 @@ class Influx(Server):
         self.settled(seconds=8)
         return self.process.cpu() - before
 
-    def ask(self, text, **parameters):
-        path = "/query?" + urllib.parse.urlencode({"db": "d", "epoch": "ms", "q": text, **parameters})
-        answer = json.loads(self.http.ask("POST", path))["results"][0]
+    def ask(self, text, whole=int):
+        path = "/query?" + urllib.parse.urlencode({"db": "d", "epoch": "ms", "q": text})
+        answer = json.loads(self.http.ask("POST", path), parse_int=whole)["results"][0]
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer.get("series", [])
@@ -97,7 +97,9 @@ class Influx(Server):
         found = {}
         for one in dataset.series:
             name = one.name.replace("'", "\\'")
-            result = self.ask(f"SELECT v FROM {dataset.name}_{one.type} WHERE t = '{name}'")
+            # It writes the float -0.0 as -0, which as a whole number would lose its sign.
+            whole = float if one.type == "f64" else int
+            result = self.ask(f"SELECT v FROM {dataset.name}_{one.type} WHERE t = '{name}'", whole)
             rows = result[0]["values"] if result else []
             values = [row[1] for row in rows]
             dtype = {"f64": np.float64, "i64": np.int64, "bool": np.bool_, "str": object}[one.type]

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! meta                                                              page
-//! 1 integers    transform 2 │ latents                               steps │ pco page
+//! 1 integers    transform │ latents                               steps │ pco page
 //! 2 floats      pco chunk meta                                      pco page
 //! 3 dictionary  count varint │ values of pages │ latents            pco page
-//! 4 both        transform 2 │ length varint │ latents │ latents     length varint │ pco page │ pco page
-//! 6 planes      transform 2 │ planes                                   nothing
+//! 4 both        transform │ length varint │ latents │ latents     length varint │ pco page │ pco page
+//! 6 planes      transform │ planes                                   nothing
 //! 7 singles     pco chunk meta                                         pco page
 //! ```
 //!
@@ -146,7 +146,8 @@ fn encode_integers(lanes: &[u64], transform: Transform) -> Option<Encoded> {
     }
     let mut encoded = latents::encode(&split.digits)?;
     let mut meta = vec![INTEGERS];
-    meta.extend(transform.code());
+    meta.push(transform.code());
+    transform.put_scale(&mut meta);
     meta.append(&mut encoded.meta);
     encoded.meta = meta;
     for (number, page) in encoded.pages.iter_mut().enumerate() {
@@ -170,7 +171,8 @@ fn encode_both(lanes: &[u64], transform: Transform) -> Option<Encoded> {
     let digits = latents::encode(&split.digits)?;
     let steps = latents::encode(&split.steps)?;
     let mut meta = vec![BOTH];
-    meta.extend(transform.code());
+    meta.push(transform.code());
+    transform.put_scale(&mut meta);
     put_varint(&mut meta, digits.meta.len() as u64);
     meta.extend(digits.meta);
     meta.extend(steps.meta);
@@ -191,7 +193,8 @@ fn encode_planes(lanes: &[u64], transform: Transform, bytes_max: usize) -> Optio
         return None;
     }
     let mut meta = vec![PLANES];
-    meta.extend(transform.code());
+    meta.push(transform.code());
+    transform.put_scale(&mut meta);
     meta.extend(planes::encode(&split.digits, bytes_max)?);
     Some(Encoded { meta, pages: vec![Vec::new(); lanes.len().div_ceil(PAGE_ROWS_MAX)] })
 }
@@ -258,7 +261,7 @@ impl Shared {
             }
             return Some(Self::Dictionary(entries, Latents::parse(from)?));
         }
-        let transform = Transform::from_code(from.array()?)?;
+        let transform = Transform::take(from.u8()?, &mut from)?;
         if (kind == Kind::Float) == (transform == Transform::Lane) {
             return None;
         }

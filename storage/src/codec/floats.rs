@@ -3,7 +3,8 @@
 //! *Invariant.* Whatever the transform, digits and steps give every lane back: what is not a
 //! decimal repeats the digits before it and says the rest in steps.
 
-use crate::codec::transform::{Scale, Transform, all_digits, ordered, single};
+use crate::codec::counts;
+use crate::codec::transform::{Divisor, Scale, Transform, all_digits, ordered, single};
 
 /// Exponents that are tried; the digits of a binary64 do not reach further.
 const EXPONENTS: usize = 20;
@@ -25,7 +26,8 @@ impl Split {
     /// Whether an exponent less by one would do, which is as good as never true of decimals that
     /// need theirs.
     pub(crate) fn has_spare_digit(&self, transform: Transform) -> bool {
-        let has_digits = matches!(transform, Transform::Decimal(scale) if scale.exponent > 0);
+        let has_digits =
+            matches!(transform, Transform::Decimal(Scale { divisor: Divisor::Ten(1..), .. }));
         has_digits
             && self.digits.iter().all(|digits| digits % 10 == 0)
             && self.digits.iter().any(|digits| *digits != 0)
@@ -82,7 +84,7 @@ fn first_digits(lanes: &[u64], scale: Scale) -> i64 {
 fn exponents(lanes: &[u64], is_single: bool) -> [usize; EXPONENTS + 1] {
     let mut counts = [0; EXPONENTS + 1];
     let mut guess = 0_u8;
-    let exact = |lane, exponent| Scale { exponent, is_single }.exact_digits(lane).is_some();
+    let exact = |lane, exponent| Scale::ten(exponent, is_single).exact_digits(lane).is_some();
     for lane in lanes {
         // A decimal of few digits is one of more digits too.
         let found = if exact(*lane, guess) {
@@ -114,7 +116,7 @@ pub(crate) fn candidates(lanes: &[u64]) -> Vec<Transform> {
                 covered + misses >= lanes.len()
             });
             if let Some((exponent, _)) = exponent {
-                add(&mut found, Transform::Decimal(Scale { exponent, is_single }));
+                add(&mut found, Transform::Decimal(Scale::ten(exponent, is_single)));
                 // Decimals of few digits, all of them: nothing else comes near.
                 if misses == 0 && exponent <= 4 {
                     return found;
@@ -126,6 +128,9 @@ pub(crate) fn candidates(lanes: &[u64]) -> Vec<Transform> {
         if let Some(scale) = nearly_decimal(lanes, is_single) {
             add(&mut found, Transform::Decimal(scale));
         }
+    }
+    if let Some(scale) = counts::scale(lanes, is_single) {
+        add(&mut found, Transform::Decimal(scale));
     }
     if is_single {
         add(&mut found, Transform::Single);
@@ -145,7 +150,7 @@ fn nearly_decimal(lanes: &[u64], is_single: bool) -> Option<Scale> {
     let some = lanes.iter().step_by((lanes.len() / 64).max(1));
     let mut best = None;
     for exponent in 0..16 {
-        let scale = Scale { exponent, is_single };
+        let scale = Scale::ten(exponent, is_single);
         let mut bits = 0;
         for lane in some.clone() {
             let Some(digits) = scale.digits(f64::from_bits(*lane)) else {

@@ -1,7 +1,7 @@
 //! The values of a page that stands alone.
 //!
 //! ```text
-//! transform 1, low 3 bits; 8 is added where there are steps │ exponent 1, decimals only
+//! transform 1, low 3 bits; 8 is added where there are steps │ exponent 1 or divisor 8
 //! │ steps │ integers
 //! ```
 //!
@@ -53,12 +53,10 @@ pub(crate) fn encode(
 
 /// Appends digits and steps; says whether a dictionary was best.
 fn put(out: &mut Vec<u8>, transform: Transform, split: &Split, effort: Effort) -> bool {
-    let [code, exponent] = transform.code();
+    let code = transform.code();
     let has_steps = !split.steps.is_empty();
     out.push(if has_steps { code | STEPS } else { code });
-    if let Transform::Decimal(_) = transform {
-        out.push(exponent);
-    }
+    transform.put_scale(out);
     let of_steps = has_steps && ints::encode(out, &split.steps, effort);
     ints::encode(out, &split.digits, effort) || of_steps
 }
@@ -66,8 +64,7 @@ fn put(out: &mut Vec<u8>, transform: Transform, split: &Split, effort: Effort) -
 /// The head of a page: its transform, and whether it has steps.
 fn head(from: &mut Cursor<'_>, kind: Kind) -> Option<(Transform, bool)> {
     let code = from.u8()?;
-    let exponent = if matches!(code & !STEPS, 3 | 4) { from.u8()? } else { 0 };
-    let transform = Transform::from_code([code & !STEPS, exponent])?;
+    let transform = Transform::take(code & !STEPS, from)?;
     // Floats are never bare lanes, other kinds never anything else.
     let fits = (kind == Kind::Float) == (transform != Transform::Lane);
     fits.then_some((transform, code & STEPS != 0))

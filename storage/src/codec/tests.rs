@@ -269,7 +269,9 @@ fn lanes(kind: Kind, rows: std::ops::Range<usize>) -> BoxedStrategy<Vec<u64>> {
         },
     );
     match kind {
-        Kind::Float => prop_oneof![raw, few, runs, steps, decimals(rows)].boxed(),
+        Kind::Float => {
+            prop_oneof![raw, few, runs, steps, decimals(rows.clone()), counts(rows)].boxed()
+        }
         Kind::Bool => runs.prop_map(|lanes| lanes.iter().map(|lane| lane & 1).collect()).boxed(),
         _ => prop_oneof![raw, few, runs, steps].boxed(),
     }
@@ -296,6 +298,19 @@ fn decimals(rows: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u64>> {
             lanes
         },
     )
+}
+
+/// Counts of a converter in engineering units, of binary64 or binary32.
+fn counts(rows: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u64>> {
+    let gain = (-1000.0_f64..1000.0, 40_u32..64, any::<bool>());
+    (gain, rows, any::<u64>()).prop_map(|((gain, shift, is_single), rows, seed)| {
+        walk(rows, seed, |n| {
+            let raw = f64::from(u32::try_from(n >> shift).unwrap());
+            #[expect(clippy::cast_possible_truncation, reason = "a binary32 is wanted")]
+            let single = f64::from(raw as f32 * gain as f32);
+            (if is_single { single } else { raw * gain }).to_bits()
+        })
+    })
 }
 
 /// So many items made of a sequence that looks random.

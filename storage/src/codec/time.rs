@@ -87,12 +87,24 @@ pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Vec<i64>) -> 
     let power = 10_u64.pow(u32::from(unit));
     let mut last = from.zigzag()?.checked_mul(10_i64.pow(u32::from(first_zeros)))?;
     let start = out.len();
+    out.reserve(rows);
     let mut lanes = [0; PAGE_ROWS_MAX];
     out.push(last);
     match code {
         STEPS if rows > 1 => {
             ints::decode(from, rows - 1, &mut lanes)?;
-            for step in lanes.get(..rows - 1)? {
+            let lanes = lanes.get(..rows - 1)?;
+            let first = lanes.first().copied().unwrap_or_default();
+            if lanes.iter().all(|step| *step == first) {
+                // A multiplication for each time instead of a chain of additions; if the last
+                // time can be reached at all, every one before it was.
+                let step = first.checked_mul(power).filter(|step| *step > 0)?;
+                let count = u64::try_from(rows).ok()?;
+                last.checked_add_unsigned(step.checked_mul(count - 1)?)?;
+                out.extend((1..count).map(|n| last.wrapping_add_unsigned(step.wrapping_mul(n))));
+                return Some(());
+            }
+            for step in lanes {
                 last = last.wrapping_add_unsigned(step.wrapping_mul(power));
                 out.push(last);
             }

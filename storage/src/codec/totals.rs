@@ -125,6 +125,9 @@ impl Totals {
                 rows.map(|(bits, _)| *bits).collect()
             }
         };
+        if present.is_empty() {
+            return Self::default();
+        }
         Self::of(block.kind, &present).unwrap_or_default()
     }
 

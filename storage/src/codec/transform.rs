@@ -6,6 +6,8 @@
 //! 2 single      the same of a binary32 that the float is exactly
 //! 3 decimal     d ÷ 10^e, one binary64 division
 //! 4 decimal32   d ÷ 10^e, rounded to binary32
+//! 5 counts      d ÷ q, any other divisor
+//! 6 counts32    d ÷ q, rounded to binary32
 //! ```
 //! After a decimal a second lane says by how many *steps* (neighbouring floats) the value lies
 //! beside it: 0 for most, small for floats printed with too few digits, anything for NaN.
@@ -14,11 +16,16 @@
 //! rounding to binary32, no fused or wider intermediates. Every integer gives a float; every
 //! float comes back from what was made of it, bit for bit.
 
+use crate::cursor::Cursor;
+
 /// Powers of ten that a binary64 holds exactly.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
+
+/// The largest exponent of ten.
+const EXPONENT_MAX: u8 = 22;
 
 /// The digits of a decimal stay within ±(2^51 − 1): what an addition alone turns into a float.
 const DIGITS_MAX: f64 = 2_251_799_813_685_247.0;
@@ -35,37 +42,63 @@ pub(crate) enum Transform {
     Ordered,
     /// The bits of a binary32 in the order of floats.
     Single,
-    /// Digits over a power of ten.
+    /// Digits over a power of ten, or over another divisor.
     Decimal(Scale),
 }
 
-/// A power of ten, and the width of the floats that it makes.
+/// What digits are divided by, and the width of the floats that this makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scale {
-    pub(crate) exponent: u8,
+    pub(crate) divisor: Divisor,
     pub(crate) is_single: bool,
 }
 
+/// What digits are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Divisor {
+    /// A power of ten, by its exponent.
+    Ten(u8),
+    /// Any other, by the bits of a normal, positive binary64: what a converter counts a unit.
+    Other(u64),
+}
+
 impl Transform {
-    /// The two bytes that name it on disk.
-    pub(crate) fn code(self) -> [u8; 2] {
+    /// The number that names it on disk.
+    pub(crate) fn code(self) -> u8 {
         match self {
-            Self::Lane => [0, 0],
-            Self::Ordered => [1, 0],
-            Self::Single => [2, 0],
-            Self::Decimal(Scale { exponent, is_single }) => [3 + u8::from(is_single), exponent],
+            Self::Lane => 0,
+            Self::Ordered => 1,
+            Self::Single => 2,
+            Self::Decimal(Scale { divisor: Divisor::Ten(_), is_single }) => 3 + u8::from(is_single),
+            Self::Decimal(Scale { is_single, .. }) => 5 + u8::from(is_single),
         }
     }
 
-    /// The transform of these bytes.
-    pub(crate) fn from_code([code, exponent]: [u8; 2]) -> Option<Self> {
-        match (code, exponent) {
-            (0, 0) => Some(Self::Lane),
-            (1, 0) => Some(Self::Ordered),
-            (2, 0) => Some(Self::Single),
-            (3 | 4, 0..=22) => Some(Self::Decimal(Scale { exponent, is_single: code == 4 })),
-            _ => None,
+    /// Appends what it needs besides its code.
+    pub(crate) fn put_scale(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Decimal(Scale { divisor: Divisor::Ten(exponent), .. }) => out.push(exponent),
+            Self::Decimal(Scale { divisor: Divisor::Other(bits), .. }) => {
+                out.extend_from_slice(&bits.to_le_bytes());
+            }
+            _ => {}
         }
+    }
+
+    /// The transform of a code and of what follows it.
+    pub(crate) fn take(code: u8, from: &mut Cursor<'_>) -> Option<Self> {
+        let divisor = match code {
+            0 => return Some(Self::Lane),
+            1 => return Some(Self::Ordered),
+            2 => return Some(Self::Single),
+            3 | 4 => Divisor::Ten(from.u8().filter(|exponent| *exponent <= EXPONENT_MAX)?),
+            5 | 6 => {
+                let is_scale = |bits: &u64| f64::from_bits(*bits).is_normal() && bits >> 63 == 0;
+                Divisor::Other(from.u64().filter(is_scale)?)
+            }
+            _ => return None,
+        };
+        Some(Self::Decimal(Scale { divisor, is_single: code.is_multiple_of(2) }))
     }
 
     /// Turns integers, and the steps beside them, into the lanes that they stand for; `None`
@@ -93,8 +126,17 @@ impl Transform {
 }
 
 impl Scale {
+    /// A power of ten.
+    pub(crate) fn ten(exponent: u8, is_single: bool) -> Self {
+        Self { divisor: Divisor::Ten(exponent), is_single }
+    }
+
+    /// What digits are divided by.
     pub(crate) fn power(self) -> f64 {
-        POWERS.get(usize::from(self.exponent)).copied().unwrap_or(1.0)
+        match self.divisor {
+            Divisor::Ten(exponent) => POWERS.get(usize::from(exponent)).copied().unwrap_or(1.0),
+            Divisor::Other(bits) => f64::from_bits(bits),
+        }
     }
 
     /// The float of some digits.

@@ -64,6 +64,18 @@ impl OsDisk {
         Self { maps: false, ..self }
     }
 
+    /// Opens a directory as [`OsDisk::open`] does, and makes none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where there is no such directory, else as [`OsDisk::open`].
+    pub fn open_existing(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            return Self::open(path);
+        }
+        let what = format!("there is no directory \"{}\"", path.display());
+        Err(Error::new(ErrorKind::Invalid, what, "name the directory with --data, or as argument"))
+    }
+
     fn place(&self, name: &str) -> io::Result<PathBuf> {
         if name.contains(['/', '\\', '\0']) || name.starts_with('.') {
             return Err(io::Error::new(
@@ -175,6 +187,14 @@ mod tests {
         assert_eq!(OsDisk::open(dir.path()).unwrap_err().kind(), ErrorKind::Locked);
         drop(first);
         assert!(OsDisk::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_not_made_for_those_who_only_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("none");
+        assert_eq!(OsDisk::open_existing(&place).unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(!place.exists());
     }
 
     #[test]

@@ -47,7 +47,11 @@ impl Engine {
 
     /// Makes a change durable after its entry in the audit. A deletion is taken on a full disk
     /// too: the reserve is there for it.
-    pub(crate) fn commit_change(&self, entry: AuditEntry, batches: &[Batch]) -> Result<u64, Error> {
+    pub(crate) fn commit_change(
+        &self,
+        entry: &AuditEntry,
+        batches: &[Batch],
+    ) -> Result<u64, Error> {
         let touched = (entry.change == Change::Deleted).then(|| (entry.tags.clone(), entry.range));
         let sequence = self.commit_items(Some(entry), batches)?;
         if let Some((tags, range)) = touched {
@@ -56,10 +60,10 @@ impl Engine {
         Ok(sequence)
     }
 
-    fn commit_items(&self, change: Option<AuditEntry>, batches: &[Batch]) -> Result<u64, Error> {
+    fn commit_items(&self, change: Option<&AuditEntry>, batches: &[Batch]) -> Result<u64, Error> {
         let mut writer = self.lock_writer();
         self.check_poison()?;
-        if change.as_ref().is_none_or(|entry| entry.change != Change::Deleted) {
+        if change.is_none_or(|entry| entry.change != Change::Deleted) {
             self.check_room()?;
         }
         batches.iter().try_for_each(|batch| self.shared.catalog.check_batch(batch))?;
@@ -67,7 +71,7 @@ impl Engine {
         let items = definitions
             .iter()
             .map(Item::Definition)
-            .chain(change.as_ref().map(Item::Audit))
+            .chain(change.map(Item::Audit))
             .chain(batches.iter().filter(|batch| !batch.is_empty()).map(Item::Samples))
             .collect();
         let before = writer.next_sequence;

@@ -26,7 +26,7 @@ impl Engine {
         let last = samples.times().iter().max().copied().unwrap_or(first);
         let range = TimeRange { first, last };
         let entry = self.entry(Change::Edited, tags, range, user, reason)?;
-        self.commit_change(entry, std::slice::from_ref(samples))
+        self.commit_change(&entry, std::slice::from_ref(samples))
     }
 
     /// Deletes the samples of tags within a range: they are no longer seen. Returns the sequence
@@ -57,7 +57,7 @@ impl Engine {
         tags.sort_unstable();
         tags.dedup();
         let entry = self.entry(Change::Deleted, tags, range, user, reason)?;
-        self.commit_change(entry, &[])
+        self.commit_change(&entry, &[])
     }
 
     /// The edits and deletions on record, in the order of their sequences.
@@ -81,7 +81,7 @@ impl Engine {
             let hint = "choose a sequence in between, or keep a longer audit retention";
             return Err(Error::new(ErrorKind::Invalid, what, hint));
         }
-        Ok(snapshot.as_of(sequence))
+        Ok(snapshot.into_past(sequence))
     }
 
     /// Looks up the latest sample and the first time of tags anew, where a deletion may have

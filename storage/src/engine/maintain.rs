@@ -70,9 +70,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends upkeep for good: a job under way is given up as soon as it can be, and leaves nothing
+    /// behind; later calls do nothing. To be called before the store is closed.
+    pub fn halt_upkeep(&self) {
+        self.halted.store(true, Ordering::Release);
+    }
+
+    /// Whether upkeep was ended.
+    pub fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Acquire)
+    }
+
     fn maintain_with(&self, zeal: Zeal) -> Result<Progress, Error> {
         let _one_at_a_time = self.lock_upkeep();
         self.check_poison()?;
+        if self.is_halted() {
+            return Ok(Progress::Idle);
+        }
         let (version, manifest) = {
             let keeper = self.lock_keeper();
             (self.shared.version.load_full(), keeper.manifest.clone())
@@ -88,6 +102,7 @@ impl Engine {
             catalog: &self.shared.catalog,
             cache: &self.shared.cache,
             pins: &self.pins,
+            halted: &self.halted,
             numbers: &self.numbers,
             partitions: &self.partitions,
             deletions: &manifest.deletions,
@@ -112,6 +127,10 @@ impl Engine {
 
     /// The sequence from which on the store must be readable as it was.
     fn history(&self, manifest: &Manifest, now: Timestamp) -> u64 {
+        // A clock that jumped must not make anyone forget earlier than was promised.
+        if self.settings.audit_ns > 0 && self.retention_now().is_none() {
+            return manifest.history;
+        }
         let kept = self.settings.audit_ns;
         let floor = if kept == 0 {
             manifest.checkpoint
@@ -253,8 +272,7 @@ impl Engine {
         let mut keeper = self.lock_keeper();
         self.check_poison()?;
         let gone = |number: u64| inputs.iter().any(|own| own.record().file.number == number);
-        let mut manifest = keeper.manifest.clone();
-        manifest.generation += 1;
+        let mut manifest = keeper.next_manifest();
         manifest.segments.retain(|own| !gone(own.file.number));
         manifest.segments.extend(outputs.iter().map(|output| output.record().clone()));
         manifest.sort();

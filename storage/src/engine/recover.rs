@@ -66,6 +66,7 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         head_since_ns: AtomicU64::new(age),
         log_bytes: AtomicU64::new(log_bytes),
         upkeep: Mutex::new(()),
+        halted: AtomicBool::new(false),
         partitions,
         numbers,
         pins,

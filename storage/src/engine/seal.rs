@@ -152,7 +152,7 @@ impl Engine {
     fn seal_frozen(&self, keeper: &mut Keeper) -> Result<bool, Error> {
         let version = self.shared.version.load_full();
         let Some(frozen) = &version.frozen else { return Ok(false) };
-        let mut manifest = self.next_manifest(keeper);
+        let mut manifest = keeper.next_manifest();
         manifest.checkpoint = frozen.last_sequence();
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
@@ -176,7 +176,7 @@ impl Engine {
         };
         let version = self.shared.version.load_full();
         let Some(frozen) = &version.frozen else { return Ok(sequence) };
-        let mut manifest = self.next_manifest(&keeper);
+        let mut manifest = keeper.next_manifest();
         manifest.checkpoint = sequence;
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
@@ -190,12 +190,6 @@ impl Engine {
         }
         self.publish(&mut keeper, manifest, Some(sequence))?;
         Ok(sequence)
-    }
-
-    fn next_manifest(&self, keeper: &Keeper) -> Manifest {
-        let mut manifest = keeper.manifest.clone();
-        manifest.generation += 1;
-        manifest
     }
 
     /// Publishes a manifest in which the frozen head is sealed, then shows what it names.
@@ -352,7 +346,7 @@ impl Engine {
             self.pins.remove(Naming::catalog(file.number));
         }
         for file in before.audit.iter().filter(|file| after.audit.as_ref() != Some(*file)) {
-            drop(self.parts.disk.remove(&Naming::audit(file.number)));
+            self.pins.remove(Naming::audit(file.number));
         }
     }
 

@@ -70,6 +70,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The usual settings of a store that may take so much memory: a fifth each for the head that
+    /// fills, the one that is being sealed, and one more while sealing is slow; a fifth for what
+    /// was read from segments; and one for upkeep and queries.
+    #[must_use]
+    pub fn with_memory(bytes: u64) -> Self {
+        let fifth = usize::try_from(bytes / 5).unwrap_or(usize::MAX);
+        Self { head_bytes_max: fifth, cache_bytes_max: fifth, ..Self::default() }
+    }
+
     /// The space that stays free on this disk.
     pub(crate) fn reserve_on(&self, disk: &dyn Disk) -> Result<u64, Error> {
         if let Some(bytes) = self.reserve_bytes {

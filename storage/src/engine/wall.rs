@@ -21,6 +21,7 @@ use crate::engine::{Engine, Keeper};
 use crate::error::Error;
 use crate::limits::{CLOCK_JUMP_NS_MAX, MARKS_KEPT_EVERY_NS};
 use crate::marks::Marks;
+use crate::planted::{self, Bug};
 
 /// The time of day, and how far it is believed.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +69,8 @@ impl Wall {
         let (now, monotonic) = (clock.now().nanos(), clock.monotonic_ns());
         let (believed, at) = self.anchor;
         let trusted = i128::from(believed) + i128::from(monotonic.saturating_sub(at));
-        self.suspect = (i128::from(now) - trusted).unsigned_abs() > u128::from(CLOCK_JUMP_NS_MAX);
+        self.suspect = (i128::from(now) - trusted).unsigned_abs() > u128::from(CLOCK_JUMP_NS_MAX)
+            && !planted::active(Bug::BelieveClock);
         if !self.suspect {
             self.high_water_ns = self.high_water_ns.max(now);
         }

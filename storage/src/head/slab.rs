@@ -62,17 +62,25 @@ impl Slab {
     }
 }
 
-/// Adds a row to the end of a chain. Only the one writer calls this.
-pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: &Row, offset: u64) {
+/// Adds a row to the end of a chain; the memory that took, without texts. Only the one writer
+/// calls this.
+pub(crate) fn append(first: &OnceLock<Box<Slab>>, row: &Row, offset: u64) -> usize {
+    let mut taken = if first.get().is_none() { bytes_of(FIRST_ROWS) } else { 0 };
     let mut slab = &**first.get_or_init(|| Box::new(Slab::with_rows(FIRST_ROWS)));
     while let Some(next) = slab.next.get() {
         slab = next;
     }
     if !slab.store(row, offset) {
         let rows = (slab.rows.len() * 2).min(SLAB_ROWS_MAX);
+        taken += bytes_of(rows);
         let stored = slab.next.get_or_init(|| Box::new(Slab::with_rows(rows))).store(row, offset);
         debug_assert!(stored, "a new slab has room");
     }
+    taken
+}
+
+fn bytes_of(rows: usize) -> usize {
+    size_of::<Slab>() + rows * size_of::<SlabRow>()
 }
 
 /// The rows of a chain whose sequence offset is at most `visible`, in order of arrival, each

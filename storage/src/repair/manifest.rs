@@ -45,13 +45,13 @@ pub(crate) fn rebuild(disk: &dyn Disk) -> Result<Manifest, Error> {
     let first_log = logs.min().unwrap_or(1);
     let numbers = names.iter().filter_map(|name| Naming::manifest_number(name));
     let generation = numbers.max().unwrap_or(0);
-    Ok(Manifest { checkpoint, next_number, first_log, generation, ..manifest })
+    Ok(Manifest { generation, checkpoint, first_log, next_number, ..manifest })
 }
 
 /// The identity of the store, from the first log file that can say it.
 fn store_of(disk: &dyn Disk, names: &[String]) -> Result<StoreId, Error> {
-    let logs = names.iter().filter(|name| Naming::log_number(name).is_some());
-    logs.filter_map(|name| header_of(disk, name).ok()).next().ok_or_else(|| {
+    let mut logs = names.iter().filter(|name| Naming::log_number(name).is_some());
+    logs.find_map(|name| header_of(disk, name).ok()).ok_or_else(|| {
         let hint = "restore a backup";
         let what = "no log file says whose store it is, and the manifest cannot be read";
         Error::new(ErrorKind::Corrupt, what, hint)

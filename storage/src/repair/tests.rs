@@ -64,7 +64,7 @@ fn damage_and_repair(
     let report = run(&disk, SALVAGE).map_err(|error| format!("{name} {at}: {error}"))?;
     let lost = lost(before, &rows_of(&disk)).map_err(|what| format!("{name} {at}: {what}"))?;
     let fail = |what: &str| Err(format!("{name} {at}: {what}: {report:?}; lost {}", lost.len()));
-    if report.after.damages != [] {
+    if !report.after.damages.is_empty() {
         return fail("it is still damaged");
     }
     if report.found.is_empty() {
@@ -175,8 +175,8 @@ fn a_gap_in_the_log_is_salvaged_only_when_asked_for_and_costs_its_frame() {
     let logs = names(&disk, Naming::log_number);
     let name = &logs[logs.len() - 3];
     let (_, bytes) = crate::publish::read_whole(&disk, name).unwrap();
-    let frame = (512..bytes.len()).step_by(8).filter(|at| bytes[*at..].starts_with(b"TFRM"));
-    let at = frame.last().unwrap();
+    let mut places = (512..bytes.len()).step_by(8);
+    let at = places.rfind(|at| bytes[*at..].starts_with(b"TFRM")).unwrap();
     disk.flip(name, at + 40, 0);
     let listed = disk.list().unwrap();
     let refused = run(&disk, PLAIN).unwrap_err();

@@ -78,9 +78,7 @@ impl Segment {
         page: usize,
         tracked: bool,
     ) -> Result<Block, Error> {
-        let mut reader = PageReader::default();
-        let place = reader.place(self, page)?;
-        let rows = reader.statistics(self, page)?.rows;
+        let (place, rows) = self.page(page)?;
         let damaged = || self.damaged_page(entry, page);
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PAGE_ROWS_MAX);
         let rows = rows.ok_or_else(damaged)?;
@@ -99,11 +97,19 @@ impl Segment {
         Ok(block)
     }
 
+    /// Where a page lies, and how many rows it has.
+    fn page(&self, page: usize) -> Result<(Place, u64), Error> {
+        let block = self.page_block(page / BLOCK_RECORDS)?;
+        let at = page % BLOCK_RECORDS;
+        let found = block.places.get(at).copied().zip(block.statistics.get(at));
+        found
+            .map(|(place, statistics)| (place, statistics.rows))
+            .ok_or_else(|| self.damaged("the table of pages"))
+    }
+
     /// The totals of a page, from its values alone.
     pub(crate) fn totals(&self, entry: &TagEntry, page: usize) -> Result<Totals, Error> {
-        let mut reader = PageReader::default();
-        let place = reader.place(self, page)?;
-        let rows = reader.statistics(self, page)?.rows;
+        let (place, rows) = self.page(page)?;
         if place.is_bare() {
             return Ok(Totals::default());
         }

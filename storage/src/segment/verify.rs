@@ -22,7 +22,7 @@ use crate::manifest::{FileRecord, SegmentRecord};
 use crate::naming::Naming;
 use crate::segment::entry::Span;
 use crate::segment::table::{BLOCK_RECORDS, Directory};
-use crate::segment::{Place, Segment, TagEntry, layout};
+use crate::segment::{PageReader, Place, Segment, TagEntry, layout};
 use crate::statistics::Statistics;
 use crate::verify::Damage;
 
@@ -38,14 +38,6 @@ impl Segment {
     /// The first and the last sequence in it.
     pub(crate) fn sequences_of_file(&self) -> (u64, u64) {
         (self.header.first_sequence, self.header.last_sequence)
-    }
-
-    /// The times between which its samples lie.
-    pub(crate) fn range(&self) -> TimeRange {
-        TimeRange {
-            first: Timestamp::from_nanos(self.header.first_ns),
-            last: Timestamp::from_nanos(self.header.last_ns),
-        }
     }
 
     /// How its pages are written.
@@ -200,6 +192,13 @@ impl Segment {
             range: range_of(&entry.statistics),
             samples: entry.statistics.rows.saturating_sub(kept),
         })
+    }
+
+    /// The statistics of a page of which nothing else was kept.
+    pub(crate) fn only_statistics(&self, page: usize) -> Result<Option<Statistics>, Error> {
+        let mut reader = PageReader::default();
+        let bare = reader.place(self, page)?.values.len == 0;
+        if bare { reader.statistics(self, page).map(Some) } else { Ok(None) }
     }
 
     /// What the file has of each tag, by page, for a repair that copies what can be read.

@@ -1,5 +1,14 @@
 //! Statistics against the definitions, row by row.
 
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::manual_midpoint,
+    reason = "small numbers, and extremes that are one of the values"
+)]
+
 use proptest::prelude::*;
 
 use super::*;

@@ -51,6 +51,9 @@ fn blocks() -> Vec<(&'static str, Block)> {
         let raw = f32::from(u16::try_from(n >> 52).unwrap());
         f64::from(raw * (100.0_f32 / 27_648.0)).to_bits()
     });
+    all.push(("counts", block(Kind::Float, &singles)));
+    let singles: Vec<u64> =
+        (0..2100_u16).map(|n| f64::from((f32::from(n) / 1000.0).exp() + 1.0).to_bits()).collect();
     all.push(("singles", block(Kind::Float, &singles)));
     let shape: Vec<u64> = walk(300, 5, |n| decimal((n >> 44).cast_signed(), 10.0));
     all.push(("shapes", block(Kind::Float, &shape.repeat(5))));

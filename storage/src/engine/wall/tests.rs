@@ -7,6 +7,7 @@ use crate::chance::SeededChance;
 use crate::clock::FixedClock;
 use crate::disk::SimDisk;
 use crate::engine::{Parts, Settings};
+use crate::planted::plant;
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 const DAY_NS: i64 = 24 * HOUR_NS;
@@ -112,4 +113,47 @@ fn damaged_marks_make_every_clock_suspect_but_do_not_keep_the_store_closed() {
     engine.confirm_clock().unwrap();
     let (again, _) = open(&disk, NOW_NS);
     assert!(!again.clock_suspect());
+}
+
+/// Samples of a class that is kept for thirty days, after a jump of ten years: how many are left,
+/// and how many when the clock was confirmed.
+fn left_after_a_jump() -> (u64, u64) {
+    let clock = Arc::new(FixedClock::at(Timestamp::from_nanos(NOW_NS)));
+    let parts = Parts {
+        disk: Arc::new(SimDisk::new()),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        chance: Arc::new(SeededChance::new(1)),
+    };
+    let month = crate::compaction::Retention {
+        raw_ns: Some(30 * DAY_NS),
+        minute_ns: Some(0),
+        hour_ns: Some(0),
+        ..crate::compaction::Retention::default()
+    };
+    let settings = Settings { log_file_bytes: 4096, retention: vec![month], ..Settings::default() };
+    let engine = Engine::open(parts, settings).unwrap();
+    let tag = crate::golden::define(&engine, "a", tacitus_model::Kind::Bool);
+    let sample = |n: i64| tacitus_model::Sample {
+        tag,
+        ts: Timestamp::from_nanos(NOW_NS + n),
+        value: tacitus_model::Value::Bool(true),
+        quality: tacitus_model::Quality::GOOD,
+    };
+    engine.commit(&[(0..100).map(sample).collect()]).unwrap();
+    engine.compact().unwrap();
+    clock.set(Timestamp::from_nanos(NOW_NS + 3650 * DAY_NS));
+    engine.compact().unwrap();
+    let jumped = engine.status().samples;
+    engine.confirm_clock().unwrap();
+    engine.compact().unwrap();
+    (jumped, engine.status().samples)
+}
+
+#[test]
+fn retention_deletes_nothing_by_a_clock_that_jumped_and_a_clock_that_is_believed_is_found() {
+    assert_eq!(left_after_a_jump(), (100, 0));
+    plant(Some(Bug::BelieveClock));
+    let believed = left_after_a_jump();
+    plant(None);
+    assert_eq!(believed, (0, 0));
 }

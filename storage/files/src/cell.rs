@@ -125,14 +125,14 @@ fn number(text: &str, digits: &[u8]) -> Spelling {
 }
 
 fn word(text: &str) -> Spelling {
-    let is = |names: &[&str]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+    let is = |name: &str| text.eq_ignore_ascii_case(name);
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let infinite = |name: &&str| unsigned.eq_ignore_ascii_case(name);
-    if is(&["true"]) {
+    if is("true") {
         Spelling::Bool(true)
-    } else if is(&["false"]) {
+    } else if is("false") {
         Spelling::Bool(false)
-    } else if is(&["nan"]) || ["inf", "infinity"].iter().any(|name| infinite(name)) {
+    } else if is("nan") || ["inf", "infinity"].iter().any(infinite) {
         Spelling::Float
     } else {
         Spelling::Text

@@ -87,7 +87,6 @@ impl std::fmt::Debug for Packer {
 mod tests {
     use super::*;
     use crate::input::Input;
-    use std::io::Read as _;
 
     #[test]
     fn a_file_is_packed_as_its_name_says_and_there_when_it_is_whole() {

@@ -123,6 +123,15 @@ fn a_wrong_line_costs_itself_alone() {
 }
 
 #[test]
+fn a_quote_within_a_cell_is_a_letter() {
+    check(
+        "ts,a\n10,5\" pipe\n11,6\" pipe\n",
+        &["2 oven/a 10 [5\" pipe]", "3 oven/a 11 [6\" pipe]"],
+        &[],
+    );
+}
+
+#[test]
 fn a_quote_that_is_never_closed_does_not_read_the_file_into_memory() {
     let mut text = b"ts,a\n10,\"open\n".to_vec();
     while text.len() < 2 * LINE_BYTES_MAX {

@@ -22,8 +22,10 @@ fn sorter() -> Sorter {
     Sorter::new(1 << 20, Spill::in_dir(&std::env::temp_dir()))
 }
 
-/// What a file has: its tags with their kinds, its samples by tag and time, its faults.
-fn load(path: &Path) -> (Vec<(String, Option<Kind>)>, Vec<(TagId, Block)>, Vec<String>) {
+/// The tags of a file with their kinds, its samples by tag and time, its faults.
+type Loaded = (Vec<(String, Option<Kind>)>, Vec<(TagId, Block)>, Vec<String>);
+
+fn load(path: &Path) -> Loaded {
     let mut names = Names::default();
     survey_parquet(path, "f", &mut Survey { names: &mut names, rows: 0 }).unwrap();
     let tags: Vec<_> = names.forms().iter().map(|form| (form.path.clone(), form.kind())).collect();

@@ -59,7 +59,7 @@ pub fn read_csv(
             continue;
         }
         cells.split(line, delimiter);
-        let row = Line { line, number, cells: &cells, unit };
+        let row = Line { text: line, number, cells: &cells, unit };
         if cells.len() > names.len() || cells.len() < layout.cells_min() {
             rows.fault(number, format!("{} cells under {} names", cells.len(), names.len()));
             continue;
@@ -148,7 +148,7 @@ impl Layout {
 
 /// One line, split.
 struct Line<'a> {
-    line: &'a str,
+    text: &'a str,
     number: u64,
     cells: &'a Cells,
     unit: Unit,
@@ -156,7 +156,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn cell(&self, at: usize) -> &str {
-        self.cells.get(self.line, at).unwrap_or_default()
+        self.cells.get(self.text, at).unwrap_or_default()
     }
 
     fn time(&self, at: usize, rows: &mut dyn Rows) -> Option<i64> {
@@ -184,13 +184,14 @@ impl Line<'_> {
         let kind = match optional(narrow.kind) {
             // The states of a state tag are not in the file; their names are its values.
             None | Some("state") => None,
-            Some(name) => match Kind::from_name(name) {
-                Some(kind) => Some(kind),
-                None => {
+            Some(name) => {
+                let known = Kind::from_name(name);
+                if known.is_none() {
                     rows.fault(self.number, format!("\"{}\" is no kind of tag", shown(name)));
                     return Ok(());
                 }
-            },
+                known
+            }
         };
         let quality = match optional(narrow.quality).map(|text| (text, quality(text))) {
             None => None,
@@ -323,7 +324,7 @@ impl<'a> Lines<'a> {
     fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
         self.buffer.clear();
         let number = self.count + 1;
-        let mut quotes = 0;
+        let mut open = false;
         loop {
             let from = self.buffer.len();
             // One byte more than allowed shows that the line goes on.
@@ -342,8 +343,8 @@ impl<'a> Lines<'a> {
                 return Ok(Some((number, Err("longer than a line may be"))));
             }
             let added = self.buffer.get(from..).unwrap_or_default();
-            quotes += added.iter().filter(|byte| **byte == b'"').count();
-            if quotes % 2 == 0 {
+            open = is_open_after(added, open);
+            if !open {
                 break;
             }
             if added.last() != Some(&b'\n') {
@@ -351,8 +352,7 @@ impl<'a> Lines<'a> {
             }
         }
         let line = match self.buffer.as_slice() {
-            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
-            line => line,
+            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] | line => line,
         };
         Ok(Some((number, std::str::from_utf8(line).map_err(|_utf8| "not UTF-8 text"))))
     }
@@ -368,6 +368,26 @@ impl<'a> Lines<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a quoted cell goes on after these bytes. Only a quote at the beginning of a cell opens
+/// one: the inch in `5" pipe` does not.
+fn is_open_after(bytes: &[u8], open: bool) -> bool {
+    let mut open = open;
+    let mut closed_just_now = false;
+    let mut before = b',';
+    for byte in bytes {
+        if *byte != b'"' {
+            closed_just_now = false;
+        } else if open {
+            (open, closed_just_now) = (false, true);
+        } else if closed_just_now || matches!(before, b',' | b';' | b'\t') {
+            // The second of two opens again what the first has closed.
+            (open, closed_just_now) = (true, false);
+        }
+        before = *byte;
+    }
+    open
 }
 
 #[cfg(test)]

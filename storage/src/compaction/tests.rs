@@ -1,0 +1,145 @@
+//! What a rewriting keeps, and what the check before its commit notices.
+
+use std::sync::Arc;
+
+use tacitus_model::{
+    Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
+};
+
+use crate::aggregate::Edges;
+use crate::chance::SeededChance;
+use crate::clock::{Clock, FixedClock};
+use crate::compaction::Retention;
+use crate::disk::{Disk, SimDisk};
+use crate::engine::{Engine, Parts, Settings};
+use crate::error::ErrorKind;
+use crate::naming::Naming;
+use crate::planted::{Bug, plant};
+
+const DAY_NS: i64 = 86_400_000_000_000;
+const NOW_NS: i64 = 20_000 * DAY_NS;
+
+struct Plant {
+    disk: SimDisk,
+    engine: Engine,
+    tag: TagId,
+}
+
+impl Plant {
+    fn new(settings: Settings) -> Self {
+        let disk = SimDisk::new();
+        let engine = Self::open(&disk, settings, NOW_NS);
+        let path = TagPath::new("line/1").unwrap();
+        let tag =
+            engine.catalog().define(TagDefinition::new(path, Kind::Float, "test")).unwrap().id;
+        Self { disk, engine, tag }
+    }
+
+    fn open(disk: &SimDisk, settings: Settings, now_ns: i64) -> Engine {
+        let clock = Arc::new(FixedClock::at(Timestamp::from_nanos(now_ns)));
+        let parts = Parts {
+            disk: Arc::new(disk.clone()),
+            clock: clock as Arc<dyn Clock>,
+            chance: Arc::new(SeededChance::new(1)),
+        };
+        let settings = Settings { log_file_bytes: 1 << 20, reserve_bytes: Some(0), ..settings };
+        Engine::open(parts, settings).unwrap()
+    }
+
+    /// One sample a second from `first_ns` on, every tenth of bad quality, sealed.
+    fn fill(&self, first_ns: i64, count: i32) {
+        let sample = |n: i32| Sample {
+            tag: self.tag,
+            ts: Timestamp::from_nanos(first_ns + i64::from(n) * 1_000_000_000),
+            value: Value::Float(f64::from(n % 50)),
+            quality: if n % 10 == 9 { Quality::BAD } else { Quality::GOOD },
+        };
+        let batch: Batch = (0..count).map(sample).collect();
+        self.engine.commit(&[batch]).unwrap();
+        self.engine.seal().unwrap();
+    }
+
+    fn rows(&self) -> usize {
+        let scan = self.engine.snapshot().scan(self.tag, TimeRange::ALL);
+        scan.map(|block| block.unwrap().len()).sum()
+    }
+
+    fn segments(&self) -> usize {
+        let names = self.disk.list().unwrap();
+        names.iter().filter(|name| Naming::segment_number(name).is_some()).count()
+    }
+}
+
+#[test]
+fn a_lost_row_or_quality_is_noticed_before_anything_is_committed() {
+    for bug in [Bug::ForgetLastRow, Bug::ForgetQualities] {
+        let plant_under_test = Plant::new(Settings::default());
+        plant_under_test.fill(NOW_NS - DAY_NS, 3_000);
+        plant(Some(bug));
+        let refused = plant_under_test.engine.compact().unwrap_err();
+        plant(None);
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{bug:?}");
+        assert_eq!(plant_under_test.rows(), 3_000);
+        plant_under_test.engine.compact().unwrap();
+        assert_eq!(plant_under_test.rows(), 3_000);
+    }
+}
+
+#[test]
+fn inputs_go_when_their_last_reader_is_gone() {
+    let plant = Plant::new(Settings { audit_ns: 0, ..Settings::default() });
+    plant.fill(NOW_NS - DAY_NS, 100);
+    plant.fill(NOW_NS - DAY_NS / 2, 100);
+    let reader = plant.engine.snapshot();
+    plant.engine.compact().unwrap();
+    assert_eq!(plant.segments(), 3);
+    let rows: usize =
+        reader.scan(plant.tag, TimeRange::ALL).map(|block| block.unwrap().len()).sum();
+    assert_eq!(rows, 200);
+    drop(reader);
+    assert_eq!(plant.segments(), 1);
+}
+
+#[test]
+fn samples_become_minutes_then_hours_and_their_figures_stay() {
+    let retention = |days: [Option<i64>; 3]| {
+        let [raw_ns, minute_ns, hour_ns] = days.map(|days| days.map(|days| days * DAY_NS));
+        vec![Retention { class: String::new(), raw_ns, minute_ns, hour_ns }]
+    };
+    let keep = |days| Settings { retention: retention(days), audit_ns: 0, ..Settings::default() };
+    let first_ns = NOW_NS - 50 * DAY_NS;
+    let edges: Vec<i64> = (0..=4).map(|hour| first_ns + hour * 3_600_000_000_000).collect();
+    let mut plant = Plant::new(keep([None; 3]));
+    plant.fill(first_ns, 4 * 3600);
+    let windows = |plant: &Plant| {
+        let snapshot = plant.engine.snapshot();
+        snapshot.aggregate(plant.tag, &edges, Edges::Exact).unwrap().statistics
+    };
+    let before = windows(&plant);
+    for (days, rows) in [([Some(100), None, None], 14_400), ([Some(1), None, None], 0)] {
+        plant.engine = Plant::open(&plant.disk, keep(days), NOW_NS);
+        plant.engine.compact().unwrap();
+        assert_eq!(plant.rows(), rows, "{days:?}");
+        for (own, known) in windows(&plant).iter().zip(&before) {
+            assert_eq!((own.rows, own.values, own.bad), (known.rows, known.values, known.bad));
+            assert_eq!((own.min_ns, own.max_ns, own.good_ns), (known.min_ns, known.max_ns, known.good_ns));
+            assert!((own.sum - known.sum).abs() < 1e-6 && (own.m2 - known.m2).abs() < 1e-3);
+        }
+    }
+    plant.engine = Plant::open(&plant.disk, keep([Some(1), Some(2), None]), NOW_NS);
+    plant.engine.compact().unwrap();
+    assert_eq!(windows(&plant).iter().map(|own| own.rows).sum::<u64>(), 14_400);
+    plant.engine = Plant::open(&plant.disk, keep([Some(1), Some(2), Some(3)]), NOW_NS);
+    plant.engine.compact().unwrap();
+    assert_eq!(windows(&plant).iter().map(|own| own.rows).sum::<u64>(), 0);
+    assert_eq!(plant.segments(), 0);
+}
+
+#[test]
+fn a_job_that_is_halted_leaves_the_store_as_it_was() {
+    let plant = Plant::new(Settings::default());
+    plant.fill(NOW_NS - DAY_NS, 100);
+    plant.engine.halt_upkeep();
+    plant.engine.compact().unwrap();
+    assert_eq!((plant.segments(), plant.rows()), (1, 100));
+}
