@@ -154,6 +154,12 @@ fn read(folder: &Path, count: u32) {
     let bytes = (resident() - before) / f64::from(count);
     println!("memory            {bytes:>10.1} B/tag");
     find(&engine, count);
+    let query = TagQuery::Prefix("a042/".into());
+    let ms = measure(3, || drop(black_box(engine.snapshot().select_ids(&query).unwrap()))) / 1e3;
+    println!("prefix of 10,000 before the index is built {ms:>10.0} ms");
+    while engine.step().unwrap() == Progress::Did {}
+    let bytes = (resident() - before) / f64::from(count);
+    println!("memory with index {bytes:>10.1} B/tag");
     search(&engine.snapshot(), count);
     let sample = |n: u32| Sample {
         tag: TagId(n),

@@ -36,7 +36,7 @@ use tacitus_model::{Batch, Kind, Tag, TagChange, TagDefinition, TagId, TagPath};
 
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind};
-use crate::limits::{FRESH_PATHS_MAX, INDEX_STEP_PATHS, TAGS_MAX};
+use crate::limits::{INDEX_STEP_PATHS, TAGS_MAX};
 use names::Names;
 use paths::{Merge, PathView, Paths};
 use record::{RawEntry, decode_raw};
@@ -314,18 +314,6 @@ impl Catalog {
     /// As [`Catalog::enter`].
     pub(crate) fn load(&self, raw: RawEntry<'_>, sequence: u64) -> Result<(), Error> {
         self.write().load(raw, sequence)
-    }
-
-    /// Builds the index of paths at once, unless there are few: at start, when nobody waits for it.
-    ///
-    /// # Errors
-    /// None that can be told beforehand.
-    pub(crate) fn index(&self) -> Result<(), Error> {
-        let mut inner = self.write();
-        if inner.tags.len() >= FRESH_PATHS_MAX {
-            inner.paths = paths::build_all(&inner.tags)?;
-        }
-        Ok(())
     }
 
     /// The last entry of each tag among those committed in `first..=last`, by rising id: id,

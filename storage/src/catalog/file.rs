@@ -108,7 +108,6 @@ pub(crate) fn read_catalogs(disk: &dyn Disk, manifest: &Manifest) -> Result<Cata
             return Err(damaged(NONSENSE));
         }
     }
-    catalog.index()?;
     Ok(catalog)
 }
 

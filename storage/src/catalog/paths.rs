@@ -6,6 +6,9 @@
 //! ```
 //! A path that a tag no longer has may still be in a level; what is found is compared with the tag.
 //!
+//! After a start all tags are fresh, so that nobody waits for the index: until the steps have
+//! sorted them, a search looks at each.
+//!
 //! *Invariant.* The path of every tag is in a level, or the tag is among the fresh ones.
 
 use std::sync::Arc;
@@ -107,19 +110,6 @@ pub(super) fn build(mut paths: Vec<(Box<str>, u32)>) -> Result<Level, Error> {
         builder.insert(path.as_bytes(), u64::from(*id)).map_err(|error| failed(&error))?;
     }
     finish(builder)
-}
-
-/// Builds one level of all tags at once.
-pub(super) fn build_all(tags: &Tags) -> Result<Paths, Error> {
-    let count = u32::try_from(tags.len()).unwrap_or(u32::MAX);
-    let mut sorted: Vec<(&[u8], u32)> =
-        (1..=count).filter_map(|id| Some((tags.path(TagId(id))?.as_bytes(), id))).collect();
-    sorted.sort_unstable();
-    let mut builder = MapBuilder::memory();
-    for (path, id) in &sorted {
-        builder.insert(path, u64::from(*id)).map_err(|error| failed(&error))?;
-    }
-    Ok(Paths { levels: vec![finish(builder)?], fresh: Vec::new(), stale: false })
 }
 
 fn finish(builder: MapBuilder<Vec<u8>>) -> Result<Level, Error> {

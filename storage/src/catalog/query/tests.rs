@@ -5,7 +5,7 @@ use tacitus_model::{TagChange, TagDefinition, TagPath};
 
 use super::*;
 use crate::catalog::Draft;
-use crate::catalog::paths::build_all;
+use crate::catalog::paths::{build, collect};
 
 fn definition(path: &str, kind: Kind) -> TagDefinition {
     TagDefinition::new(TagPath::new(path).unwrap(), kind, "test")
@@ -31,7 +31,9 @@ fn ids(catalog: &Catalog, query: &TagQuery) -> Vec<u32> {
 /// Sorts the paths into one level, however few they are.
 fn index(catalog: &Catalog) {
     let mut inner = catalog.write();
-    inner.paths = build_all(&inner.tags).unwrap();
+    let fresh = inner.paths.view().fresh;
+    let level = build(collect(&inner.tags, &fresh)).unwrap();
+    inner.paths.ripened(level, fresh.len());
 }
 
 /// A line with two ovens and a counter.
