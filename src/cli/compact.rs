@@ -22,7 +22,7 @@ pub(super) fn run(order: &Order) -> Exit {
     };
     let engine = opened.engine;
     let before = engine.status().bytes_on_disk;
-    let done = engine.compact();
+    let done = engine.compact().and_then(|()| engine.rest());
     let status = engine.status();
     engine.close();
     match done {

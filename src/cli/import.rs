@@ -68,8 +68,9 @@ pub(super) fn run(order: &Order) -> Exit {
             // Beside the data, where there is room for it.
             let spill = Spill::in_dir(&opened.dir);
             let exit = finish(&plan, spill, &mut Directory::new(engine.clone()));
+            let rested = engine.rest();
             engine.close();
-            exit
+            rested.map_or_else(|error| refuse(&error), |()| exit)
         }
         Err(exit) => exit,
     }

@@ -109,6 +109,17 @@ impl Log {
         Ok(())
     }
 
+    /// Goes on in a file that takes next to no space.
+    ///
+    /// # Errors
+    /// As the operating system says; the log goes on in the current file.
+    pub(crate) fn roll_short(&mut self) -> Result<(), Error> {
+        let next = Current::from(self.files.take_short()?);
+        let full = std::mem::replace(&mut self.current, next);
+        self.full.push(FullFile { number: full.number, last_sequence: full.last_sequence });
+        Ok(())
+    }
+
     /// Goes on in the next file.
     fn roll(&mut self) -> Result<(), Error> {
         let next = Current::from(self.files.take()?);

@@ -90,6 +90,33 @@ impl Engine {
         Ok(())
     }
 
+    /// Seals everything and gives back the space of the log, for a store that is going to rest.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn rest(&self) -> Result<(), Error> {
+        let mut keeper = self.lock_keeper();
+        self.check_poison()?;
+        self.seal_frozen(&mut keeper)?;
+        self.freeze();
+        self.seal_frozen(&mut keeper)?;
+        let mut manifest = keeper.next_manifest();
+        let files = {
+            let mut writer = self.lock_writer();
+            writer.log.roll_short()?;
+            manifest.first_log = writer.log.first_needed(manifest.checkpoint);
+            writer.log.files()
+        };
+        manifest.next_number = self.numbers.load(Ordering::Relaxed);
+        manifest.publish(&*self.parts.disk)?;
+        keeper.manifest = manifest;
+        loop {
+            let given_up = self.lock_writer().log.give_up(keeper.manifest.first_log);
+            let Some(number) = given_up else { return Ok(()) };
+            files.drop_file(number)?;
+        }
+    }
+
     /// Ends the use of the store: waits for a running commit or step, and refuses later ones.
     /// Nothing need be written: what is acknowledged is on disk already.
     pub fn close(&self) {

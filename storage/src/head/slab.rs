@@ -118,12 +118,8 @@ pub(crate) fn for_each_row(
     range: TimeRange,
     mut take: impl FnMut(Row, u64),
 ) {
-    let mut slabs = Vec::new();
-    let mut slab = chain.load_full();
-    while let Some(own) = slab {
-        slab = own.previous.clone();
-        slabs.push(own);
-    }
+    let slabs: Vec<_> =
+        std::iter::successors(chain.load_full(), |slab| slab.previous.clone()).collect();
     for slab in slabs.iter().rev().filter(|slab| slab.overlaps(range)) {
         for (row, offset) in rows_of(slab) {
             if offset > visible {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
-use crate::limits::LOG_SPARES_MAX;
+use crate::limits::{LOG_FILE_BYTES_MIN, LOG_SPARES_MAX};
 use crate::log::StoreId;
 use crate::log::frame::{FILE_HEADER_BYTES, encode_file_header};
 use crate::naming::Naming;
@@ -89,6 +89,35 @@ impl Files {
             Some(ready) => Ok(ready),
             None => self.make(&mut stock),
         }
+    }
+
+    /// The next file, as short as one can be; every spare goes. A log that rests takes no space;
+    /// when it is written to, the file grows.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn take_short(&self) -> Result<Ready, Error> {
+        let mut stock = self.lock();
+        for spare in std::mem::take(&mut stock.spares) {
+            self.disk.remove(&spare).map_err(|source| Error::io("remove", &spare, source))?;
+        }
+        // A file that was made ready already gives its place to the short one.
+        let ready = stock.prepared.take().map(|ready| ready.number);
+        let number = ready.unwrap_or(stock.next_number);
+        let (from, file) = blank(&*self.disk, number, LOG_FILE_BYTES_MIN)?;
+        name_log_file(&*self.disk, &self.store, &from, &*file, number)?;
+        stock.next_number = number + 1;
+        Ok(Ready { number, file })
+    }
+
+    /// Removes a file that nobody needs.
+    ///
+    /// # Errors
+    /// As the operating system says; the next start puts the file aside.
+    pub(crate) fn drop_file(&self, number: u64) -> Result<(), Error> {
+        let name = Naming::log(number);
+        let gone = self.disk.remove(&name).and_then(|()| self.disk.sync_dir());
+        gone.map_err(|source| Error::io("remove", &name, source))
     }
 
     /// Puts a file aside for reuse, or removes it where there are spares enough.
