@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tacitus_storage::{Chance as _, SeededChance};
 
 use crate::ledger::{Addresses, Ledger};
-use crate::server::Server;
+use crate::server::{Server, tacitus};
 
 /// How many samples a writer sends in one cycle at most: bounds the scan, not the pressure.
 const QUOTA: u64 = 4000;
@@ -21,9 +21,15 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-/// Small files and an early seal, so that every cycle rolls the log and seals segments.
-const SMALL: [(&str, &str); 2] =
-    [("TACITUS_DATA_LOG_FILE", "1 MiB"), ("TACITUS_DATA_SEAL_AFTER", "1 s")];
+/// Small files and an early seal, so that every cycle rolls the log. Backups go on all the time:
+/// each one seals, so that segments pile up and are rewritten.
+fn variables(backups: &str) -> [(&str, &str); 3] {
+    [
+        ("TACITUS_DATA_LOG_FILE", "1 MiB"),
+        ("TACITUS_DATA_SEAL_AFTER", "1 s"),
+        ("TACITUS_BACKUP_DIR", backups),
+    ]
+}
 
 /// After so many kills a store is left for a new one: a scan of everything after each kill would
 /// otherwise take longer and longer.
@@ -35,6 +41,8 @@ struct Tally {
     acked: u64,
     found: u64,
     early: u64,
+    /// Samples in the backups that were restored.
+    restored: u64,
 }
 
 #[test]
@@ -56,33 +64,46 @@ fn every_acknowledged_sample_survives_sigkill_and_nothing_is_invented() {
     }
     println!(
         "{cycles} kills while writing, {} while starting, in {:.1} s: {} samples acknowledged, {} \
-         found, 0 lost, 0 doubled, 0 invented",
+         found, 0 lost, 0 doubled, 0 invented; {} in restored backups",
         tally.early,
         started.elapsed().as_secs_f64(),
         tally.acked,
-        tally.found
+        tally.found,
+        tally.restored
     );
     assert!(tally.acked > cycles * 10, "the writers were hardly heard");
 }
 
 fn kill_one_store(kills: u64, chance: &SeededChance, tally: &mut Tally) {
     let dir = tempfile::tempdir().unwrap();
+    let [data, backups, copy] = ["data", "backups", "copy"].map(|name| dir.path().join(name));
+    let small = variables(backups.to_str().unwrap());
     let ledger = Ledger::new();
     for _ in 0..kills {
         if chance.next_u64().is_multiple_of(10) {
-            let server = Server::spawn(dir.path(), &SMALL);
+            let server = Server::spawn(&data, &small);
             pause(Duration::from_micros(chance.next_u64() % 150_000));
             server.kill();
             tally.early += 1;
         }
-        let server = Server::start_with(dir.path(), &SMALL);
+        let server = Server::start_with(&data, &small);
         ledger.check(&server);
         let life = Duration::from_micros(20_000 + chance.next_u64() % 600_000);
         write_and_kill(&ledger, server, life);
     }
-    let found = ledger.check(&Server::start(dir.path()));
+    let found = ledger.check(&Server::start(&data));
     tally.acked += found.acked;
     tally.found += found.samples;
+    // The last backup that was finished, whatever the kills did to those after it.
+    let backup = backups.join("all");
+    let finished = |name: &str| name.ends_with(".backup");
+    let names = std::fs::read_dir(&backup).into_iter().flatten();
+    if names.into_iter().any(|entry| finished(&entry.unwrap().file_name().to_string_lossy())) {
+        let arguments = ["restore", backup.to_str().unwrap(), "--data", copy.to_str().unwrap()];
+        let restored = tacitus().args(arguments).output().unwrap();
+        assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+        tally.restored += ledger.check_copy(&Server::start(&copy));
+    }
 }
 
 /// Lets all writers write and kills the server under them.
@@ -94,9 +115,16 @@ fn write_and_kill(ledger: &Ledger, server: Server, life: Duration) {
             // The connection breaks when the server is killed: that is the test, not a failure.
             scope.spawn(move || drop(writer.run(addresses, QUOTA, stop)));
         }
+        scope.spawn(|| back_up(&addresses));
         pause(life);
         server.kill();
     });
+}
+
+/// Makes one backup after the other until the server is gone.
+fn back_up(server: &Addresses) {
+    let url = format!("http://{}/api/v1/backup", server.http);
+    while ureq::post(&url).send("{\"directory\": \"all\"}").is_ok() {}
 }
 
 /// Lets time pass: the instant of the kill is what the test varies, not what it waits for.
