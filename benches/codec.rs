@@ -212,8 +212,7 @@ fn time(samples: usize, mut work: impl FnMut()) -> f64 {
 
 /// Nanoseconds that this thread has run.
 fn cpu_ns() -> f64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
+    cpu_time::ThreadTime::now().as_duration().as_secs_f64() * 1e9
 }
 
 /// What there is to say of one set at one level.

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ProcessTime;
 use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
@@ -51,8 +51,7 @@ fn define(engine: &Engine, path: &str) -> TagId {
 
 /// CPU time of all threads so far.
 fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+    ProcessTime::now().as_duration()
 }
 
 fn since(begun: Duration) -> Duration {

@@ -81,7 +81,7 @@ fn scan(
     loop {
         text.clear();
         let mut bytes = input.bytes();
-        bytes.by_ref().take(PART_BYTES as u64).read_to_end(&mut text)?;
+        (&mut bytes).take(PART_BYTES as u64).read_to_end(&mut text)?;
         // The line at the cut belongs to this part.
         (&mut bytes).take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut text)?;
         if text.is_empty() {
