@@ -118,6 +118,21 @@ pub const BOOK: &[Key] = &[
         "Larger: more disk where samples are replaced. Smaller: earlier answers cannot be had again.",
     ),
     key(
+        "data.seal_after",
+        Shape::Span { min_ms: 1_000, max_ms: 24 * HOUR_MS },
+        Fallback::Text("10 min"),
+        "The longest time samples stay only in memory and log before they are sealed.",
+        "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
+    ),
+    key(
+        "data.scrub",
+        Shape::Span { min_ms: HOUR_MS, max_ms: 366 * 24 * HOUR_MS },
+        Fallback::Text("14 d"),
+        "How long it takes until every file of the store was read and checked once, while the server \
+         runs.",
+        "Larger: less reading. Smaller: damage is found earlier.",
+    ),
+    key(
         "retention.raw",
         Shape::Span { min_ms: HOUR_MS, max_ms: 36_600 * 24 * HOUR_MS },
         Fallback::Absent,
@@ -138,21 +153,6 @@ pub const BOOK: &[Key] = &[
         "How long the statistics of every hour are kept when those of minutes have gone. Left out: \
          for ever.",
         "Larger: more disk. Smaller: nothing is left earlier.",
-    ),
-    key(
-        "data.seal_after",
-        Shape::Span { min_ms: 1_000, max_ms: 24 * HOUR_MS },
-        Fallback::Text("10 min"),
-        "The longest time samples stay only in memory and log before they are sealed.",
-        "Larger: larger segments, longer recovery. Smaller: more and smaller segments.",
-    ),
-    key(
-        "data.scrub",
-        Shape::Span { min_ms: HOUR_MS, max_ms: 366 * 24 * HOUR_MS },
-        Fallback::Text("14 d"),
-        "How long it takes until every file of the store was read and checked once, while the server \
-         runs.",
-        "Larger: less reading. Smaller: damage is found earlier.",
     ),
     key(
         "backup.dir",

@@ -194,7 +194,7 @@ fn a_running_server_is_imported_to_and_exported_from() {
     let data = dir.path().join("data");
     let (code, _, err) = run(&["import", &rows, "--data", data.to_str().unwrap()]);
     assert_eq!(code, 3);
-    assert!(err.contains("import and export can also ask it with --url"), "{err}");
+    assert!(err.contains("import, export and backup can also ask it with --url"), "{err}");
 }
 
 #[test]
