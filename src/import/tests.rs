@@ -190,7 +190,7 @@ fn more_lines_than_are_read_at_once_keep_their_numbers() {
     let bench = Bench::new();
     let mut text = String::new();
     for ts in 0..60_000 {
-        text.push_str(&format!("oven t={ts} {ts}000000000\n"));
+        text.extend(["oven t=", &ts.to_string(), " ", &ts.to_string(), "000000000\n"]);
     }
     text.push_str("oven t=\n");
     let imported = bench.import(&[("a.lp", &text)]);

@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_millis(250);
 const UPKEEP_REST: Duration = Duration::from_secs(5);
 
 /// How long it rests after a job that failed.
-const UPKEEP_REFUSED_REST: Duration = Duration::from_secs(60);
+const UPKEEP_REFUSED_REST: Duration = Duration::from_mins(1);
 
 /// How long a commit waits for a seal before its senders are told that the store is busy.
 const SEAL_WAIT: Duration = Duration::from_secs(5);
@@ -243,7 +243,7 @@ fn keep_up(engine: &Engine, guard: &Guard) {
     let _guard = guard.clone();
     while !engine.is_halted() {
         match engine.maintain() {
-            Ok(Progress::Did) => continue,
+            Ok(Progress::Did) => {}
             Ok(Progress::Idle) => std::thread::park_timeout(UPKEEP_REST),
             Err(_) if engine.is_halted() => return,
             Err(error) => {

@@ -1,7 +1,5 @@
 //! Windows over a tag long enough for both levels of the pyramid.
 
-#![expect(clippy::float_cmp, reason = "the least value is one of the values")]
-
 use std::sync::Arc;
 
 use tacitus_model::{
