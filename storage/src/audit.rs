@@ -15,9 +15,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tacitus_model::{TagId, TimeRange, Timestamp};
 
-use crate::checksum::checksum;
 use crate::cursor::{Cursor, put_text, put_varint, put_zigzag};
 use crate::disk::Disk;
+use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{AUDIT_ENTRIES_MAX, AUDIT_TEXT_BYTES_MAX};
 use crate::log::StoreId;
@@ -25,9 +25,8 @@ use crate::manifest::{Deletion, FileRecord, put_deletion, take_deletion};
 use crate::naming::Naming;
 use crate::publish;
 
-const MAGIC: [u8; 8] = *b"TACAUD1\0";
-const VERSION: u32 = 1;
-const HEAD_BYTES: usize = 16;
+const ENVELOPE: Envelope =
+    Envelope { magic: *b"TACAUD1\0", version: 1, otherwise: "it is no audit file" };
 
 /// What was done to stored samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,9 +149,7 @@ pub(crate) fn write_audit(
         put_varint(&mut body, entry.sequence);
         encode_entry(&mut body, entry);
     }
-    let version = VERSION.to_le_bytes();
-    let crc = checksum(&[&MAGIC, &version, &body]).to_le_bytes();
-    let bytes = [&MAGIC[..], &version, &crc, &body].concat();
+    let bytes = ENVELOPE.seal(&body);
     publish::publish(disk, &Naming::audit(number), &bytes)?;
     let sequence = |entry: Option<&Arc<AuditEntry>>| entry.map_or(0, |entry| entry.sequence);
     Ok(FileRecord {
@@ -176,19 +173,7 @@ pub(crate) fn read_audit(
 
 fn decode(store: &StoreId, number: u64, bytes: &[u8]) -> Result<Vec<AuditEntry>, &'static str> {
     let short = "it is cut off";
-    let mut from = Cursor::new(bytes);
-    if from.array().ok_or(short)? != MAGIC {
-        return Err("it is no audit file");
-    }
-    let version = from.u32().ok_or(short)?;
-    if version != VERSION {
-        return Err("a newer version of Tacitus wrote it; nothing was touched");
-    }
-    let crc = from.u32().ok_or(short)?;
-    let body = bytes.get(HEAD_BYTES..).ok_or(short)?;
-    if crc != checksum(&[&MAGIC, &version.to_le_bytes(), body]) {
-        return Err("its checksum is wrong");
-    }
+    let mut from = ENVELOPE.open(bytes)?;
     if from.array().ok_or(short)? != *store {
         return Err("it belongs to another store");
     }

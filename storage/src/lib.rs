@@ -30,6 +30,7 @@ mod cursor;
 mod damage_tests;
 mod disk;
 mod engine;
+mod envelope;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;

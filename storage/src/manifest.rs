@@ -13,16 +13,16 @@
 
 use tacitus_model::{TagId, TimeRange, Timestamp};
 
-use crate::checksum::checksum;
 use crate::cursor::{Cursor, put_text, put_varint, put_zigzag};
 use crate::disk::Disk;
+use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::log::StoreId;
 use crate::naming::Naming;
 use crate::publish;
 
-const MAGIC: [u8; 8] = *b"TACMAN1\0";
-const VERSION: u32 = 2;
+const ENVELOPE: Envelope =
+    Envelope { magic: *b"TACMAN1\0", version: 2, otherwise: "it is no manifest" };
 
 /// What the store is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -312,27 +312,11 @@ impl Manifest {
             put_varint(&mut body, mark.sequence);
             put_zigzag(&mut body, mark.at_ns);
         }
-        let version = VERSION.to_le_bytes();
-        let crc = checksum(&[&MAGIC, &version, &body]).to_le_bytes();
-        [&MAGIC[..], &version, &crc, &body].concat()
+        ENVELOPE.seal(&body)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
-        let short = "it is cut off";
-        let mut from = Cursor::new(bytes);
-        if from.array().ok_or(short)? != MAGIC {
-            return Err("it is no manifest");
-        }
-        let version = from.u32().ok_or(short)?;
-        if version != VERSION {
-            return Err("a newer version of Tacitus wrote it; nothing was touched");
-        }
-        let crc = from.u32().ok_or(short)?;
-        let body = bytes.get(16..).ok_or(short)?;
-        if crc != checksum(&[&MAGIC, &version.to_le_bytes(), body]) {
-            return Err("its checksum is wrong");
-        }
-        Self::decode_body(from).ok_or("its content makes no sense")
+        Self::decode_body(ENVELOPE.open(bytes)?).ok_or("its content makes no sense")
     }
 
     fn decode_body(mut from: Cursor<'_>) -> Option<Self> {

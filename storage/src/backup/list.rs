@@ -10,17 +10,17 @@
 use tacitus_model::Timestamp;
 
 use crate::backup::copy::{Fingerprint, file_checksum};
-use crate::checksum::checksum;
 use crate::cursor::Cursor;
 use crate::disk::Disk;
+use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::manifest::{FileKind, FileName, Manifest};
 use crate::naming::Naming;
 use crate::publish;
 use crate::verify::Damage;
 
-const MAGIC: [u8; 8] = *b"TACBAK1\0";
-const VERSION: u32 = 1;
+const ENVELOPE: Envelope =
+    Envelope { magic: *b"TACBAK1\0", version: 1, otherwise: "it is no list of a backup" };
 const ENTRY_BYTES: usize = 25;
 
 /// A backup.
@@ -80,27 +80,11 @@ impl List {
             body.extend_from_slice(&fingerprint.ends.to_le_bytes());
             body.extend_from_slice(&crc.to_le_bytes());
         }
-        let version = VERSION.to_le_bytes();
-        let crc = checksum(&[&MAGIC, &version, &body]).to_le_bytes();
-        [&MAGIC[..], &version, &crc, &body].concat()
+        ENVELOPE.seal(&body)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
-        let short = "it is cut off";
-        let mut from = Cursor::new(bytes);
-        if from.array().ok_or(short)? != MAGIC {
-            return Err("it is no list of a backup");
-        }
-        let version = from.u32().ok_or(short)?;
-        if version != VERSION {
-            return Err("a newer version of Tacitus wrote it; nothing was touched");
-        }
-        let crc = from.u32().ok_or(short)?;
-        let body = bytes.get(16..).ok_or(short)?;
-        if crc != checksum(&[&MAGIC, &version.to_le_bytes(), body]) {
-            return Err("its checksum is wrong");
-        }
-        Self::decode_body(from).ok_or("its content makes no sense")
+        Self::decode_body(ENVELOPE.open(bytes)?).ok_or("its content makes no sense")
     }
 
     fn decode_body(mut from: Cursor<'_>) -> Option<Self> {

@@ -15,9 +15,9 @@ use tacitus_model::TagId;
 use crate::catalog::Catalog;
 use crate::catalog::entry::Entry;
 use crate::catalog::record::{RawEntry, decode_raw, encode_entry};
-use crate::checksum::checksum;
 use crate::cursor::{Cursor, put_varint};
 use crate::disk::Disk;
+use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::limits::CATALOG_FILES_MAX;
 use crate::log::StoreId;
@@ -25,8 +25,8 @@ use crate::manifest::{FileRecord, Manifest};
 use crate::naming::Naming;
 use crate::publish;
 
-const MAGIC: [u8; 8] = *b"TACCAT1\0";
-const VERSION: u32 = 1;
+const ENVELOPE: Envelope =
+    Envelope { magic: *b"TACCAT1\0", version: 1, otherwise: "it is no catalog file" };
 const HEAD_BYTES: usize = 16;
 /// No entry is shorter, so a damaged count cannot ask for more memory than the file is long.
 const ENTRY_BYTES_MIN: usize = 8;
@@ -155,27 +155,13 @@ fn encode(store: &StoreId, number: u64, latest: &Latest<'_>) -> Vec<u8> {
         put_varint(&mut body, *sequence);
         body.extend_from_slice(bytes);
     }
-    let version = VERSION.to_le_bytes();
-    let crc = checksum(&[&MAGIC, &version, &body]).to_le_bytes();
-    [&MAGIC[..], &version, &crc, &body].concat()
+    ENVELOPE.seal(&body)
 }
 
 /// Checks what stands before the entries; how many there are to be.
 fn check(store: &StoreId, number: u64, bytes: &[u8]) -> Result<usize, &'static str> {
     let short = "it is cut off";
-    let mut from = Cursor::new(bytes);
-    if from.array().ok_or(short)? != MAGIC {
-        return Err("it is no catalog file");
-    }
-    let version = from.u32().ok_or(short)?;
-    if version != VERSION {
-        return Err("a newer version of Tacitus wrote it; nothing was touched");
-    }
-    let crc = from.u32().ok_or(short)?;
-    let body = bytes.get(HEAD_BYTES..).ok_or(short)?;
-    if crc != checksum(&[&MAGIC, &version.to_le_bytes(), body]) {
-        return Err("its checksum is wrong");
-    }
+    let mut from = ENVELOPE.open(bytes)?;
     if from.array().ok_or(short)? != *store {
         return Err("it belongs to another store");
     }
