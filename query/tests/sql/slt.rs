@@ -1,6 +1,6 @@
 //! Runs the SQL-logic tests of `tests/slt`.
 //!
-//! `SLT_COMPLETE=1 cargo test -p tacitus-query --test it slt` writes the answers that are missing;
+//! `SLT_COMPLETE=1 cargo test -p tacitus-query --test sql slt` writes the answers that are missing;
 //! read them before they are kept. Codes of errors it replaces by messages: take those back.
 
 use std::path::Path;
