@@ -23,6 +23,7 @@ mod relation;
 mod scan;
 mod session;
 mod statement;
+mod summary;
 mod yielding;
 
 pub use answer::Answer;

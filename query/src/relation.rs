@@ -115,6 +115,11 @@ impl Relations {
         Self { snapshot }
     }
 
+    /// The moment that all relations show.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// The names of the relations, for hints.
     pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", "tags"];
 

@@ -16,13 +16,15 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::common::config::Dialect;
 use datafusion::error::Result as EngineResult;
-use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SessionStateDefaults};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
@@ -37,6 +39,7 @@ use crate::function;
 use crate::limits::{ANSWER_BATCHES_MAX, BATCH_ROWS_MAX, Limits, THREAD_STACK_BYTES};
 use crate::relation::{CATALOG, Relations, SCHEMA};
 use crate::statement::{self, Parameter};
+use crate::summary::Summarize;
 use crate::yielding::YieldAboveJoins;
 
 /// Answers statements over a store.
@@ -170,6 +173,9 @@ impl Run {
         let statement = statement::parse(&self.text)?;
         let classify = |error| QueryError::classify(&error, &self.text);
         let mut state = self.planner.state.clone();
+        for function in function::tag::of_tags(relations.snapshot()) {
+            state.register_udf(Arc::new(function)).map_err(classify)?;
+        }
         state.register_catalog_list(Arc::new(relations));
         state.mark_start_execution();
         let plan = state.statement_to_plan(statement).await.map_err(classify)?;
@@ -232,10 +238,20 @@ fn state(limits: &Limits) -> EngineResult<SessionState> {
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
-        .with_physical_optimizer_rule(Arc::new(YieldAboveJoins))
+        .with_physical_optimizer_rules(optimizer_rules())
         .build();
     function::register(&mut state)?;
     Ok(state)
+}
+
+/// The engine's rules, and ours.
+fn optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    // Before distribution and order are decided.
+    let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements").unwrap_or_default();
+    rules.insert(at, Arc::new(Summarize));
+    rules.push(Arc::new(YieldAboveJoins));
+    rules
 }
 
 /// Memory with a limit, no temporary files, no file system.
