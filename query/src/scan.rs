@@ -40,7 +40,7 @@ use tacitus_storage::Snapshot;
 
 use crate::filter::QualityTest;
 use crate::format::rfc3339;
-use crate::limits::SAMPLES_OF_TAG_GUESS;
+use crate::limits::{SAMPLES_OF_TAG_GUESS, TAGS_COUNTED_MAX};
 use crate::relation::{SAMPLES, SampleColumn};
 use stream::SampleStream;
 
@@ -94,6 +94,21 @@ impl SamplesExec {
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
+    }
+
+    /// About how many samples are read, for choosing a lane; `None` where only a look would tell.
+    pub(crate) fn rows_estimate(&self) -> Option<usize> {
+        if let Some(rows) = self.fetch {
+            return Some(rows);
+        }
+        if self.scan.tags.len() > TAGS_COUNTED_MAX {
+            return None;
+        }
+        let counted = self.scan.tags.iter().try_fold(0_u64, |sum, tag| {
+            let totals = self.scan.snapshot.totals(tag.id, self.scan.range).ok()?;
+            Some(sum.saturating_add(totals.rows as u64))
+        });
+        counted.and_then(|rows| usize::try_from(rows).ok())
     }
 
     /// The positions of a partition's tags: an equal share, one after the other.
