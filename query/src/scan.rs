@@ -49,11 +49,11 @@ use datafusion::physical_plan::{
     SortOrderPushdownResult,
 };
 use tacitus_model::{Tag, TimeRange, Timestamp};
-use tacitus_storage::Snapshot;
+use tacitus_storage::{Edges, Snapshot};
 
 use crate::filter::QualityTest;
 use crate::format::rfc3339;
-use crate::limits::SAMPLES_OF_TAG_GUESS;
+use crate::limits::{SAMPLES_OF_TAG_GUESS, TAGS_COUNTED_MAX};
 use crate::relation::{SAMPLES, SampleColumn};
 use hint::Hints;
 use stream::SampleStream;
@@ -78,6 +78,25 @@ pub(crate) enum Order {
 }
 
 impl SampleScan {
+    /// About how many samples are read; `None` where only a look would tell.
+    pub(crate) fn rows_estimate(&self) -> Option<usize> {
+        if self.tags.len() > TAGS_COUNTED_MAX {
+            return None;
+        }
+        let mut counted = self.tags.iter().map(|tag| usize::try_from(self.rows_known(tag)?).ok());
+        counted.try_fold(0_usize, |sum, rows| Some(sum.saturating_add(rows?)))
+    }
+
+    /// How many samples a tag has within the span, or a few more; `None` where the store does not
+    /// know without reading.
+    fn rows_known(&self, tag: &Tag) -> Option<u64> {
+        let range = self.snapshot.extent(tag.id).map(|extent| extent.intersect(&self.range));
+        let Some(range) = range.filter(|range| !range.is_empty()) else { return Some(0) };
+        let edges = [range.first.nanos(), range.last.nanos().checked_add(1)?];
+        let known = self.snapshot.aggregate(tag.id, &edges, Edges::Plot).ok()?;
+        known.statistics.first().map(|own| own.rows)
+    }
+
     /// What is read, for people.
     pub(crate) fn describe(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "tags={}", self.tags.len())?;
@@ -170,6 +189,14 @@ impl SamplesExec {
     /// The columns handed out.
     pub(crate) fn columns(&self) -> &Arc<[SampleColumn]> {
         &self.columns
+    }
+
+    /// About how many samples are read, for choosing a lane; `None` where only a look would tell.
+    pub(crate) fn rows_estimate(&self) -> Option<usize> {
+        if let Some(rows) = self.fetch {
+            return Some(rows);
+        }
+        self.scan.rows_estimate()
     }
 
     /// The positions of a partition's tags: an equal share, one after the other.

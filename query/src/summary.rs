@@ -129,6 +129,15 @@ pub(crate) struct SummaryExec {
 }
 
 impl SummaryExec {
+    /// How much is read, in samples, for choosing a lane; `None` where only a look would tell.
+    pub(crate) fn rows_estimate(&self) -> Option<usize> {
+        /// Samples that a statistic stands for, or more: a window has at least that many.
+        const ROWS_OF_STATISTIC: usize = 256;
+        let rows = self.summary.scan.rows_estimate()?;
+        let known = self.summary.needs.statistics_serve();
+        Some(if known { rows / ROWS_OF_STATISTIC } else { rows })
+    }
+
     fn try_new(summary: Summary, partitions: usize) -> Self {
         let shares = shares(&summary.scan, partitions);
         let properties = PlanProperties::new(
