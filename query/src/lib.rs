@@ -31,6 +31,7 @@ mod function;
 mod limits;
 mod memory;
 mod parameters;
+mod preselect;
 mod relation;
 mod run;
 mod scan;

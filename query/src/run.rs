@@ -26,6 +26,7 @@ use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
 use crate::function;
 use crate::parameters;
+use crate::preselect::preselected;
 use crate::relation::Relations;
 use crate::statement;
 
@@ -148,6 +149,7 @@ impl Run {
         let state = self.statement_state(relations)?;
         let statement = self.parse()?;
         let plan = self.logical_plan(&state, statement, values).await?;
+        let plan = preselected(&state, plan).await.map_err(classify)?;
         let plan = state.create_physical_plan(&plan).await.map_err(classify)?;
         Ok((plan, state))
     }
