@@ -41,12 +41,7 @@ pub(crate) fn is_absent(from: &mut Cursor<'_>) -> Option<bool> {
 }
 
 /// Reads the columns to `out`, after the `at` rows that it has.
-pub(crate) fn decode(
-    from: &mut Cursor<'_>,
-    rows: usize,
-    out: &mut Block,
-    at: usize,
-) -> Option<()> {
+pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Block, at: usize) -> Option<()> {
     let flags = from.u8().filter(|flags| *flags <= NULLS | QUALITIES)?;
     let has = |flag| flags & flag != 0;
     let nulls = if has(NULLS) { Some(column(from, rows, |lane| lane != 0)?) } else { None };

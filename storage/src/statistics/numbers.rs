@@ -83,8 +83,15 @@ impl Numbers<'_> {
             if number.is_finite() { number } else { f64::NAN }
         };
         let (first, last) = (number(first), number(last));
-        let mut found =
-            Statistics { rows, good: rows, first_ns, last_ns, first, last, ..Statistics::default() };
+        let mut found = Statistics {
+            rows,
+            good: rows,
+            first_ns,
+            last_ns,
+            first,
+            last,
+            ..Statistics::default()
+        };
         let survey = survey(held);
         let spans = last_ns.checked_sub(first_ns).is_some();
         if (survey.sum + last).is_finite() && spans {
