@@ -3,8 +3,9 @@
 //! ```text
 //! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
 //!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
-//!                          └─▶ http     writes ──────┘
-//!                                       SQL ─▶ query ─────────────▶ store
+//!                          ├─▶ http     writes ──────┤
+//!                          │            SQL ─▶ query ┼───────────▶ store
+//!                          └─▶ flight   writes, SQL ─┘
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their
@@ -18,10 +19,12 @@ pub mod collect;
 pub mod config;
 pub mod demo;
 mod export;
+mod flight;
 mod http;
 mod import;
 pub mod ingest;
 mod limits;
+mod live;
 mod logging;
 mod metrics;
 pub mod server;

@@ -1,8 +1,8 @@
 //! The server: every part opened in order, wired, and closed in reverse.
 //!
 //! ```text
-//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP ▶ ready
-//! stop   broker, collectors, HTTP ▶ ingest (what waits is written) ▶ store
+//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP, gRPC ▶ ready
+//! stop   broker, collectors, HTTP, gRPC ▶ ingest (what waits is written) ▶ store
 //! ```
 //!
 //! *Invariant.* [`Server::start`] returns only when every listener accepts connections. After
@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tacitus_protocol::payload;
 use tacitus_query::Session;
 use tacitus_storage::{Clock, Engine, OsDisk, Parts};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::broker::Broker;
@@ -33,6 +34,7 @@ use crate::collect::Store;
 use crate::collect::opcua::{self, Collector};
 use crate::config::{Data, Settings};
 use crate::demo;
+use crate::flight;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
 use crate::limits::STOP_MAX;
@@ -61,6 +63,7 @@ pub struct Running {
 #[derive(Debug)]
 struct Senders {
     http: JoinHandle<()>,
+    grpc: JoinHandle<()>,
     broker: Broker,
     collectors: Vec<Collector>,
 }
@@ -72,6 +75,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
+    /// Arrow Flight SQL.
+    pub grpc: SocketAddr,
 }
 
 impl Server {
@@ -90,11 +95,13 @@ impl Server {
         let http = listener
             .local_addr()
             .map_err(|error| StartError::listen("http.addr", settings.http.addr, &error))?;
+        let (flight, grpc) = bind_flight(settings.grpc).await?;
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let engine = open(&settings.data, Arc::clone(&clock)).await?;
         let session = Session::new(Arc::clone(&engine), settings.query.clone())
             .map_err(|error| StartError::threads(&error))?;
+        let session = Arc::new(session);
         let (ingest, committer) =
             Ingest::start(Arc::clone(&engine), Arc::clone(&clock), &settings.ingest)
                 .map_err(|error| StartError::threads(&error))?;
@@ -102,11 +109,11 @@ impl Server {
         let (trigger, shutdown) = Trigger::new();
         let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
         let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
-        let addresses = Addresses { http, mqtt: broker.local_addr() };
+        let addresses = Addresses { http, mqtt: broker.local_addr(), grpc };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
-            session: Arc::new(session),
+            session: Arc::clone(&session),
             broker: broker.counters(),
             collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
             metrics,
@@ -114,13 +121,25 @@ impl Server {
             started,
             body_bytes_max: usize::try_from(settings.http.body_bytes_max).unwrap_or(usize::MAX),
             backup_dir: settings.data.backup_dir.clone(),
+            followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
+            shutdown: shutdown.clone(),
         });
         let router = http::router(facts, settings.http.body_timeout);
         let http = tokio::spawn(listener.serve(router, shutdown.clone()));
+        let service =
+            flight::Service::new(session.connect(""), session.connect(""), ingest.clone());
+        let grpc = tokio::spawn(flight.serve(service, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, broker, collectors };
+        let senders = Senders { http, grpc, broker, collectors };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
+}
+
+async fn bind_flight(addr: SocketAddr) -> Result<(flight::Listener, SocketAddr), StartError> {
+    let refuse = |error: std::io::Error| StartError::listen("grpc.addr", addr, &error);
+    let listener = flight::Listener::bind(addr).await.map_err(refuse)?;
+    let local = listener.local_addr().map_err(refuse)?;
+    Ok((listener, local))
 }
 
 /// Opens the store on a thread where waiting for the disk blocks nobody.
@@ -203,14 +222,16 @@ impl Running {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.trigger.stop();
-        let Senders { http, broker, collectors } = self.senders;
+        let Senders { http, grpc, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let collectors =
                 futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (ended, (), _) = tokio::join!(http, broker.stopped(), collectors);
-            if let Err(error) = ended {
-                tracing::error!(%error, "the HTTP listener ended badly");
+            let (http, grpc, (), _) = tokio::join!(http, grpc, broker.stopped(), collectors);
+            for (name, ended) in [("HTTP", http), ("gRPC", grpc)] {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "the {name} listener ended badly");
+                }
             }
             let closed = tokio::task::spawn_blocking(move || {
                 committer.stop();
@@ -231,13 +252,17 @@ impl Running {
 impl Addresses {
     /// For the status.
     pub(crate) fn json(&self) -> Value {
-        json!({"http": self.http.to_string(), "mqtt": self.mqtt.to_string()})
+        json!({
+            "http": self.http.to_string(),
+            "mqtt": self.mqtt.to_string(),
+            "grpc": self.grpc.to_string(),
+        })
     }
 }
 
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http={} mqtt={}", self.http, self.mqtt)
+        write!(out, "http={} mqtt={} grpc={}", self.http, self.mqtt, self.grpc)
     }
 }

@@ -14,6 +14,7 @@ mod csv;
 mod ipc;
 mod json;
 mod name;
+mod plain;
 mod time;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::error::{QueryError, SqlState};
 use ipc::ArrowWriter;
 
 pub use name::type_name;
+pub use plain::{Plain, Plainness};
 pub(crate) use name::udt_name;
 pub(crate) use time::rfc3339;
 

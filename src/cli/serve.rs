@@ -89,14 +89,12 @@ impl Signals {
 
 /// Gathers file, environment and flags.
 pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
-    for (flag, given) in [("--pg", &flags.pg), ("--grpc", &flags.grpc)] {
-        if given.is_some() {
-            complain(&format!(
-                "error: {flag} is not in this version\n  hint: leave it out; SQL is asked over \
-                 HTTP (`tacitus sql`)\n"
-            ));
-            return Err(Exit::Configuration);
-        }
+    if flags.pg.is_some() {
+        complain(
+            "error: --pg is not in this version\n  hint: leave it out; SQL is asked over HTTP \
+             (`tacitus sql`) and gRPC\n",
+        );
+        return Err(Exit::Configuration);
     }
     let file = match &flags.config {
         None => None,
@@ -120,6 +118,7 @@ pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
         ("--data", "data.dir", &flags.data),
         ("--http", "http.addr", &flags.http),
         ("--mqtt", "mqtt.addr", &flags.mqtt),
+        ("--grpc", "grpc.addr", &flags.grpc),
     ]
     .into_iter()
     .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))

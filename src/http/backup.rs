@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
-use tacitus_storage::{BackupOptions, BackupReport, Error, ErrorKind, OsDisk};
+use tacitus_storage::{BackupOptions, BackupReport, OsDisk};
 
 use super::{Facts, Problem};
 
@@ -58,7 +58,7 @@ pub(super) async fn backup(State(facts): State<Arc<Facts>>, body: String) -> Res
     let run = move || engine.backup(&OsDisk::open(&place)?, options);
     match tokio::task::spawn_blocking(run).await {
         Ok(Ok(report)) => document(&report),
-        Ok(Err(error)) => refusal(&error).into_response(),
+        Ok(Err(error)) => Problem::from(&error).into_response(),
         Err(panic) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, panic.to_string()).into_response()
         }
@@ -77,7 +77,7 @@ pub(super) async fn confirm_clock(State(facts): State<Arc<Facts>>) -> Response {
     let engine = Arc::clone(&facts.engine);
     match tokio::task::spawn_blocking(move || engine.confirm_clock()).await {
         Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(error)) => refusal(&error).into_response(),
+        Ok(Err(error)) => Problem::from(&error).into_response(),
         Err(panic) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, panic.to_string()).into_response()
         }
@@ -107,16 +107,6 @@ fn document(report: &BackupReport) -> Response {
         "files_linked": report.files_linked,
     });
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
-}
-
-fn refusal(error: &Error) -> Problem {
-    let status = match error.kind() {
-        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
-        ErrorKind::Locked => StatusCode::CONFLICT,
-        ErrorKind::Full | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    Problem::new(status, error.to_string()).hint(error.hint())
 }
 
 #[cfg(test)]

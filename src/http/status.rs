@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tacitus_query::Session;
 use tacitus_storage::{Engine, EngineStatus};
+use tokio::sync::Semaphore;
 
 use super::Problem;
 use super::sql::Questions;
@@ -21,6 +22,7 @@ use crate::collect::{Phase, State as Collector};
 use crate::ingest::Ingest;
 use crate::metrics::{Metrics, Reading};
 use crate::server::Addresses;
+use crate::shutdown::Shutdown;
 
 /// What the routes know of the server.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub(crate) struct Facts {
     pub(crate) body_bytes_max: usize,
     /// Backups go below this.
     pub(crate) backup_dir: std::path::PathBuf,
+    /// Places of those who follow.
+    pub(crate) followers: Arc<Semaphore>,
+    /// When to stop.
+    pub(crate) shutdown: Shutdown,
 }
 
 impl FromRef<Arc<Facts>> for Writes {

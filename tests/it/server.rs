@@ -34,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) http: String,
     /// Its MQTT address, once ready.
     pub(crate) mqtt: String,
+    /// Its gRPC address, once ready.
+    pub(crate) grpc: String,
 }
 
 impl Server {
@@ -67,7 +69,8 @@ impl Server {
             .unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, http: String::new(), mqtt: String::new() }
+        let (http, mqtt, grpc) = Default::default();
+        Self { child, stdout, stderr, http, mqtt, grpc }
     }
 
     /// Waits for the ready line and learns the addresses from it.
@@ -84,6 +87,7 @@ impl Server {
             match word.split_once('=').unwrap() {
                 ("http", address) => address.clone_into(&mut self.http),
                 ("mqtt", address) => address.clone_into(&mut self.mqtt),
+                ("grpc", address) => address.clone_into(&mut self.grpc),
                 (other, _) => panic!("no listener is called {other}"),
             }
         }
