@@ -14,6 +14,7 @@ mod backup;
 mod connection;
 mod correct;
 mod guard;
+mod json;
 mod live;
 mod moment;
 mod page;

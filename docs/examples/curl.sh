@@ -22,7 +22,7 @@ fetch --get "$url/api/v1/tags" --data-urlencode 'glob=example/**' --data-urlenco
   --data limit=10
 echo
 tag=$(fetch "$url/api/v1/sql" --header 'accept: text/csv' --data \
-  "SELECT name FROM tags WHERE name LIKE 'example/%temperature'" | tail -n 1)
+  "SELECT name FROM tags WHERE name LIKE 'example/%temperature'" | tail -n 1 | tr -d '\r')
 fetch --request PATCH "$url/api/v1/tags" --url-query "tag=$tag" --data \
   '{"unit": "°C", "description": "chamber, top", "alias": "example/temperature"}'
 echo

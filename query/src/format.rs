@@ -28,8 +28,8 @@ use crate::error::{QueryError, SqlState};
 use ipc::ArrowWriter;
 
 pub use name::type_name;
-pub use plain::{Plain, Plainness};
 pub(crate) use name::udt_name;
+pub use plain::{Plain, Plainness};
 pub(crate) use time::rfc3339;
 
 /// A form an answer can take.

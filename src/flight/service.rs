@@ -173,7 +173,9 @@ impl Service {
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = &query.prepared_statement_handle;
                 let batches: Vec<_> = put::decoded(messages).try_collect().await?;
-                self.statements.bind(handle, parameters::rows(&batches)?)?;
+                let types = batches.first().map(|batch| batch.schema());
+                let types = types.ok_or_else(|| Status::invalid_argument("no row was bound"))?;
+                self.statements.bind(handle, &types, parameters::rows(&batches)?).await?;
                 let prepared_statement_handle = Some(handle.clone());
                 let result = DoPutPreparedStatementResult { prepared_statement_handle };
                 Ok(result.encode_to_vec())

@@ -18,7 +18,7 @@ use arrow_array::RecordBatch;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{CancelStatus, FlightData};
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::{Stream, StreamExt as _};
 use tacitus_query::{
     Answer, Canceller, Connection, Parameter, Plain, Plainness, Prepared, QueryError,
@@ -155,8 +155,21 @@ impl Statements {
     }
 
     /// Binds rows of parameters to a prepared statement, for all uses from now on.
-    pub(super) fn bind(&self, handle: &[u8], rows: Vec<Vec<Parameter>>) -> Result<(), Status> {
-        self.prepared.with(handle, |held| held.parameters = rows)
+    pub(super) async fn bind(
+        &self,
+        handle: &[u8],
+        types: &Schema,
+        rows: Vec<Vec<Parameter>>,
+    ) -> Result<(), Status> {
+        let prepared = self.prepared.with(handle, |held| Arc::clone(&held.prepared))?;
+        let prepared = match declared(&prepared, types) {
+            Some(types) => {
+                let again = self.connection.prepare(prepared.text(), &types).await;
+                Arc::new(again.map_err(|error| of_query(&error))?)
+            }
+            None => prepared,
+        };
+        self.prepared.with(handle, |held| *held = Held { prepared, parameters: rows })
     }
 
     /// The columns of a prepared statement.
@@ -215,6 +228,21 @@ impl Statements {
         }
         self.tickets.take(handle).map(|_planned| CancelStatus::Cancelled)
     }
+}
+
+/// The types of parameters as they are bound, where the statement leaves them open: PostgreSQL
+/// takes such a parameter for a text. `None` where it leaves none open.
+fn declared(prepared: &Prepared, bound: &Schema) -> Option<Vec<Option<DataType>>> {
+    let is_open = |kind: &DataType| kind.is_string() || kind.is_null();
+    let mut changed = false;
+    let types = prepared.parameters().iter().enumerate().map(|(at, wanted)| {
+        let bound = bound.fields().get(at).map(|field| field.data_type());
+        let bound = bound.filter(|bound| is_open(wanted) && !is_open(bound));
+        changed |= bound.is_some();
+        Some(bound.unwrap_or(wanted).clone())
+    });
+    let types = types.collect();
+    changed.then_some(types)
 }
 
 /// A statement that is being fetched.

@@ -41,8 +41,7 @@ fn code(class: &str, sqlstate: &str) -> Code {
         ("28", _) => Code::Unauthenticated,
         ("53" | "54", _) => Code::ResourceExhausted,
         ("57", _) => Code::Unavailable,
-        ("0A", _) => Code::Unimplemented,
-        ("25", _) => Code::FailedPrecondition,
+        ("0A" | "25", _) => Code::Unimplemented,
         ("58" | "XX", _) => Code::Internal,
         _ => Code::InvalidArgument,
     }

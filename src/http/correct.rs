@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use tacitus_model::{TagId, TimeRange, Timestamp};
 use tacitus_protocol::samples;
 use tacitus_storage::Change;
 
+use super::json::{answer, object};
 use super::moment::{self, rfc3339};
 use super::tags::apart;
 use super::{Facts, Problem};
@@ -52,7 +53,7 @@ pub(super) async fn edit(
 
 fn write(facts: &Facts, body: &[u8]) -> Result<Response, Problem> {
     let hint = "send {\"user\":…, \"reason\":…, \"samples\": [ … ]}; nothing was changed";
-    let edit: Edit = serde_json::from_slice(body).map_err(|error| unread(&error, hint))?;
+    let edit: Edit = object(body).map_err(|error| unread(&error, hint))?;
     let points = samples::parse(edit.samples.get().as_bytes())
         .map_err(|error| unread(&error, hint).with("row", error.row))?;
     for point in &points {
@@ -84,7 +85,7 @@ pub(super) async fn delete(
 fn remove(facts: &Facts, body: &[u8]) -> Result<Response, Problem> {
     let hint = "send {\"user\":…, \"reason\":…, \"tags\": [ … ], \"from\": TIME, \"to\": TIME}; \
                 nothing was deleted";
-    let asked: Deletion = serde_json::from_slice(body).map_err(|error| unread(&error, hint))?;
+    let asked: Deletion = object(body).map_err(|error| unread(&error, hint))?;
     let first = moment::read("from", &asked.from)?;
     let end = moment::read("to", &asked.to)?;
     let last = Timestamp::from_nanos(end.nanos().saturating_sub(1));
@@ -119,7 +120,7 @@ pub(super) async fn audit(State(facts): State<Arc<Facts>>) -> Response {
             })
         })
         .collect();
-    document(&json!({"audit": entries}))
+    answer(&json!({"audit": entries}))
 }
 
 fn find(facts: &Facts, path: &str) -> Result<TagId, Problem> {
@@ -132,14 +133,10 @@ fn find(facts: &Facts, path: &str) -> Result<TagId, Problem> {
 fn done(facts: &Facts, result: Result<u64, tacitus_storage::Error>) -> Result<Response, Problem> {
     let sequence = result.map_err(|error| Problem::from(&error))?;
     facts.ingest.feed().reset(sequence);
-    Ok(document(&json!({"sequence": sequence})))
+    Ok(answer(&json!({"sequence": sequence})))
 }
 
 fn unread(error: &dyn std::fmt::Display, hint: &str) -> Problem {
     let detail = format!("the correction cannot be read: {error}");
     Problem::new(StatusCode::BAD_REQUEST, detail).hint(hint)
-}
-
-fn document(value: &Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }

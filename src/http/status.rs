@@ -15,6 +15,7 @@ use tacitus_storage::{Engine, EngineStatus};
 use tokio::sync::Semaphore;
 
 use super::Problem;
+use super::json::answer;
 use super::sql::Questions;
 use super::write::Writes;
 use crate::broker;
@@ -78,14 +79,14 @@ pub(super) async fn health(State(facts): State<Arc<Facts>>) -> Response {
             "free space on the disk of the data directory; writing resumes by itself",
         )
     } else {
-        document(&json!({"status": "ok"}))
+        answer(&json!({"status": "ok"}))
     }
 }
 
 pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
     let engine = facts.engine.status();
     let counters = facts.ingest.counters();
-    document(&json!({
+    answer(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tags": engine.tags,
         "samples": engine.samples,
@@ -150,12 +151,7 @@ pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
             })
         })
         .collect();
-    document(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
-}
-
-/// A JSON answer.
-fn document(value: &Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+    answer(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
 }
 
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {

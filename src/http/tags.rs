@@ -5,17 +5,19 @@
 //!
 //! *Not here.* Defining tags: their first sample does.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tacitus_model::{Tag, TagChange, TagId, TagPath};
 use tacitus_storage::{Catalog, Engine, Error, Snapshot};
 
+use super::json::{answer, object};
 use super::moment::rfc3339;
 use super::select::{Selection, unknown};
 use super::{Facts, Problem};
@@ -34,7 +36,7 @@ pub(super) async fn list(
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     let mut selection = Selection::default();
-    let (mut limit, mut after) = (PAGE_TAGS, 0);
+    let (mut limit, mut after) = (PAGE_TAGS, 0_u32);
     for (name, value) in &parameters {
         match name.as_str() {
             "limit" => limit = number(name, value)?,
@@ -50,18 +52,13 @@ pub(super) async fn list(
     }
     let engine = Arc::clone(&facts.engine);
     let page = apart(move || page(&engine, selection, limit, after)).await?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], page.to_string()).into_response())
+    Ok(answer(&page))
 }
 
-fn page(
-    engine: &Engine,
-    selection: Selection,
-    limit: usize,
-    after: usize,
-) -> Result<Value, Problem> {
+fn page(engine: &Engine, selection: Selection, limit: usize, after: u32) -> Result<Value, Problem> {
     let snapshot = engine.snapshot();
     let ids = snapshot.select_ids(&selection.query()).map_err(|error| Problem::from(&error))?;
-    let from = ids.partition_point(|id| id.0 as usize <= after);
+    let from = ids.partition_point(|id| id.0 <= after);
     let rest = ids.get(from..).unwrap_or_default();
     let page = rest.get(..limit).unwrap_or(rest);
     let next = page.last().filter(|_| rest.len() > page.len()).map(|id| id.0);
@@ -135,7 +132,7 @@ pub(super) async fn change(
     if name != "tag" {
         return Err(unknown(name, "tag"));
     }
-    let changes: Changes = serde_json::from_slice(&body).map_err(|error| {
+    let changes: Changes = object(&body).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, format!("the changes cannot be read: {error}")).hint(
             "send some of unit, description, labels, step, range, retention, name, alias, \
                    release",
@@ -147,7 +144,7 @@ pub(super) async fn change(
     })?;
     let facts = Arc::clone(&facts);
     let document = apart(move || make(&facts, tag.id, changes)).await?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response())
+    Ok(answer(&document))
 }
 
 fn make(facts: &Facts, id: TagId, changes: Changes) -> Result<Value, Problem> {
@@ -214,9 +211,9 @@ fn taken(path: &str) -> Problem {
         .hint("nothing was changed; choose another name, or release this one from the other tag")
 }
 
-fn number(name: &str, value: &str) -> Result<usize, Problem> {
-    value.parse().map_err(|_not_a_number| {
-        let detail = format!("\"{name}\" is \"{value}\", which is not a whole number");
+fn number<T: FromStr>(name: &str, value: &str) -> Result<T, Problem> {
+    value.parse().map_err(|_no_number| {
+        let detail = format!("\"{name}\" is \"{value}\", which is not a number it takes");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })
 }

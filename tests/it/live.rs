@@ -7,7 +7,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::server::{DEADLINE, Server};
+use crate::server::{DEADLINE, Server, agent};
 
 /// A stream of server-sent events.
 struct Events {
@@ -74,12 +74,17 @@ fn latest(server: &Server, prefix: &str) -> State {
     rows.iter().map(|row| row.split_once(',').unwrap()).map(|(a, b)| (a.into(), b.into())).collect()
 }
 
+/// Writes lines, times in seconds; they are on disk when this returns.
+fn write(http: &str, lines: &str) {
+    let answer = agent().post(format!("http://{http}/write?precision=s")).send(lines).unwrap();
+    assert_eq!(answer.status().as_u16(), 204, "{lines}");
+}
+
 /// Writes to tags of `live/` in an order and with times that are a function of the step.
-fn write(server: &Server, steps: std::ops::Range<u64>) {
+fn write_steps(http: &str, steps: std::ops::Range<u64>) {
     for step in steps {
         let (tag, second) = (step * 7 % 23, 1_700_000_000 + step * 13 % 97);
-        let line = format!("live t{tag}={step} {second}\nelse v={step} {second}\n");
-        assert_eq!(server.post("/write?precision=s", line.as_bytes()).0, 204);
+        write(http, &format!("live t{tag}={step} {second}\nelse v={step} {second}\n"));
     }
 }
 
@@ -87,15 +92,15 @@ fn write(server: &Server, steps: std::ops::Range<u64>) {
 fn a_reader_of_events_has_what_the_store_has() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
-    write(&server, 0..50);
+    write_steps(&server.http, 0..50);
     let mut events = Events::open(&server, "glob=live/**", None);
     let mut state = State::new();
+    let http = server.http.as_str();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            write(&server, 50..400);
+            write_steps(http, 50..400);
             // The end, which nobody overwrites.
-            let end = server.post("/write?precision=s", b"live end=1 1900000000");
-            assert_eq!(end.0, 204);
+            write(http, "live end=1 1900000000");
         });
         let (name, id, data) = events.next();
         assert_eq!((name.as_str(), data["event"].as_str()), ("snapshot", Some("snapshot")));
@@ -115,9 +120,9 @@ fn a_reader_of_events_has_what_the_store_has() {
 fn who_comes_back_with_the_last_id_gets_what_changed_since() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
-    write(&server, 0..50);
+    write_steps(&server.http, 0..50);
     let (_, id, _) = Events::open(&server, "prefix=live/", None).next();
-    assert_eq!(server.post("/write?precision=s", b"live t3=-1 1800000000").0, 204);
+    write(&server.http, "live t3=-1 1800000000");
     let (name, _, data) = Events::open(&server, "prefix=live/", id.as_deref()).next();
     let values = data["values"].as_array().unwrap();
     assert_eq!((name.as_str(), values.len()), ("changes", 1), "{data}");
@@ -143,10 +148,10 @@ const TAIL: &str = "q=SELECT+tag,+value+FROM+samples+WHERE+tag+LIKE+'live/%25'+A
 fn the_tail_of_a_query_has_every_row_once_and_starts_anew_after_a_correction() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
+    let http = server.http.as_str();
     let write = |steps: std::ops::Range<u64>| {
         for step in steps {
-            let line = format!("live v={step} {step}\nlive w=-1 {step}\nelse v=1 {step}\n");
-            assert_eq!(server.post("/write?precision=s", line.as_bytes()).0, 204);
+            write(http, &format!("live v={step} {step}\nlive w=-1 {step}\nelse v=1 {step}\n"));
         }
     };
     write(0..50);
@@ -220,7 +225,7 @@ fn text_frame(stream: &mut impl std::io::Read) -> String {
 fn a_websocket_gets_the_same_messages() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
-    write(&server, 0..50);
+    write_steps(&server.http, 0..50);
     let mut stream = TcpStream::connect(&server.http).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let request = format!(
@@ -240,7 +245,7 @@ fn a_websocket_gets_the_same_messages() {
     let mut state = State::new();
     apply(&mut state, &serde_json::from_str(&text_frame(&mut stream)).unwrap());
     assert_eq!(state, latest(&server, "live/"));
-    assert_eq!(server.post("/write?precision=s", b"live t3=-1 1800000000").0, 204);
+    write(&server.http, "live t3=-1 1800000000");
     let change: Value = serde_json::from_str(&text_frame(&mut stream)).unwrap();
     assert_eq!(
         (change["event"].as_str(), &change["values"][0]["tag"]),
