@@ -5,7 +5,8 @@
 //!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
 //!                          ├─▶ http     writes ──────┤
 //!                          │            SQL ─▶ query ─┼───────────▶ store
-//!                          └─▶ postgres SQL, COPY ────┘
+//!                          ├─▶ postgres SQL, COPY ────┤
+//!                          └─▶ flight   writes, SQL ──┘
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their
@@ -19,10 +20,12 @@ pub mod collect;
 pub mod config;
 pub mod demo;
 mod export;
+mod flight;
 mod http;
 mod import;
 pub mod ingest;
 mod limits;
+mod live;
 mod logging;
 mod metrics;
 pub mod postgres;

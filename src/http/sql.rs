@@ -186,7 +186,7 @@ fn unusable(at: usize, what: &str) -> Problem {
 }
 
 /// An error of a statement as a problem.
-fn refusal(error: &QueryError) -> Problem {
+pub(super) fn refusal(error: &QueryError) -> Problem {
     let mut problem =
         Problem::new(status(error), error.message()).with("sqlstate", error.sqlstate().code());
     if let Some(hint) = error.hint() {
