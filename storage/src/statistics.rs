@@ -223,8 +223,12 @@ impl<'a> Run<'a> {
         if flawed {
             self.blank(numbers);
         }
-        let numbers =
-            Numbers { step: self.step, numbers, divisor: 1.0, times: Times::Each(self.times) };
+        let numbers = Numbers {
+            step: self.step,
+            digits: numbers,
+            divisor: 1.0,
+            times: Times::Each(self.times),
+        };
         Statistics { good: good as u64, bad: bad as u64, rounded, ..numbers.statistics() }
     }
 
