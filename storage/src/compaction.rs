@@ -34,6 +34,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::StoreId;
 use crate::manifest::{Deletion, SegmentRecord, Tier};
 use crate::merge::{Merge, Part, Source};
+use crate::moment::{self, Moment};
 use crate::planted::{self, Bug};
 use crate::segment::{Finished, Segment, SegmentWriter, WriteOptions};
 use crate::visibility::Visibility;
@@ -97,6 +98,7 @@ impl Workshop<'_> {
         }
         let tags = inputs.iter().fold(RoaringBitmap::new(), |all, input| all | input.tag_set());
         for id in tags {
+            moment::pass(Moment::Rewrite);
             self.check_halted()?;
             outputs.tag(inputs, TagId(id))?;
         }
