@@ -303,7 +303,7 @@ fn a_flipped_bit_is_found_or_harmless() {
 #[test]
 fn a_missing_file_is_named_and_nothing_is_changed() {
     let (disk, _) = store_of_every_file();
-    for name in disk.list().unwrap() {
+    for name in disk.list().unwrap().into_iter().filter(|name| name != Naming::MARKS) {
         let damaged = disk.fork();
         damaged.remove(&name).unwrap();
         let names = damaged.list().unwrap();
