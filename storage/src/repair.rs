@@ -300,6 +300,8 @@ impl<'a> Repair<'a> {
         let names = disk.list().map_err(list)?;
         let newest = names.iter().filter_map(|name| Naming::manifest_number(name)).max();
         self.manifest.generation = newest.unwrap_or(former) + 1;
+        // A rewritten segment has another number, and with it another place.
+        self.manifest.sort();
         if let Some(salvage) = &self.salvage {
             let store = self.manifest.store;
             log::create(self.disk, store, self.options.log_file_bytes, salvage.next_file)?;

@@ -137,7 +137,10 @@ impl World {
         self.note(&format!("  refused: {error}, {:?}", error.outcome()));
         let poisoned = self.engine.as_ref().is_some_and(|engine| engine.status().poisoned);
         match error.kind() {
-            ErrorKind::Corrupt => Err(format!("damage on a sound disk: {error}")),
+            // A check takes what it cannot read for damage.
+            ErrorKind::Corrupt if self.faults.read_fails_once_at.is_none() => {
+                Err(format!("damage on a sound disk: {error}"))
+            }
             ErrorKind::Busy => Ok(()),
             _ if self.in_trouble() || poisoned => Ok(()),
             _ => Err(format!("refused without a reason: {error}")),
