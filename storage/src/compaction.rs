@@ -217,7 +217,9 @@ impl Outputs<'_> {
                         class: shelf.class.to_string(),
                         first_sequence: self.inputs.0,
                         last_sequence: self.inputs.1,
-                        history: self.workshop.history,
+                        // Whether a row was replaced before another came is told by their own
+                        // sequences alone.
+                        history: if replaced > 0 { 0 } else { self.workshop.history },
                     };
                     let disk = &**self.workshop.disk;
                     entry.insert(SegmentWriter::begin(disk, &self.workshop.store, options)?)

@@ -13,6 +13,7 @@ use crate::compaction::Retention;
 use crate::disk::{Disk, SimDisk};
 use crate::engine::{Engine, Parts, Settings};
 use crate::error::ErrorKind;
+use crate::moment::{Moment, watched};
 use crate::naming::Naming;
 use crate::planted::{Bug, plant};
 
@@ -254,4 +255,55 @@ fn a_deleted_sample_stays_deleted_for_whoever_looks_back() {
     }
     let past = plant.engine.snapshot_as_of(deleted).unwrap();
     assert_eq!(past.scan(plant.tag, TimeRange::ALL).count(), 0);
+}
+
+/// Rows that were put away lost their own sequences where nobody could look back behind them, took
+/// that of their page, and were newer than what had replaced them.
+#[test]
+fn a_replaced_sample_stays_older_than_what_replaced_it() {
+    let settings = || Settings { audit_ns: 7 * DAY_NS, ..Settings::default() };
+    let mut plant = Plant::new(settings());
+    let second_ns = 1_000_000_000;
+    plant.write(NOW_NS, 1, 1.0);
+    plant.write(NOW_NS, 1, 2.0);
+    plant.write(NOW_NS + second_ns, 1, 3.0);
+    let past = plant.engine.snapshot().sequence();
+    plant.reopen(settings(), NOW_NS + DAY_NS);
+    plant.write(NOW_NS + second_ns, 1, 4.0);
+    plant.reopen(settings(), NOW_NS + 7 * DAY_NS + DAY_NS / 2);
+    plant.engine.compact().unwrap();
+    let past = plant.engine.snapshot_as_of(past).unwrap();
+    let bits: Vec<u64> =
+        past.scan(plant.tag, TimeRange::ALL).flat_map(|block| block.unwrap().bits).collect();
+    assert_eq!(bits, [2.0, 3.0].map(f64::to_bits));
+}
+
+/// The moment from which on the past can be read went back when a rewriting ended that had begun
+/// before a seal, and the seal had kept nothing for those who look back.
+#[test]
+fn a_seal_in_the_middle_of_a_rewriting_does_not_open_the_past_again() {
+    let disk = SimDisk::new();
+    let settings = Settings { audit_ns: 0, compact_segments: 1, ..Settings::default() };
+    let engine = Arc::new(Plant::open(&disk, settings, NOW_NS));
+    let path = TagPath::new("a").unwrap();
+    let tag = engine.catalog().define(TagDefinition::new(path, Kind::Int, "test")).unwrap().id;
+    let write = move |engine: &Engine, value: i64| {
+        let (ts, value) = (Timestamp::from_nanos(NOW_NS), Value::Int(value));
+        let sample = Sample { tag, ts, value, quality: Quality::GOOD };
+        engine.commit(&[[sample].into_iter().collect()]).unwrap()
+    };
+    write(&engine, 1);
+    engine.seal().unwrap();
+    let other = Arc::clone(&engine);
+    let meanwhile = move |moment| {
+        if moment == Moment::Rewrite && other.status().sequence == 2 {
+            write(&other, 2);
+            write(&other, 3);
+            other.seal().unwrap();
+        }
+    };
+    watched(meanwhile, || engine.maintain()).unwrap();
+    assert_eq!(engine.status().sequence, 4);
+    let refused = engine.snapshot_as_of(3).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
 }

@@ -302,7 +302,8 @@ impl Engine {
         manifest.segments.extend(outputs.iter().map(|output| output.record().clone()));
         manifest.sort();
         manifest.next_number = self.numbers.load(Ordering::Relaxed);
-        manifest.history = history;
+        // A seal meanwhile may have left out what was replaced up to it already.
+        manifest.history = manifest.history.max(history);
         drop_settled(&mut manifest);
         manifest.publish(&*self.parts.disk)?;
         let deletions = manifest.deletions.clone();

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+/// Lines that a failure shows.
 const LINES: usize = 60;
 
 /// What happened so far.
@@ -21,7 +22,7 @@ impl Trace {
 
     pub(super) fn note(&mut self, line: String) {
         self.mix(line.as_bytes());
-        if self.lines.len() == LINES {
+        if self.lines.len() == LINES && std::env::var_os("TACITUS_SIM_LONG").is_none() {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
