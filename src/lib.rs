@@ -5,7 +5,8 @@
 //!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
 //!                          ├─▶ http     writes ──────┤
 //!                          │            SQL ─▶ query ┼───────────▶ store
-//!                          └─▶ flight   writes, SQL ─┘
+//!                          ├─▶ postgres SQL, COPY ───┤
+//!                          └─▶ flight   SQL, bulk ───┘
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their
@@ -27,5 +28,6 @@ mod limits;
 mod live;
 mod logging;
 mod metrics;
+pub mod postgres;
 pub mod server;
 pub mod shutdown;

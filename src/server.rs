@@ -1,8 +1,8 @@
 //! The server: every part opened in order, wired, and closed in reverse.
 //!
 //! ```text
-//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP, gRPC ▶ ready
-//! stop   broker, collectors, HTTP, gRPC ▶ ingest (what waits is written) ▶ store
+//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP, Postgres, gRPC ▶ ready
+//! stop   broker, collectors, HTTP, Postgres, gRPC ▶ ingest (what waits is written) ▶ store
 //! ```
 //!
 //! *Invariant.* [`Server::start`] returns only when every listener accepts connections. After
@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tacitus_protocol::payload;
-use tacitus_query::Session;
+use tacitus_query::{Limits, Session};
 use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -32,13 +32,14 @@ use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::collect::Store;
 use crate::collect::opcua::{self, Collector};
-use crate::config::{Data, Settings};
+use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
+use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
 
@@ -63,6 +64,7 @@ pub struct Running {
 #[derive(Debug)]
 struct Senders {
     http: JoinHandle<()>,
+    postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
     collectors: Vec<Collector>,
@@ -75,6 +77,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
+    /// The wire of PostgreSQL.
+    pub pg: SocketAddr,
     /// Arrow Flight SQL.
     pub grpc: SocketAddr,
 }
@@ -97,8 +101,14 @@ impl Server {
             .map_err(|error| StartError::listen("http.addr", settings.http.addr, &error))?;
         let (flight, grpc) = bind_flight(settings.grpc).await?;
 
+        let postgres = bind_postgres(&settings.postgres).await?;
+        let pg = postgres
+            .local_addr()
+            .map_err(|error| StartError::listen("pg.addr", settings.postgres.addr, &error))?;
+
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let engine = open(&settings.data, Arc::clone(&clock)).await?;
+        clear_temporary(&settings.query).await?;
         let session = Session::new(Arc::clone(&engine), settings.query.clone())
             .map_err(|error| StartError::threads(&error))?;
         let session = Arc::new(session);
@@ -109,7 +119,7 @@ impl Server {
         let (trigger, shutdown) = Trigger::new();
         let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
         let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
-        let addresses = Addresses { http, mqtt: broker.local_addr(), grpc };
+        let addresses = Addresses { http, mqtt: broker.local_addr(), pg, grpc };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
@@ -129,8 +139,10 @@ impl Server {
         let service =
             flight::Service::new(session.connect(""), session.connect(""), ingest.clone());
         let grpc = tokio::spawn(flight.serve(service, shutdown.clone()));
+        let parts = postgres::Parts { session, ingest: ingest.clone() };
+        let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, grpc, broker, collectors };
+        let senders = Senders { http, postgres, grpc, broker, collectors };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -140,6 +152,26 @@ async fn bind_flight(addr: SocketAddr) -> Result<(flight::Listener, SocketAddr),
     let listener = flight::Listener::bind(addr).await.map_err(refuse)?;
     let local = listener.local_addr().map_err(refuse)?;
     Ok((listener, local))
+}
+
+async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener, StartError> {
+    postgres::Listener::bind(settings.addr, settings.connections_max)
+        .await
+        .map_err(|error| StartError::listen("pg.addr", settings.addr, &error))?
+        .with_secrets(&settings.secrets)
+        .map_err(|error| StartError::secrets(&error))
+}
+
+/// Takes away what an earlier run of the server left of its temporary files.
+async fn clear_temporary(limits: &Limits) -> Result<(), StartError> {
+    let Some(dir) = &limits.temp_dir else { return Ok(()) };
+    match tokio::fs::remove_dir_all(dir).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StartError::temporary(dir, &error));
+        }
+        _ => {}
+    }
+    tokio::fs::create_dir_all(dir).await.map_err(|error| StartError::temporary(dir, &error))
 }
 
 /// Opens the store on a thread where waiting for the disk blocks nobody.
@@ -222,15 +254,16 @@ impl Running {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.trigger.stop();
-        let Senders { http, grpc, broker, collectors } = self.senders;
+        let Senders { http, postgres, grpc, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let collectors =
                 futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (http, grpc, (), _) = tokio::join!(http, grpc, broker.stopped(), collectors);
-            for (name, ended) in [("HTTP", http), ("gRPC", grpc)] {
+            let (http, postgres, grpc, (), _) =
+                tokio::join!(http, postgres, grpc, broker.stopped(), collectors);
+            for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "the {name} listener ended badly");
+                    tracing::error!(listener, %error, "a listener ended badly");
                 }
             }
             let closed = tokio::task::spawn_blocking(move || {
@@ -255,6 +288,7 @@ impl Addresses {
         json!({
             "http": self.http.to_string(),
             "mqtt": self.mqtt.to_string(),
+            "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
         })
     }
@@ -263,6 +297,7 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http={} mqtt={} grpc={}", self.http, self.mqtt, self.grpc)
+        let Self { http, mqtt, pg, grpc } = self;
+        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")
     }
 }

@@ -89,13 +89,6 @@ impl Signals {
 
 /// Gathers file, environment and flags.
 pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
-    if flags.pg.is_some() {
-        complain(
-            "error: --pg is not in this version\n  hint: leave it out; SQL is asked over HTTP \
-             (`tacitus sql`) and gRPC\n",
-        );
-        return Err(Exit::Configuration);
-    }
     let file = match &flags.config {
         None => None,
         Some(path) => match std::fs::read_to_string(path) {
@@ -118,6 +111,7 @@ pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
         ("--data", "data.dir", &flags.data),
         ("--http", "http.addr", &flags.http),
         ("--mqtt", "mqtt.addr", &flags.mqtt),
+        ("--pg", "pg.addr", &flags.pg),
         ("--grpc", "grpc.addr", &flags.grpc),
     ]
     .into_iter()
