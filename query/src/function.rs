@@ -4,6 +4,7 @@
 //! difference is written at the function.
 
 mod label;
+pub(crate) mod tag;
 mod time_bucket;
 
 use std::sync::Arc;
