@@ -105,6 +105,8 @@ fn a_correction_is_on_record_and_what_was_there_can_be_read_as_of_before() {
     };
     assert_eq!(as_of(query, &before).1["rows"], json!([[1.0], [2.0]]));
     assert_eq!(as_of(query, &done["sequence"]).1["rows"], json!([[1.0], [20.0]]));
+    let sum = "SELECT sum(value), count(*) FROM samples WHERE tag = 'line1/a'";
+    assert_eq!(as_of(sum, &before).1["rows"], json!([[3.0, 2]]));
     assert_eq!(as_of("SELECT * FROM latest", &before).0, 400);
     assert_eq!(as_of(query, &json!(1_000_000)).0, 400);
 
