@@ -93,6 +93,26 @@ fn a_client_that_knows_few_types_gets_no_others() {
 }
 
 #[test]
+fn what_grafana_asks_over_flight_sql_has_answers_with_rows() {
+    talk("oven temp=21.5", async |_server, mut client| {
+        for query in [
+            "select 1",
+            "SELECT DISTINCT TABLE_SCHEMA from information_schema.TABLES \
+             where TABLE_TYPE != 'SYSTEM VIEW' ORDER BY TABLE_SCHEMA",
+            "SELECT table_name FROM information_schema.tables \
+             WHERE table_schema = 'public' ORDER BY table_name",
+            "SELECT column_name, data_type FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name = 'samples' ORDER BY column_name",
+            "SELECT date_bin(interval '60 second', ts, timestamp '1970-01-01T00:00:00Z') AS time, \
+             avg(value) AS value FROM samples WHERE ts >= cast('2020-01-01T00:00:00Z' as timestamp) \
+             AND ts <= cast('2100-01-01T00:00:00Z' as timestamp) GROUP BY 1 ORDER BY 1",
+        ] {
+            assert!(rows(&ask(&mut client, query).await) > 0, "{query}");
+        }
+    });
+}
+
+#[test]
 fn a_ticket_is_good_for_one_fetch() {
     talk("oven temp=21.5", async |_server, mut client| {
         let info = client.execute("SELECT 1".to_owned(), None).await.unwrap();
