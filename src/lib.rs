@@ -4,9 +4,9 @@
 //! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
 //!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
 //!                          ├─▶ http     writes ──────┤
-//!                          │            SQL ─▶ query ─┼───────────▶ store
-//!                          ├─▶ postgres SQL, COPY ────┤
-//!                          └─▶ flight   writes, SQL ──┘
+//!                          │            SQL ─▶ query ┼───────────▶ store
+//!                          ├─▶ postgres SQL, COPY ───┤
+//!                          └─▶ flight   SQL, bulk ───┘
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their

@@ -147,6 +147,13 @@ impl Server {
     }
 }
 
+async fn bind_flight(addr: SocketAddr) -> Result<(flight::Listener, SocketAddr), StartError> {
+    let refuse = |error: std::io::Error| StartError::listen("grpc.addr", addr, &error);
+    let listener = flight::Listener::bind(addr).await.map_err(refuse)?;
+    let local = listener.local_addr().map_err(refuse)?;
+    Ok((listener, local))
+}
+
 async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener, StartError> {
     postgres::Listener::bind(settings.addr, settings.connections_max)
         .await
@@ -165,13 +172,6 @@ async fn clear_temporary(limits: &Limits) -> Result<(), StartError> {
         _ => {}
     }
     tokio::fs::create_dir_all(dir).await.map_err(|error| StartError::temporary(dir, &error))
-}
-
-async fn bind_flight(addr: SocketAddr) -> Result<(flight::Listener, SocketAddr), StartError> {
-    let refuse = |error: std::io::Error| StartError::listen("grpc.addr", addr, &error);
-    let listener = flight::Listener::bind(addr).await.map_err(refuse)?;
-    let local = listener.local_addr().map_err(refuse)?;
-    Ok((listener, local))
 }
 
 /// Opens the store on a thread where waiting for the disk blocks nobody.
@@ -297,6 +297,7 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http={} mqtt={} pg={} grpc={}", self.http, self.mqtt, self.pg, self.grpc)
+        let Self { http, mqtt, pg, grpc } = self;
+        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")
     }
 }

@@ -135,6 +135,31 @@ impl Connection {
         self.start(source, self.relations(), parameters).await
     }
 
+    /// Answers a statement over the store as it was when `sequence` was the last.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); a sequence that is not there yet or is no longer kept.
+    pub async fn run_as_of(
+        &self,
+        text: &str,
+        parameters: &[Parameter],
+        sequence: u64,
+    ) -> Result<Answer, QueryError> {
+        let engine = Arc::clone(&self.shared.engine);
+        // The store may be busy with itself for a moment.
+        let snapshot = tokio::task::spawn_blocking(move || engine.snapshot_as_of(sequence));
+        let snapshot = snapshot.await.map_err(|error| {
+            QueryError::new(SqlState::INTERNAL_ERROR, format!("could not look back: {error}"))
+        })?;
+        let snapshot = snapshot.map_err(|error| {
+            QueryError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
+                .with_hint(error.hint())
+        })?;
+        let relations = Relations::new(snapshot, self.dialect.clone()).of_the_past();
+        let source = Source { text: text.into(), declared: Vec::new() };
+        self.start(source, relations, parameters).await
+    }
+
     /// Refuses a statement that cannot be followed.
     pub(crate) async fn check_tail(&self, text: &str) -> Result<(), QueryError> {
         let run = self.job(Source { text: text.into(), declared: Vec::new() });

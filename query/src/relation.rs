@@ -21,7 +21,7 @@ use tacitus_model::Batch;
 use tacitus_storage::Snapshot;
 
 use crate::dialect::Dialect;
-use crate::error::QueryError;
+use crate::error::{QueryError, SqlState};
 use information::{INFORMATION, Information};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
@@ -126,12 +126,19 @@ pub(crate) struct Relations {
     dialect: Option<Arc<dyn Dialect>>,
     /// The samples, where they are not those of the snapshot.
     samples: Option<Arc<MemTable>>,
+    /// Whether the snapshot is of an earlier sequence.
+    past: bool,
 }
 
 impl Relations {
     /// The relations as `snapshot` shows them.
     pub(crate) fn new(snapshot: Snapshot, dialect: Option<Arc<dyn Dialect>>) -> Self {
-        Self { snapshot, dialect, samples: None }
+        Self { snapshot, dialect, samples: None, past: false }
+    }
+
+    /// The same where the snapshot is of an earlier sequence: what is known of now only is refused.
+    pub(crate) fn of_the_past(self) -> Self {
+        Self { past: true, ..self }
     }
 
     /// The same with these samples in place of the stored ones.
@@ -217,6 +224,12 @@ impl SchemaProvider for Relations {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let snapshot = self.snapshot.clone();
+        if self.past && name == "latest" {
+            let what = "\"latest\" is of now, and cannot be read as of a sequence";
+            return Err(QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
+                .with_hint("ask samples: SELECT DISTINCT ON (tag) … ORDER BY tag, ts DESC")
+                .into());
+        }
         if let Some(samples) = self.samples.as_ref().filter(|_| name == "samples") {
             return Ok(Some(Arc::clone(samples) as Arc<dyn TableProvider>));
         }

@@ -307,8 +307,8 @@ pub const BOOK: &[Key] = &[
             "pg.addr",
             Shape::Address,
             Fallback::Text("127.0.0.1:5433"),
-            "Where the wire of PostgreSQL listens. Other addresses than loopback are taken only \
-             where `users_file` names users.",
+            "Where the wire of PostgreSQL listens. Left out where HTTP listens on port 0: a free \
+             port. Other addresses than loopback are taken only where `users_file` names users.",
             "",
         ),
     ),

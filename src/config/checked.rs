@@ -311,7 +311,7 @@ fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
         }
     };
     Some(Postgres {
-        addr: keys.address("pg.addr")?,
+        addr: keys.listener("pg.addr")?,
         connections_max: keys.count("pg.connections")?,
         secrets: Secrets { users: keys.path("pg.users_file"), certificate },
     })

@@ -14,10 +14,10 @@ use tacitus_query::Session;
 use tacitus_storage::{Engine, EngineStatus};
 use tokio::sync::Semaphore;
 
-use super::Problem;
 use super::json::answer;
 use super::sql::Questions;
 use super::write::Writes;
+use super::{FOLLOWERS_MAX, Problem};
 use crate::broker;
 use crate::collect::{Phase, State as Collector};
 use crate::ingest::Ingest;
@@ -157,6 +157,9 @@ pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
     let mut readings = store(&facts.engine.status());
     readings.extend(ingest(&facts.ingest));
+    let following = FOLLOWERS_MAX.saturating_sub(facts.followers.available_permits());
+    let help = "Clients that follow latest values or a query";
+    readings.push(Reading::gauge("live_followers", help, following as u64));
     readings.extend(mqtt(&facts.broker));
     readings.extend(collectors(&facts.collectors));
     match facts.metrics.text(&readings) {

@@ -63,6 +63,14 @@ fn the_example_with_adbc_runs() {
 }
 
 #[test]
+fn the_example_with_psycopg_runs() {
+    python("import psycopg", "postgres.py", |server| {
+        let (host, port) = server.pg.rsplit_once(':').unwrap();
+        format!("host={host} port={port} user=me dbname=tacitus")
+    });
+}
+
+#[test]
 fn the_example_in_rust_runs() {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_tacitus")).with_file_name("examples/flight");
     if !binary.exists() {

@@ -17,7 +17,7 @@ use futures::TryStreamExt as _;
 use std::sync::Arc;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::server::Server;
+use crate::server::{Server, wait_for};
 
 type Client = FlightSqlServiceClient<Channel>;
 
@@ -73,6 +73,42 @@ fn an_answer_comes_in_types_that_every_reader_knows() {
         assert_eq!(texts(&batches, "tag"), ["oven/open", "oven/temp"]);
         let values = batches[0].column_by_name("value").unwrap().as_primitive::<Float64Type>();
         assert_eq!(values.values(), &[1.0, 21.5]);
+    });
+}
+
+#[test]
+fn a_client_that_knows_few_types_gets_no_others() {
+    talk("oven temp=21.5", async |_server, mut client| {
+        client.handshake("anyone", "whatever").await.unwrap();
+        client.set_header("tacitus-types", "plain");
+        let query = "SELECT DATE '2026-01-01' AS d, 1.5::decimal(9, 2) AS n, ARRAY['a'] AS l, \
+                     INTERVAL '1 day' AS i, true AS b";
+        let batches = ask(&mut client, query).await;
+        let kinds: Vec<DataType> =
+            batches[0].schema().fields().iter().map(|field| field.data_type().clone()).collect();
+        let nanos = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let text = DataType::Utf8;
+        assert_eq!(kinds, [nanos, DataType::Float64, text.clone(), text, DataType::Boolean]);
+    });
+}
+
+#[test]
+fn what_grafana_asks_over_flight_sql_has_answers_with_rows() {
+    talk("oven temp=21.5", async |_server, mut client| {
+        for query in [
+            "select 1",
+            "SELECT DISTINCT TABLE_SCHEMA from information_schema.TABLES \
+             where TABLE_TYPE != 'SYSTEM VIEW' ORDER BY TABLE_SCHEMA",
+            "SELECT table_name FROM information_schema.tables \
+             WHERE table_schema = 'public' ORDER BY table_name",
+            "SELECT column_name, data_type FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name = 'samples' ORDER BY column_name",
+            "SELECT date_bin(interval '60 second', ts, timestamp '1970-01-01T00:00:00Z') AS time, \
+             avg(value) AS value FROM samples WHERE ts >= cast('2020-01-01T00:00:00Z' as timestamp) \
+             AND ts <= cast('2100-01-01T00:00:00Z' as timestamp) GROUP BY 1 ORDER BY 1",
+        ] {
+            assert!(rows(&ask(&mut client, query).await) > 0, "{query}");
+        }
     });
 }
 
@@ -265,6 +301,25 @@ fn rows_for_another_relation_are_refused() {
 /// A statement that takes longer than anyone waits.
 const ENDLESS: &str = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) \
      SELECT n FROM r";
+
+#[test]
+fn a_client_that_leaves_ends_its_statement() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_with(dir.path(), &[("TACITUS_QUERY_STATEMENTS", "1")]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let endpoint = Endpoint::new(format!("http://{}", server.grpc)).unwrap();
+        let mut client = FlightSqlServiceClient::new(endpoint.connect().await.unwrap());
+        let info = client.execute(ENDLESS.to_owned(), None).await.unwrap();
+        let mut rows = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+        assert!(rows.try_next().await.unwrap().is_some(), "it runs");
+        assert_eq!(server.post("/api/v1/sql", b"SELECT 1").0, 503, "it has the only place");
+    });
+    drop(runtime);
+    wait_for("the place of the statement", || {
+        (server.post("/api/v1/sql", b"SELECT 1").0 == 200).then_some(())
+    });
+}
 
 #[test]
 fn a_statement_is_cancelled_by_its_flight() {

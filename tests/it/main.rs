@@ -11,6 +11,8 @@
 mod backup;
 // What is typed, and the exact texts and exit codes that come back.
 mod cli;
+// Tags changed and samples corrected over HTTP.
+mod corrections;
 // The examples of the documentation.
 mod examples;
 // Arrow Flight SQL as its own client speaks it.
