@@ -31,6 +31,7 @@ pub(super) struct Facts {
 const NULLS: &[&str] = &[
     "col_description",
     "inet_client_addr",
+    "json_build_object",
     "inet_server_addr",
     "obj_description",
     "pg_get_function_arguments",
@@ -59,6 +60,9 @@ const TRUES: &[&str] = &[
     "pg_collation_is_visible",
     "pg_conversion_is_visible",
     "pg_function_is_visible",
+    "has_sequence_privilege",
+    "has_tablespace_privilege",
+    "pg_has_role",
     "pg_opclass_is_visible",
     "pg_operator_is_visible",
     "pg_type_is_visible",
@@ -88,6 +92,13 @@ pub(super) fn register(state: &mut SessionState, facts: &Arc<Facts>) -> Result<(
         ("pg_char_to_encoding", ScalarValue::Int32(Some(6))),
         ("txid_current", ScalarValue::Int64(Some(1))),
         ("inet_server_port", ScalarValue::Int32(None)),
+        ("to_regtype", ScalarValue::Int32(None)),
+        ("pg_my_temp_schema", ScalarValue::Int32(Some(0))),
+        ("pg_is_other_temp_schema", ScalarValue::Boolean(Some(false))),
+        ("pg_size_pretty", text("")),
+        ("pg_table_size", ScalarValue::Int64(Some(0))),
+        ("pg_indexes_size", ScalarValue::Int64(Some(0))),
+        ("pg_database_size", ScalarValue::Int64(Some(0))),
         ("inet_client_port", ScalarValue::Int32(None)),
     ];
     constants.extend(NULLS.iter().map(|name| (*name, ScalarValue::Utf8View(None))));
@@ -97,6 +108,7 @@ pub(super) fn register(state: &mut SessionState, facts: &Arc<Facts>) -> Result<(
     }
     state.register_udf(Arc::new(ScalarUDF::from(CurrentSetting::new(Arc::clone(facts)))))?;
     state.register_udf(Arc::new(ScalarUDF::from(QuoteIdent::new())))?;
+    state.register_udf(Arc::new(ScalarUDF::from(SetConfig::new())))?;
     Ok(())
 }
 
@@ -190,6 +202,39 @@ impl ScalarUDFImpl for CurrentSetting {
             )
             .into()),
         })
+    }
+}
+
+/// `set_config(name, value, is_local)`: the value; what is to be set is set by SET.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SetConfig {
+    signature: Signature,
+}
+
+impl SetConfig {
+    fn new() -> Self {
+        Self { signature: Signature::any(3, Volatility::Stable) }
+    }
+}
+
+impl ScalarUDFImpl for SetConfig {
+    fn name(&self) -> &'static str {
+        "set_config"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match arguments.args.get(1) {
+            Some(value) => value.cast_to(&DataType::Utf8View, None),
+            None => Ok(ColumnarValue::Scalar(ScalarValue::Utf8View(None))),
+        }
     }
 }
 
