@@ -11,6 +11,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
 use crate::limits::{LIGHT_ROWS_MAX, ROWS_UNKNOWN_GUESS};
 use crate::scan::SamplesExec;
+use crate::summary::SummaryExec;
 
 /// Whether the plan may run in the lane of light statements.
 pub(crate) fn is_light(plan: &dyn ExecutionPlan) -> bool {
@@ -43,6 +44,9 @@ fn rows_read(leaf: &dyn ExecutionPlan) -> Option<usize> {
     if let Some(series) = leaf.downcast_ref::<LazyMemoryExec>() {
         let rows = series.generators().iter().map(|one| series_rows(&one.read().to_string()));
         return rows.sum();
+    }
+    if let Some(summary) = leaf.downcast_ref::<SummaryExec>() {
+        return summary.rows_estimate();
     }
     let statistics = StatisticsContext::new().compute(leaf, &StatisticsArgs::new()).ok()?;
     Some(statistics.num_rows.get_value().copied().unwrap_or(ROWS_UNKNOWN_GUESS))

@@ -31,12 +31,14 @@ mod function;
 mod limits;
 mod memory;
 mod parameters;
+mod preselect;
 mod relation;
 mod run;
 mod scan;
 mod session;
 mod settings;
 mod statement;
+mod summary;
 mod yielding;
 
 pub use answer::{Answer, Canceller};

@@ -27,6 +27,9 @@ pub const CATALOG: &str = "tacitus";
 /// The schema of the relations, named as PostgreSQL names its default.
 pub const SCHEMA: &str = "public";
 
+/// The relation of all tags.
+pub(crate) const TAGS_NAME: &str = "tags";
+
 /// The type of every moment: nanoseconds, UTC.
 pub(crate) fn moment() -> DataType {
     DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
@@ -130,7 +133,7 @@ impl Relations {
         match name {
             "samples" => Some(&SAMPLES),
             "latest" => Some(&LATEST),
-            "tags" => Some(&TAGS),
+            TAGS_NAME => Some(&TAGS),
             _ => None,
         }
     }
@@ -142,8 +145,13 @@ impl Relations {
         names
     }
 
+    /// The moment that all relations show.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", "tags"];
+    pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", TAGS_NAME];
 
     /// The names of all columns of all relations, for hints.
     pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
@@ -198,7 +206,7 @@ impl SchemaProvider for Relations {
         Ok(match name {
             "samples" => Some(Arc::new(SamplesTable::new(snapshot))),
             "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),
-            "tags" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
+            TAGS_NAME => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
             _ => None,
         })
     }

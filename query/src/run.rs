@@ -9,8 +9,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
+use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
@@ -24,7 +24,9 @@ use crate::connection::Prepared;
 use crate::cost;
 use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
+use crate::function;
 use crate::parameters;
+use crate::preselect::preselected;
 use crate::relation::Relations;
 use crate::statement;
 
@@ -55,7 +57,7 @@ type Batches = Sender<Result<RecordBatch, QueryError>>;
 impl Run {
     /// Checks the statement and finds its columns and parameters.
     pub(crate) async fn prepare(self, relations: Relations) -> Result<Prepared, QueryError> {
-        let state = self.statement_state(relations);
+        let state = self.statement_state(relations)?;
         let statement = self.parse()?;
         let types = parameters::types(&state, &statement, &self.source.declared)
             .await
@@ -112,15 +114,18 @@ impl Run {
     }
 
     /// The state of one statement: its relations, its time, its time zone.
-    fn statement_state(&self, relations: Relations) -> SessionState {
+    fn statement_state(&self, relations: Relations) -> Result<SessionState, QueryError> {
         let mut state = (*self.state).clone();
+        for function in function::tag::of_tags(relations.snapshot()) {
+            state.register_udf(Arc::new(function)).map_err(|error| self.classify(&error))?;
+        }
         state.register_catalog_list(Arc::new(relations));
         if self.time_zone != "UTC" {
             let options = state.config_mut().options_mut();
             options.execution.time_zone = Some(self.time_zone.clone());
         }
         state.mark_start_execution();
-        state
+        Ok(state)
     }
 
     fn parse(&self) -> Result<datafusion::sql::parser::Statement, QueryError> {
@@ -141,9 +146,10 @@ impl Run {
         values: Vec<ScalarValue>,
     ) -> Result<(Arc<dyn ExecutionPlan>, SessionState), QueryError> {
         let classify = |error: DataFusionError| self.classify(&error);
-        let state = self.statement_state(relations);
+        let state = self.statement_state(relations)?;
         let statement = self.parse()?;
         let plan = self.logical_plan(&state, statement, values).await?;
+        let plan = preselected(&state, plan).await.map_err(classify)?;
         let plan = state.create_physical_plan(&plan).await.map_err(classify)?;
         Ok((plan, state))
     }

@@ -20,6 +20,8 @@ use datafusion::error::Result as EngineResult;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use tacitus_storage::Engine;
 use tokio::runtime::{Builder, Runtime};
@@ -32,6 +34,7 @@ use crate::function;
 use crate::limits::{BATCH_ROWS_MAX, Limits, THREAD_STACK_BYTES};
 use crate::relation::{CATALOG, SCHEMA};
 use crate::statement::Parameter;
+use crate::summary::Summarize;
 use crate::yielding::YieldAboveJoins;
 
 /// Answers statements over a store.
@@ -159,8 +162,18 @@ fn state(limits: &Limits) -> EngineResult<SessionState> {
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
-        .with_physical_optimizer_rule(Arc::new(YieldAboveJoins))
+        .with_physical_optimizer_rules(optimizer_rules())
         .build();
     function::register(&mut state)?;
     Ok(state)
+}
+
+/// The engine's rules, and ours.
+fn optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    // Before distribution and order are decided.
+    let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements").unwrap_or_default();
+    rules.insert(at, Arc::new(Summarize));
+    rules.push(Arc::new(YieldAboveJoins));
+    rules
 }

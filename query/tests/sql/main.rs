@@ -16,3 +16,5 @@ mod limits;
 mod pushdown;
 /// `tests/slt/*.slt`: behaviour a user can read.
 mod slt;
+/// An aggregate answers the same from statistics and from rows.
+mod summary;
