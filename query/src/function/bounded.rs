@@ -71,12 +71,11 @@ struct Argument {
 impl Argument {
     fn new(value: &ColumnarValue, rows: usize) -> Result<Self> {
         let array = value.to_array(rows)?;
-        let text = matches!(
-            array.data_type(),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        );
+        let text =
+            matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         if text {
-            let lengths = arrow::compute::kernels::length::length(&cast(&array, &DataType::LargeUtf8)?)?;
+            let lengths =
+                arrow::compute::kernels::length::length(&cast(&array, &DataType::LargeUtf8)?)?;
             let lengths = cast(&lengths, &DataType::Int64)?;
             return Ok(Self { lengths: Some(lengths), numbers: None });
         }
@@ -88,16 +87,16 @@ impl Argument {
 fn length(of: &[Argument], at: usize, row: usize) -> f64 {
     let lengths = of.get(at).and_then(|argument| argument.lengths.as_ref());
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    lengths.filter(|lengths| lengths.is_valid(row)).map_or(0.0, |lengths| {
-        lengths.as_primitive::<Int64Type>().value(row) as f64
-    })
+    lengths
+        .filter(|lengths| lengths.is_valid(row))
+        .map_or(0.0, |lengths| lengths.as_primitive::<Int64Type>().value(row) as f64)
 }
 
 fn number(of: &[Argument], at: usize, row: usize) -> f64 {
     let numbers = of.get(at).and_then(|argument| argument.numbers.as_ref());
-    numbers.filter(|numbers| numbers.is_valid(row)).map_or(0.0, |numbers| {
-        numbers.as_primitive::<Float64Type>().value(row).max(f64::MIN)
-    })
+    numbers
+        .filter(|numbers| numbers.is_valid(row))
+        .map_or(0.0, |numbers| numbers.as_primitive::<Float64Type>().value(row).max(f64::MIN))
 }
 
 /// A function with its bound.

@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::TableType;
-use datafusion::prelude::SessionConfig;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
+use datafusion::prelude::{SessionConfig, ident, lit};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_pg_catalog::pg_catalog::catalog_info::CatalogInfo;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
@@ -138,6 +140,26 @@ fn extensions() -> Result<RecordBatch> {
     Ok(batch?)
 }
 
+impl Tables {
+    /// A table with columns that it lacks.
+    async fn with_nulls(
+        &self,
+        name: &str,
+        more: &[&str],
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(table) = self.tables.table(name).await? else { return Ok(None) };
+        let mut columns: Vec<Expr> =
+            table.schema().fields().iter().map(|field| ident(field.name())).collect();
+        for column in more.iter().filter(|column| table.schema().index_of(column).is_err()) {
+            columns.push(lit(ScalarValue::Utf8(None)).alias(*column));
+        }
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?
+            .project(columns)?
+            .build()?;
+        Ok(Some(Arc::new(ViewTable::new(plan, None))))
+    }
+}
+
 fn settings(facts: &Facts) -> Result<RecordBatch> {
     let own = facts.settings.read().unwrap_or_else(PoisonError::into_inner);
     let column = |of: &dyn Fn(&Setting) -> Option<String>| -> ArrayRef {
@@ -175,6 +197,7 @@ impl SchemaProvider for Tables {
         let batch = match name {
             "pg_extension" => extensions()?,
             "pg_settings" => settings(&self.facts)?,
+            "pg_class" => return self.with_nulls(name, &["relacl", "reloptions"]).await,
             _ => return self.tables.table(name).await,
         };
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))

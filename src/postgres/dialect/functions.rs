@@ -36,7 +36,10 @@ const NULLS: &[&str] = &[
     "obj_description",
     "pg_get_function_arguments",
     "pg_get_function_identity_arguments",
+    "pg_get_function_arg_default",
     "pg_get_function_result",
+    "pg_get_function_sqlbody",
+    "pg_get_statisticsobjdef",
     "pg_get_functiondef",
     "pg_get_indexdef",
     "pg_get_ruledef",
@@ -107,7 +110,9 @@ pub(super) fn register(state: &mut SessionState, facts: &Arc<Facts>) -> Result<(
         state.register_udf(Arc::new(ScalarUDF::from(Constant::new(name, value))))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(CurrentSetting::new(Arc::clone(facts)))))?;
-    state.register_udf(Arc::new(ScalarUDF::from(QuoteIdent::new())))?;
+    for (name, to) in [("quote_ident", quoted as fn(&str) -> String), ("pg_relation_name", bare)] {
+        state.register_udf(Arc::new(ScalarUDF::from(OfText::new(name, to))))?;
+    }
     state.register_udf(Arc::new(ScalarUDF::from(SetConfig::new())))?;
     Ok(())
 }
@@ -238,16 +243,48 @@ impl ScalarUDFImpl for SetConfig {
     }
 }
 
-/// `quote_ident(name)`
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct QuoteIdent {
+/// A function that makes a text of a text.
+#[derive(Debug)]
+struct OfText {
+    name: &'static str,
+    to: fn(&str) -> String,
     signature: Signature,
 }
 
-impl QuoteIdent {
-    fn new() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
+impl OfText {
+    fn new(name: &'static str, to: fn(&str) -> String) -> Self {
+        Self { name, to, signature: Signature::any(1, Volatility::Immutable) }
     }
+}
+
+impl PartialEq for OfText {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for OfText {}
+
+impl Hash for OfText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// The name of a relation without its schema and without quotes.
+fn bare(name: &str) -> String {
+    let mut last = String::new();
+    let mut quoted = false;
+    for letter in name.trim().chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            '.' if !quoted => last.clear(),
+            letter if quoted => last.push(letter),
+            letter if letter.is_whitespace() => {}
+            letter => last.extend(letter.to_lowercase()),
+        }
+    }
+    last
 }
 
 /// Words that are no names without quotes.
@@ -339,9 +376,9 @@ fn quoted(name: &str) -> String {
     }
 }
 
-impl ScalarUDFImpl for QuoteIdent {
-    fn name(&self) -> &'static str {
-        "quote_ident"
+impl ScalarUDFImpl for OfText {
+    fn name(&self) -> &str {
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -353,7 +390,7 @@ impl ScalarUDFImpl for QuoteIdent {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        map_text(&arguments, |name| Ok(Some(quoted(name))))
+        map_text(&arguments, |name| Ok(Some((self.to)(name))))
     }
 }
 
@@ -394,6 +431,11 @@ mod tests {
             ("", "\"\""),
         ] {
             assert_eq!(quoted(name), want);
+        }
+        for (name, want) in
+            [("\"public\" . \"My Table\"", "My Table"), ("public.Samples", "samples")]
+        {
+            assert_eq!(bare(name), want);
         }
     }
 }

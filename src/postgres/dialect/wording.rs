@@ -13,8 +13,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, FunctionArguments, Ident, SelectItem, SetExpr, Statement,
-    TableFactor, Value, VisitMut as _, VisitorMut,
+    self, BinaryOperator, Expr, FunctionArguments, Ident, OrderByExpr, OrderByKind, SelectItem,
+    SetExpr, Statement, TableFactor, Value, VisitMut as _, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -22,6 +22,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 /// Rewrites a statement of any kind.
 pub(super) fn common(statement: &mut Statement) {
     let _never_breaks: ControlFlow<()> = statement.visit(&mut Common);
+    sort_by_columns(statement);
 }
 
 /// Rewrites a question about the catalog.
@@ -90,13 +91,69 @@ impl VisitorMut for Common {
         if let Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } =
             expr
             && let Some(escape) = escape_char.as_ref().and_then(letter)
-            && let Expr::Value(value) = pattern.as_mut()
-            && let Value::SingleQuotedString(text) = &mut value.value
         {
-            *text = with_backslashes(text, escape);
+            if let Expr::Value(value) = pattern.as_mut()
+                && let Value::SingleQuotedString(text) = &mut value.value
+            {
+                *text = with_backslashes(text, escape);
+            } else if let Some(call) = parsed(&format!("replace({pattern}, '{escape}', '\\')")) {
+                **pattern = call;
+            }
             *escape_char = None;
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn parsed(sql: &str) -> Option<Expr> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).ok()?.parse_expr().ok()
+}
+
+/// What is sorted by a sub-query gets a column for it, which only the sort sees.
+fn sort_by_columns(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let Some(order) = &query.order_by else { return };
+    let OrderByKind::Expressions(sorts) = &order.kind else { return };
+    let asks = |expr: &Expr| expr.to_string().to_uppercase().contains("(SELECT ");
+    if !sorts.iter().any(|sort| asks(&sort.expr)) {
+        return;
+    }
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
+    let names: Option<Vec<String>> = select
+        .projection
+        .iter()
+        .map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(quoted(&alias.value)),
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(quoted(&name.value)),
+            _ => None,
+        })
+        .collect();
+    let Some(names) = names.filter(|_| select.distinct.is_none()) else { return };
+    let mut inner = (**query).clone();
+    inner.order_by = None;
+    let mut outer = Vec::new();
+    if let SetExpr::Select(select) = inner.body.as_mut() {
+        for (at, sort) in sorts.iter().enumerate() {
+            if asks(&sort.expr) {
+                let alias = Ident::with_quote('"', format!("sort{at}"));
+                outer.push(OrderByExpr { expr: Expr::Identifier(alias.clone()), ..sort.clone() });
+                let expr = sort.expr.clone();
+                select.projection.push(SelectItem::ExprWithAlias { expr, alias });
+            } else {
+                outer.push(sort.clone());
+            }
+        }
+    }
+    let outer: Vec<String> = outer.iter().map(ToString::to_string).collect();
+    let sql = format!(
+        "SELECT {} FROM ({inner}) AS sorted ORDER BY {}",
+        names.join(", "),
+        outer.join(", ")
+    );
+    if let Ok(mut statements) = Parser::parse_sql(&PostgreSqlDialect {}, &sql)
+        && let Some(sorted) = statements.pop()
+    {
+        *statement = sorted;
     }
 }
 
@@ -181,6 +238,13 @@ impl VisitorMut for Catalog {
         if let Some(selection) = &mut select.selection {
             let _never_breaks: ControlFlow<()> = selection.visit(&mut Aggregated);
         }
+        for item in &mut select.projection {
+            if let SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) = item
+                && !matches!(expr, Expr::Subquery(_))
+            {
+                let _never_breaks: ControlFlow<()> = expr.visit(&mut Unsaid);
+            }
+        }
         ControlFlow::Continue(())
     }
 
@@ -196,6 +260,35 @@ impl VisitorMut for Catalog {
                 if is_function_column(left) && is_zero(right) =>
             {
                 **right = text("-");
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::NotEq | BinaryOperator::Eq, right }
+                if is_function_column(left) =>
+            {
+                if let Expr::Cast { expr: name, .. } = right.as_ref()
+                    && let Expr::Value(value) = name.as_ref()
+                    && let Value::SingleQuotedString(name) = &value.value
+                {
+                    **right = text(name.trim_start_matches("pg_catalog."));
+                }
+            }
+            Expr::Cast { expr: name, data_type, .. }
+                if data_type.to_string().eq_ignore_ascii_case("regclass")
+                    && matches!(name.as_ref(), Expr::Value(value) if matches!(value.value, Value::Placeholder(_))) =>
+            {
+                let found = parsed(&format!(
+                    "(SELECT oid FROM pg_catalog.pg_class \
+                     WHERE relname = pg_relation_name({name}::text) LIMIT 1)"
+                ));
+                if let Some(found) = found {
+                    *expr = found;
+                }
+            }
+            Expr::Function(function)
+                if last(&function.name) == "array_to_string" && is_of_privileges(function) =>
+            {
+                if let Some(none) = parsed("CAST(NULL AS text)") {
+                    *expr = none;
+                }
             }
             _ => {}
         }
@@ -214,6 +307,34 @@ fn is_function_column(expr: &Expr) -> bool {
         _ => None,
     };
     name.is_some_and(|name| FUNCTIONS.contains(&name.value.to_lowercase().as_str()))
+}
+
+/// Whether a function is asked of privileges or options, of which there are none.
+fn is_of_privileges(function: &ast::Function) -> bool {
+    let text = function.args.to_string().to_lowercase();
+    ["acl", "options"].iter().any(|word| text.contains(word))
+}
+
+/// Makes nothing of what is asked for each column and of what there is none of: defaults,
+/// sequences, collations.
+struct Unsaid;
+
+const UNSAID: &[&str] = &["pg_attrdef", "pg_collation", "pg_description", "pg_sequence", "pg_type"];
+
+impl VisitorMut for Unsaid {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Subquery(query) = expr
+            && let SetExpr::Select(select) = query.body.as_ref()
+            && let Some(TableFactor::Table { name, .. }) =
+                select.from.first().map(|from| &from.relation)
+            && UNSAID.contains(&last(name).as_str())
+        {
+            *expr = Expr::Value(Value::Null.into());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn is_zero(expr: &Expr) -> bool {
@@ -272,6 +393,11 @@ mod tests {
                 "SELECT s[1] FROM (SELECT string_to_array('a,b', ',') AS \"s\") AS \"s\"",
             ),
             ("SELECT 'a' LIKE 'x/_\\y' ESCAPE '/'", "SELECT 'a' LIKE 'x\\_\\\\y'"),
+            (
+                "SELECT a AS a FROM t ORDER BY CASE WHEN b IN (SELECT 1) THEN 0 ELSE 1 END, 1",
+                "SELECT \"a\" FROM (SELECT a AS a, CASE WHEN b IN (SELECT 1) THEN 0 ELSE 1 END \
+                 AS \"sort0\" FROM t) AS sorted ORDER BY \"sort0\", 1",
+            ),
         ] {
             let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
             common(&mut statement);
