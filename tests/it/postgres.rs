@@ -387,3 +387,59 @@ fn a_certificate_that_cannot_be_used_keeps_the_server_from_starting() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("rubbish.pem"), "{said}");
 }
+
+/// Statements made to hurt, each in its own way.
+const BOMBS: [&str; 8] = [
+    ENDLESS,
+    "SELECT count(*) FROM generate_series(1, 3000000) a(x) JOIN generate_series(1, 3000000) b(y) ON a.x < b.y",
+    "SELECT sum(a.x * b.y) FROM generate_series(1, 100000000) a(x), generate_series(1, 100000000) b(y)",
+    "SELECT count(*) FROM (SELECT x % 100000007 FROM generate_series(1, 100000000000) g(x) GROUP BY 1) q",
+    "SELECT max(y) FROM (SELECT min(x) OVER () AS y FROM generate_series(1, 1000000000) g(x)) q",
+    "SELECT x FROM generate_series(1, 1000000000) g(x) ORDER BY x % 1000 DESC",
+    "SELECT string_agg(repeat(x::text, 100), ',') FROM generate_series(1, 1000000000) g(x)",
+    "SELECT repeat('x', 2000000000)",
+];
+
+#[test]
+fn statements_made_to_hurt_hold_up_neither_ingestion_nor_light_questions() {
+    let dir = tempfile::tempdir().unwrap();
+    let variables = [
+        ("TACITUS_QUERY_TIME", "1 s"),
+        ("TACITUS_QUERY_MEMORY", "64 MiB"),
+        ("TACITUS_QUERY_TEMP", "64 MiB"),
+    ];
+    let server = Server::start_with(dir.path(), &variables);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let ended =
+        |code: &SqlState| matches!(code.code(), "57014" | "53200" | "53300" | "53400" | "54000");
+    std::thread::scope(|threads| {
+        for bomb in BOMBS {
+            let (server, done) = (&server, &done);
+            threads.spawn(move || {
+                run(async {
+                    let client = connect(server).await;
+                    loop {
+                        let code = code(client.simple_query(bomb).await);
+                        assert!(ended(&code), "{bomb}: {code:?}");
+                        if done.load(std::sync::atomic::Ordering::Relaxed) {
+                            return;
+                        }
+                    }
+                });
+            });
+        }
+        run(async {
+            let light = connect(&server).await;
+            for at in 0..100 {
+                let line = format!("oven temp={at} {}", 1_772_323_200_000_000_000_i64 + at);
+                assert_eq!(server.post("/write", line.as_bytes()).0, 204);
+                light
+                    .simple_query("SELECT * FROM latest; SELECT count(*) FROM tags")
+                    .await
+                    .unwrap();
+            }
+        });
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(server.rows("SELECT count(*) FROM samples"), ["100"]);
+}
