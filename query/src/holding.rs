@@ -16,6 +16,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
@@ -44,7 +45,7 @@ impl PhysicalOptimizerRule for CountWindows {
                 Arc::new(HeldExec { input: Arc::clone(input) }) as Arc<dyn ExecutionPlan>
             });
             let held = held.collect();
-            plan.with_new_children(held).map(Transformed::yes)
+            replace_children_if_necessary(plan, held).map(Transformed::yes)
         })
         .data()
     }

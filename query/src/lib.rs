@@ -40,15 +40,17 @@ mod session;
 mod settings;
 mod statement;
 mod summary;
+mod tail;
 mod yielding;
 
 pub use answer::{Answer, Canceller};
 pub use connection::{Connection, Prepared};
 pub use dialect::Dialect;
 pub use error::{QueryError, SqlState};
-pub use format::{Format, Renderer, type_name};
+pub use format::{Format, Plain, Plainness, Renderer, type_name};
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
 pub use relation::{CATALOG, SCHEMA, relations};
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};
 pub use statement::{Parameter, split};
+pub use tail::Tail;
