@@ -3,6 +3,7 @@
 //! *Invariant.* A name that PostgreSQL or TimescaleDB has means here what it means there, or the
 //! difference is written at the function.
 
+mod bounded;
 mod label;
 pub(crate) mod tag;
 mod time_bucket;
@@ -31,5 +32,5 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in [ScalarUDF::from(TimeBucket::new()), ScalarUDF::from(LabelText::new())] {
         state.register_udf(Arc::new(function))?;
     }
-    Ok(())
+    bounded::register(state)
 }

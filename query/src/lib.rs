@@ -28,6 +28,7 @@ mod error;
 mod filter;
 mod format;
 mod function;
+mod holding;
 mod limits;
 mod memory;
 mod parameters;
