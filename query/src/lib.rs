@@ -13,6 +13,7 @@
 //!
 //! *Not here.* Sockets and HTTP (the server), and how samples are stored (`tacitus-storage`).
 
+mod aggregate;
 mod answer;
 mod error;
 mod filter;
