@@ -39,7 +39,6 @@ mod worst;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use bound::Edge;
 pub(crate) use configuration::Configuration;
 pub(crate) use extreme::Extreme;
 pub(crate) use inside::{Inside, Needs};
@@ -47,4 +46,4 @@ pub(crate) use interval::Interval;
 pub(crate) use name::Aggregate;
 pub(crate) use output::Output;
 pub(crate) use point::{Class, Point, Run};
-pub(crate) use walk::{Series, Walk};
+pub(crate) use walk::{Pass, Series, Walk};

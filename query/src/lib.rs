@@ -19,12 +19,14 @@ mod error;
 mod filter;
 mod format;
 mod function;
+mod history;
 mod limits;
 mod relation;
 mod scan;
 mod session;
 mod statement;
 mod yielding;
+mod zone;
 
 pub use answer::Answer;
 pub use error::{QueryError, SqlState};

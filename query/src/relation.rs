@@ -115,6 +115,11 @@ impl Relations {
         Self { snapshot }
     }
 
+    /// What the relations show.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot.clone()
+    }
+
     /// The names of the relations, for hints.
     pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", "tags"];
 

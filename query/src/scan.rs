@@ -11,7 +11,7 @@
 //! *Not here.* Which filters become part of a scan ([`filter`](crate::filter)); merging and
 //! decoding (`tacitus-storage`).
 
-mod columns;
+pub(crate) mod columns;
 mod stream;
 
 use std::fmt;

@@ -34,6 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::answer::{Answer, Work};
 use crate::error::{QueryError, SqlState};
 use crate::function;
+use crate::history::Functions;
 use crate::limits::{ANSWER_BATCHES_MAX, BATCH_ROWS_MAX, Limits, THREAD_STACK_BYTES};
 use crate::relation::{CATALOG, Relations, SCHEMA};
 use crate::statement::{self, Parameter};
@@ -170,11 +171,14 @@ impl Run {
         let statement = statement::parse(&self.text)?;
         let classify = |error| QueryError::classify(&error, &self.text);
         let mut state = self.planner.state.clone();
-        state.register_catalog_list(Arc::new(relations));
         state.mark_start_execution();
+        let parameters = Some(self.parameters.clone());
+        let called =
+            Functions::register(&mut state, relations.snapshot(), parameters).map_err(classify)?;
+        state.register_catalog_list(Arc::new(relations));
         let plan = state.statement_to_plan(statement).await.map_err(classify)?;
         statement::check_plan(&plan)?;
-        statement::check_parameters(&plan, self.parameters.len())?;
+        statement::check_parameters(&plan, called.highest(), self.parameters.len())?;
         let plan = plan.with_param_values(self.parameters.clone()).map_err(classify)?;
         let plan = state.create_physical_plan(&plan).await.map_err(classify)?;
         execute_stream(plan, state.task_ctx()).map_err(classify)

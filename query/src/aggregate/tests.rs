@@ -26,12 +26,12 @@ impl Series for Samples {
         Ok(self.find(|point| point.ts == ts))
     }
 
-    fn between(&mut self, low: i64, high: i64, inside: &mut Inside) -> Result<(), Infallible> {
+    fn between(&mut self, low: i64, high: i64, inside: &mut Inside) -> Result<bool, Infallible> {
         self.0
             .iter()
             .filter(|point| low < point.ts && point.ts < high)
             .for_each(|point| inside.point(point));
-        Ok(())
+        Ok(true)
     }
 
     fn next(&mut self, ts: i64) -> Result<Option<Point>, Infallible> {
@@ -64,9 +64,8 @@ pub(super) fn outputs(
 ) -> Vec<Output> {
     let mut found = Vec::new();
     let walk = Walk::new(&[aggregate], configuration);
-    let Ok(()) = walk.over(&mut Samples(samples.to_vec()), intervals, |_, outputs, _| {
-        found.extend_from_slice(outputs);
-    });
+    let mut pass = walk.over(Samples(samples.to_vec()), intervals.to_vec());
+    while pass.step(|_, outputs, _| found.extend_from_slice(outputs)) == Ok(true) {}
     found
 }
 

@@ -22,8 +22,9 @@ pub(crate) trait Series {
     /// Whatever reading says; the same holds for all that follow.
     fn at(&mut self, ts: i64) -> Result<Option<Point>, Self::Error>;
 
-    /// Gives the samples strictly between two times to `inside`, which needs what `needs` says.
-    fn between(&mut self, low: i64, high: i64, inside: &mut Inside) -> Result<(), Self::Error>;
+    /// Gives the samples strictly between two times to `inside`, or some of them: then it says
+    /// false, and is asked again for the rest.
+    fn between(&mut self, low: i64, high: i64, inside: &mut Inside) -> Result<bool, Self::Error>;
 
     /// The first sample after a time.
     fn next(&mut self, ts: i64) -> Result<Option<Point>, Self::Error>;
@@ -56,36 +57,10 @@ impl Walk {
         Self { aggregates: aggregates.to_vec(), configuration, needs: Needs::of(aggregates) }
     }
 
-    /// Works out intervals that follow each other by rising time. `row` is given each interval,
-    /// its outputs in the order of the aggregates, and how many per cent of it were good.
-    pub(crate) fn over<S: Series>(
-        &self,
-        series: &mut S,
-        intervals: &[Interval],
-        mut row: impl FnMut(&Interval, &[Output], Option<f64>),
-    ) -> Result<(), S::Error> {
-        let Some(first) = intervals.first() else { return Ok(()) };
-        let mut low = self.first_edge(series, first.low)?;
-        let mut outputs = Vec::with_capacity(self.aggregates.len());
-        for interval in intervals {
-            let mut inside = Inside::begin(interval, &low, self.needs, self.configuration);
-            series.between(interval.low, interval.high, &mut inside)?;
-            let (last, usable) = inside.past();
-            let high = self.edge(series, interval.high, last, usable)?;
-            inside.end(interval, &high);
-            let summary = Summary {
-                interval,
-                inside: &inside,
-                low: &low,
-                high: &high,
-                configuration: &self.configuration,
-            };
-            outputs.clear();
-            outputs.extend(self.aggregates.iter().map(|aggregate| summary.output(*aggregate)));
-            row(interval, &outputs, summary.percent_good());
-            low = high;
-        }
-        Ok(())
+    /// Begins to work out intervals, which follow each other by rising time.
+    pub(crate) fn over<S: Series>(self, series: S, intervals: Vec<Interval>) -> Pass<S> {
+        let outputs = Vec::with_capacity(self.aggregates.len());
+        Pass { walk: self, series, intervals, at: 0, low: None, inside: None, outputs }
     }
 
     fn first_edge<S: Series>(&self, series: &mut S, ts: i64) -> Result<Edge, S::Error> {
@@ -121,5 +96,49 @@ impl Walk {
             }
         }
         Ok(Edge { ts, at, last, usable, usable_before, next, usable_next })
+    }
+}
+
+/// A walk on its way.
+#[derive(Debug)]
+pub(crate) struct Pass<S> {
+    walk: Walk,
+    series: S,
+    intervals: Vec<Interval>,
+    at: usize,
+    low: Option<Edge>,
+    inside: Option<Inside>,
+    outputs: Vec<Output>,
+}
+
+impl<S: Series> Pass<S> {
+    /// Does a piece of work; false when all is done. `row` is given each interval, its outputs in
+    /// the order of the aggregates, and how many per cent of it were good.
+    pub(crate) fn step(
+        &mut self,
+        mut row: impl FnMut(&Interval, &[Output], Option<f64>),
+    ) -> Result<bool, S::Error> {
+        let Some(interval) = self.intervals.get(self.at) else { return Ok(false) };
+        let Self { walk, series, .. } = self;
+        let low = match self.low {
+            Some(low) => low,
+            None => *self.low.insert(walk.first_edge(series, interval.low)?),
+        };
+        let begin = || Inside::begin(interval, &low, walk.needs, walk.configuration);
+        let inside = self.inside.get_or_insert_with(begin);
+        if !series.between(interval.low, interval.high, inside)? {
+            return Ok(true);
+        }
+        let (last, usable) = inside.past();
+        let high = walk.edge(series, interval.high, last, usable)?;
+        inside.end(interval, &high);
+        let configuration = &walk.configuration;
+        let summary = Summary { interval, inside, low: &low, high: &high, configuration };
+        self.outputs.clear();
+        self.outputs.extend(walk.aggregates.iter().map(|aggregate| summary.output(*aggregate)));
+        row(interval, &self.outputs, summary.percent_good());
+        (self.low, self.inside) = (Some(high), None);
+        self.at += 1;
+        Ok(true)
     }
 }

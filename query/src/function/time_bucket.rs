@@ -17,7 +17,7 @@
 //! an order by time is an order by bucket.
 
 mod bucket;
-mod zone;
+
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ use datafusion::logical_expr::{
 
 use crate::error::{QueryError, SqlState};
 use bucket::{Bucketer, Width};
-use zone::Zone;
+use crate::zone::Zone;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]

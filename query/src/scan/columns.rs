@@ -20,7 +20,7 @@ use crate::relation::SampleColumn;
 
 /// What the columns of a tag's blocks have in common.
 #[derive(Debug)]
-pub(super) struct TagColumns {
+pub(crate) struct TagColumns {
     /// The path, once.
     path: StringViewArray,
     /// The names of the states, by index.
@@ -28,7 +28,7 @@ pub(super) struct TagColumns {
 }
 
 impl TagColumns {
-    pub(super) fn new(tag: &Tag) -> Self {
+    pub(crate) fn new(tag: &Tag) -> Self {
         Self {
             path: StringViewArray::from_iter_values([tag.definition.path.as_str()]),
             states: StringViewArray::from_iter_values(&tag.definition.states),
@@ -36,7 +36,7 @@ impl TagColumns {
     }
 
     /// One column of a block.
-    pub(super) fn column(&self, column: SampleColumn, block: &Block) -> Result<ArrayRef> {
+    pub(crate) fn column(&self, column: SampleColumn, block: &Block) -> Result<ArrayRef> {
         let rows = block.len();
         Ok(match column {
             SampleColumn::Tag => take(&self.path, &UInt32Array::from(vec![0; rows]), None)?,

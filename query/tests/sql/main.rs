@@ -12,6 +12,8 @@ mod errors;
 mod fixture;
 /// What statements may take: time, memory, rows, places.
 mod limits;
+/// The published tables of OPC UA Part 13.
+mod part13;
 /// A filter answers the same whether the store answers it or not.
 mod pushdown;
 /// `tests/slt/*.slt`: behaviour a user can read.

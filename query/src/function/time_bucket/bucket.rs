@@ -17,10 +17,10 @@ use arrow::datatypes::IntervalMonthDayNano;
 use chrono::{DateTime, Datelike, NaiveDate};
 use datafusion::error::{DataFusionError, Result};
 
-use super::zone::{Shown, Zone};
+use crate::zone::{Shown, Zone};
 use crate::error::{QueryError, SqlState};
 
-const DAY_NS: i128 = 86_400 * super::zone::SECOND_NS;
+const DAY_NS: i128 = 86_400 * crate::zone::SECOND_NS;
 /// 2000-01-03T00:00:00, a Monday, on any wall.
 const ORIGIN: i128 = 10_959 * DAY_NS;
 const MONTHS_OF_YEAR: i128 = 12;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::bucket::{Bucketer, Width};
-use super::zone::Zone;
+use crate::zone::Zone;
 use crate::format::rfc3339;
 
 const HOUR: i128 = 3_600_000_000_000;
