@@ -11,6 +11,7 @@ mod ends;
 mod fill;
 mod label;
 mod percent_good;
+mod percentile;
 mod quality;
 mod run;
 mod time_bucket;
@@ -52,6 +53,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         AggregateUDF::from(ends::End::new(false)),
         AggregateUDF::from(ends::End::new(true)),
         AggregateUDF::from(percent_good::PercentGood::new()),
+        AggregateUDF::from(percentile::Percentile::new()),
     ];
     for function in runs.into_iter().chain(others) {
         state.register_udaf(Arc::new(function))?;

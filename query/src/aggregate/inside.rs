@@ -195,7 +195,6 @@ impl Inside {
         self.last_usable = Some(run.last);
     }
 
-    #[expect(clippy::float_cmp, reason = "any other value is a change")]
     fn change(&mut self, number: f64) {
         self.transitions += u64::from(self.value != Some(number));
         self.value = Some(number);

@@ -12,6 +12,7 @@ use super::tally::Shares;
 
 /// How long an interval was of each class, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub(crate) struct Spans {
     pub(crate) good_ns: u64,
     pub(crate) uncertain_ns: u64,

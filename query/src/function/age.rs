@@ -69,9 +69,8 @@ impl ScalarUDFImpl for Age {
             later.as_primitive::<TimestampNanosecondType>(),
             earlier.as_primitive::<TimestampNanosecondType>(),
         );
-        let seconds = |(later, earlier): (i64, i64)| {
-            (i128::from(later) - i128::from(earlier)) as f64 / 1e9
-        };
+        let seconds =
+            |(later, earlier): (i64, i64)| (i128::from(later) - i128::from(earlier)) as f64 / 1e9;
         let pairs = later.iter().zip(earlier.iter());
         let ages: Float64Array =
             pairs.map(|(later, earlier)| later.zip(earlier).map(seconds)).collect();

@@ -42,16 +42,12 @@ impl AggregateUDFImpl for End {
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        match given {
-            [value, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64] => {
-                Ok(vec![value.clone(), moment()])
-            }
-            _ => {
-                let what = format!("{} takes a value and a time", self.name());
-                let hint = format!("{}(value, ts)", self.name());
-                Err(QueryError::new(SqlState::UNDEFINED_FUNCTION, what).with_hint(hint).into())
-            }
+        if let [value, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64] = given {
+            return Ok(vec![value.clone(), moment()]);
         }
+        let what = format!("{} takes a value and a time", self.name());
+        let hint = format!("{}(value, ts)", self.name());
+        Err(QueryError::new(SqlState::UNDEFINED_FUNCTION, what).with_hint(hint).into())
     }
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {

@@ -60,7 +60,7 @@ struct Counts {
 
 impl Accumulator for Counts {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for code in values.iter().flat_map(|codes| codes.as_primitive::<Int64Type>()).flatten() {
+        for code in values.iter().flat_map(AsArray::as_primitive::<Int64Type>).flatten() {
             self.rows += 1;
             self.good += i64::from(is_good(code));
         }

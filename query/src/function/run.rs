@@ -26,7 +26,8 @@
 //! integral, good_ns`. Runs are joined in the order of time, whatever order they come in.
 //!
 //! *Invariant.* Rows that come in the order of time take the memory of one run. Runs that overlap
-//! are rows of several tags, or out of order: an error, never a wrong figure.
+//! are rows of several tags, or out of order: an error, never a wrong figure. A call with `ORDER BY
+//! ts` keeps every row until it can put them in order.
 //!
 //! *Source.* TimescaleDB Toolkit's `time_weight` and `counter_agg` for what is joined how.
 
@@ -116,7 +117,11 @@ impl Measure {
         let (last, seconds) = (run.last, seconds(span_ns));
         match self {
             Self::TimeAverage | Self::Total if run.step => {
-                if last.is_finite() { (last * seconds, span_ns) } else { (0.0, 0) }
+                if last.is_finite() {
+                    (last * seconds, span_ns)
+                } else {
+                    (0.0, 0)
+                }
             }
             Self::TimeAverage | Self::Total => {
                 let height = 0.5 * last + 0.5 * next;
@@ -194,8 +199,8 @@ impl AggregateUDFImpl for RunAggregate {
         if !timely(ts) {
             return Err(self.mismatch("the first argument must be a time"));
         }
-        let textual = is_text(value)
-            && matches!(self.measure, Measure::TimeInState | Measure::Transitions);
+        let textual =
+            is_text(value) && matches!(self.measure, Measure::TimeInState | Measure::Transitions);
         if is_text(value) && !textual {
             return Err(self.mismatch("the second argument must be a number"));
         }
@@ -222,8 +227,14 @@ impl AggregateUDFImpl for RunAggregate {
         Ok(vec![Arc::new(Field::new(format_state_name(args.name, "runs"), runs_type(), true))])
     }
 
-    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Runs { measure: self.measure, rollover: None, closed: Vec::new(), open: None }))
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Runs {
+            measure: self.measure,
+            rollover: None,
+            mixed: !args.order_bys.is_empty(),
+            closed: Vec::new(),
+            open: None,
+        }))
     }
 }
 
@@ -280,6 +291,8 @@ impl Run {
 struct Runs {
     measure: Measure,
     rollover: Option<f64>,
+    /// Rows are to be put into the order of time, whatever order they come in.
+    mixed: bool,
     closed: Vec<Run>,
     open: Option<Run>,
 }
@@ -287,6 +300,7 @@ struct Runs {
 impl Runs {
     fn push(&mut self, next: Run) {
         match &mut self.open {
+            Some(_) if self.mixed => self.closed.push(next),
             Some(open) if open.last_ns <= next.first_ns => {
                 open.join(&next, self.measure, self.rollover);
             }
@@ -351,8 +365,7 @@ fn states(given: &ArrayRef, which: &ArrayRef) -> Vec<f64> {
         let rows = given.iter().zip(which.iter());
         return rows.map(|(own, which)| fact(own.zip(which).map(|(a, b)| a == b))).collect();
     }
-    let (given, which) =
-        (given.as_primitive::<Float64Type>(), which.as_primitive::<Float64Type>());
+    let (given, which) = (given.as_primitive::<Float64Type>(), which.as_primitive::<Float64Type>());
     let rows = given.iter().zip(which.iter());
     rows.map(|(own, which)| fact(own.zip(which).map(|(a, b)| a == b))).collect()
 }

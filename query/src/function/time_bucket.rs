@@ -18,7 +18,6 @@
 
 mod bucket;
 
-
 #[cfg(test)]
 mod tests;
 
@@ -35,8 +34,8 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::{QueryError, SqlState};
-use bucket::{Bucketer, Width};
 use crate::zone::Zone;
+use bucket::{Bucketer, Width};
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]

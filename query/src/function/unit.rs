@@ -1,6 +1,7 @@
 //! Units of measure: what they measure, and how they lead to the coherent SI unit of it.
 //!
-//! `value in SI = value × factor + offset`.
+//! `value in SI = value × factor`; temperatures have degrees a kelvin and the reading at 0 °C
+//! instead, which keeps whole readings whole.
 //!
 //! *Source.* NIST Special Publication 811 (2008), appendix B; BIPM, *The International System of
 //! Units*, 9th edition (2019). Exact where the definition is; BTU and calorie are those of the
@@ -37,7 +38,7 @@ pub(super) enum Dimension {
     Data,
 }
 
-/// A unit: what it measures, its names, its factor and its offset.
+/// A unit: what it measures, its names, its factor, and for a temperature its reading at 0 °C.
 type Unit = (Dimension, &'static [&'static str], f64, f64);
 
 const POUND: f64 = 0.453_592_37;
@@ -47,19 +48,18 @@ const GRAVITY: f64 = 9.806_65;
 const GALLON: f64 = 231.0 * INCH * INCH * INCH;
 const POUND_FORCE: f64 = POUND * GRAVITY;
 const PSI: f64 = POUND_FORCE / (INCH * INCH);
-const BTU: f64 = 1055.055_852_62;
+const BTU: f64 = 1_055.055_852_62;
 const CALORIE: f64 = 4.1868;
 const HOUR: f64 = 3600.0;
 const TURN: f64 = std::f64::consts::TAU;
-const FAHRENHEIT: f64 = 5.0 / 9.0;
 
 const UNITS: &[Unit] = {
     use Dimension as D;
     &[
-        (D::Temperature, &["K"], 1.0, 0.0),
-        (D::Temperature, &["degC", "°C", "Cel"], 1.0, 273.15),
-        (D::Temperature, &["degF", "°F"], FAHRENHEIT, 273.15 - 32.0 * FAHRENHEIT),
-        (D::Temperature, &["degR", "°R"], FAHRENHEIT, 0.0),
+        (D::Temperature, &["K"], 1.0, 273.15),
+        (D::Temperature, &["degC", "°C", "Cel"], 1.0, 0.0),
+        (D::Temperature, &["degF", "°F"], 1.8, 32.0),
+        (D::Temperature, &["degR", "°R"], 1.8, 491.67),
         (D::Length, &["m"], 1.0, 0.0),
         (D::Length, &["km"], 1e3, 0.0),
         (D::Length, &["cm"], 1e-2, 0.0),
@@ -216,8 +216,11 @@ pub(super) fn names(of: Option<Dimension>) -> impl Iterator<Item = &'static str>
 
 /// What one unit's values are in another; `None` where they measure different things.
 pub(super) fn convert(from: &Unit, to: &Unit) -> Option<impl Fn(f64) -> f64 + use<>> {
-    let (factor, offset) = (from.2 / to.2, (from.3 - to.3) / to.2);
-    (from.0 == to.0).then_some(move |value: f64| value * factor + offset)
+    let (thermal, (own, zero), (other, reading)) =
+        (from.0 == Dimension::Temperature, (from.2, from.3), (to.2, to.3));
+    (from.0 == to.0).then_some(move |value: f64| {
+        if thermal { (value - zero) / own * other + reading } else { value * (own / other) }
+    })
 }
 
 #[cfg(test)]

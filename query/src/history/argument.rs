@@ -52,7 +52,7 @@ impl Arguments {
         }
         for name in signature.positions.iter().take(signature.required) {
             if !sorted.named.contains_key(name) {
-                return Err(sorted.refuse(format!("{name} is missing")));
+                return Err(sorted.refuse(&format!("{name} is missing")));
             }
         }
         Ok(sorted)
@@ -67,7 +67,7 @@ impl Arguments {
                     self.rest.push(argument.value);
                     return Ok(());
                 }
-                None => return Err(self.refuse("there are too many arguments".to_owned())),
+                None => return Err(self.refuse("there are too many arguments")),
             },
             Some(name) if rest == Some(name.as_str()) => {
                 self.rest.push(argument.value);
@@ -75,11 +75,11 @@ impl Arguments {
             }
             Some(name) => {
                 let known = positions.iter().chain(options).find(|known| *known == name);
-                *known.ok_or_else(|| self.refuse(format!("there is no argument \"{name}\"")))?
+                *known.ok_or_else(|| self.refuse(&format!("there is no argument \"{name}\"")))?
             }
         };
         if self.named.insert(name, argument.value).is_some() {
-            return Err(self.refuse(format!("{name} is given twice")));
+            return Err(self.refuse(&format!("{name} is given twice")));
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Arguments {
     }
 
     /// An error of this call.
-    pub(super) fn refuse(&self, what: String) -> DataFusionError {
+    pub(super) fn refuse(&self, what: &str) -> DataFusionError {
         let Signature { function, usage, .. } = self.signature;
         QueryError::new(SqlState::UNDEFINED_FUNCTION, format!("{function}: {what}"))
             .with_hint(usage)
@@ -181,6 +181,8 @@ impl Arguments {
         if !timely {
             return Err(self.mismatch(name, "a time", value));
         }
+        let full = value.try_as_str().flatten().and_then(with_seconds);
+        let value = &full.map_or_else(|| value.clone(), |full| ScalarValue::Utf8(Some(full)));
         match value.cast_to(&moment())? {
             ScalarValue::TimestampNanosecond(Some(moment), _) => Ok(moment),
             _ => Err(self.mismatch(name, "a time", value)),
@@ -230,6 +232,15 @@ impl Arguments {
         let what = format!("{function}: {name} must be {want}, not {}", value.data_type());
         QueryError::new(SqlState::DATATYPE_MISMATCH, what).with_hint(self.signature.usage).into()
     }
+}
+
+/// A time that is written to the minute, as PostgreSQL allows, with its seconds.
+fn with_seconds(text: &str) -> Option<String> {
+    const MINUTES_END: usize = "2026-03-01 06:00".len();
+    let (minutes, zone) = text.split_at_checked(MINUTES_END)?;
+    let hour = minutes.get(11..)?;
+    let bare = hour.as_bytes().get(2) == Some(&b':') && !zone.starts_with([':', '.']);
+    bare.then(|| format!("{minutes}:00{zone}"))
 }
 
 /// The items of a list.

@@ -92,7 +92,7 @@ pub(super) fn moments(arguments: &Arguments) -> Result<Intervals> {
         return Ok(Intervals::at(Vec::new()));
     }
     let (Some(from), Some(to)) = (arguments.moment("from")?, arguments.moment("to")?) else {
-        return Err(arguments.refuse("from and to, or times, are missing".to_owned()));
+        return Err(arguments.refuse("from and to, or times, are missing"));
     };
     if from > to {
         return Err(arguments.invalid("from is after to").into());

@@ -126,13 +126,11 @@ impl Functions {
             let number: usize = number.ok_or_else(|| unusable(function, &placeholder.id))?;
             self.placeholders.highest.fetch_max(number, Ordering::Relaxed);
             let values = self.parameters.as_deref().unwrap_or_default();
-            match number.checked_sub(1).and_then(|at| values.get(at)) {
-                Some(value) => Ok(Transformed::yes(Expr::Literal(value.clone(), None))),
-                None => {
-                    missing = true;
-                    Ok(Transformed::no(expr))
-                }
+            if let Some(value) = number.checked_sub(1).and_then(|at| values.get(at)) {
+                return Ok(Transformed::yes(Expr::Literal(value.clone(), None)));
             }
+            missing = true;
+            Ok(Transformed::no(expr))
         })?;
         if missing {
             return Ok(None);
@@ -171,8 +169,9 @@ impl RelationPlanner for Functions {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         let called = match &relation {
-            TableFactor::Table { name, args: Some(_), .. }
-            | TableFactor::Function { name, .. } => own(name, context),
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                own(name, context)
+            }
             _ => None,
         };
         let Some(called) = called else {

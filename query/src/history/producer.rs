@@ -203,7 +203,8 @@ impl MadeStream {
     /// The next batch; `None` when there is more to do before there is one, or at the end.
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
         for _ in 0..STEPS_PER_POLL_MAX {
-            if let Some(batch) = self.gathered.as_mut().and_then(BatchCoalescer::next_completed_batch)
+            if let Some(batch) =
+                self.gathered.as_mut().and_then(BatchCoalescer::next_completed_batch)
             {
                 return Ok(Some(batch));
             }
@@ -222,14 +223,13 @@ impl MadeStream {
 
     fn step(&mut self) -> Result<Option<RecordBatch>> {
         let Some(rows) = &mut self.current else {
-            match self.parts.next() {
-                Some(part) => self.current = Some(self.producer.open(part)?),
-                None => {
-                    self.ended = true;
-                    if let Some(gathered) = &mut self.gathered {
-                        gathered.finish_buffered_batch()?;
-                    }
-                }
+            if let Some(part) = self.parts.next() {
+                self.current = Some(self.producer.open(part)?);
+                return Ok(None);
+            }
+            self.ended = true;
+            if let Some(gathered) = &mut self.gathered {
+                gathered.finish_buffered_batch()?;
             }
             return Ok(None);
         };

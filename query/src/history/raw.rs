@@ -117,13 +117,13 @@ impl Producer for History {
         let backward = self.is_backward();
         let (low, high) = if backward { (self.to, self.from) } else { (self.from, self.to) };
         // The samples of the range, both ends included.
-        let range = match backward {
-            true => (low.map_or(first, |low| low.saturating_add(1)), high.unwrap_or(last)),
-            false => {
-                let end = high.map_or(last, |high| high.saturating_sub(1));
-                // A range without length is the moment itself.
-                (low.unwrap_or(first), if low == high { high.unwrap_or(last) } else { end })
-            }
+        let range = if backward {
+            (low.map_or(first, |low| low.saturating_add(1)), high.unwrap_or(last))
+        } else if low.is_some() && low == high {
+            // A range without length is the moment itself.
+            (low.unwrap_or(first), high.unwrap_or(last))
+        } else {
+            (low.unwrap_or(first), high.map_or(last, |high| high.saturating_sub(1)))
         };
         let rows = TagHistory {
             columns: TagColumns::new(tag),
@@ -185,17 +185,15 @@ impl Rows for TagHistory {
                 };
                 self.bound(self.backward)
             }
-            Phase::Forward(mut scan) => match scan.next() {
-                Some(block) => {
-                    let rows = self.rows(&block.map_err(stored)?, None)?;
-                    self.phase = Phase::Forward(scan);
-                    Ok(Piece::Rows(rows))
-                }
-                None => {
+            Phase::Forward(mut scan) => {
+                let Some(block) = scan.next() else {
                     self.phase = Phase::Finish;
-                    Ok(Piece::More)
-                }
-            },
+                    return Ok(Piece::More);
+                };
+                let rows = self.rows(&block.map_err(stored)?, None)?;
+                self.phase = Phase::Forward(scan);
+                Ok(Piece::Rows(rows))
+            }
             Phase::Backward(end, width_ns) => self.earlier(end, width_ns),
             Phase::Finish => self.bound(!self.backward),
             Phase::Over => Ok(Piece::End),
@@ -256,7 +254,9 @@ impl TagHistory {
     /// The bounding value at the later or the earlier end.
     fn bound(&self, later: bool) -> Result<Piece> {
         let end = if later { self.ends.1 } else { self.ends.0 };
-        let (Some(end), true) = (end, self.bounds != Bounds::Inside) else { return Ok(Piece::More) };
+        let (Some(end), true) = (end, self.bounds != Bounds::Inside) else {
+            return Ok(Piece::More);
+        };
         // A sample at the end that belongs to the range is there already.
         let inside = self.range.0 <= end && end <= self.range.1;
         if inside && self.samples.at(end).map_err(stored)?.is_some() {
@@ -266,7 +266,7 @@ impl TagHistory {
             if later && self.ends.0 == self.ends.1 {
                 return Ok(Piece::More);
             }
-            return self.value_at(end, if later != self.backward { "to" } else { "from" });
+            return self.value_at(end, if later == self.backward { "from" } else { "to" });
         }
         let all = |_: &Point| true;
         let found = if later {
@@ -291,11 +291,10 @@ impl TagHistory {
         let Some(output) = value_at(&self.samples, ts)? else { return Ok(Piece::More) };
         let Some(value) = output.value else { return Ok(Piece::More) };
         let held = self.samples.last(ts.saturating_add(1), &usable).map_err(stored)?;
-        let held = held.map(|held| self.samples.scan(held.ts, held.ts).next()).and_then(|block| block);
-        let (mut whole, mut text) = (
-            new_null_array(&DataType::Int64, 1),
-            new_null_array(&DataType::Utf8View, 1),
-        );
+        let held =
+            held.map(|held| self.samples.scan(held.ts, held.ts).next()).and_then(|block| block);
+        let (mut whole, mut text) =
+            (new_null_array(&DataType::Int64, 1), new_null_array(&DataType::Utf8View, 1));
         let mut number: ArrayRef = Arc::new(Float64Array::from(vec![value]));
         if let Some(block) = held.filter(|_| steps(&self.samples.tag)) {
             let block = block.map_err(stored)?;
@@ -350,4 +349,3 @@ pub(super) fn value_at(samples: &TagSamples, ts: i64) -> Result<Option<Output>> 
     {}
     Ok(found)
 }
-

@@ -185,10 +185,8 @@ fn is_whole(aggregate: Aggregate) -> bool {
 }
 
 fn schema(aggregates: &[Aggregate]) -> SchemaRef {
-    let mut fields = vec![
-        Field::new("tag", DataType::Utf8View, false),
-        Field::new("ts", moment(), false),
-    ];
+    let mut fields =
+        vec![Field::new("tag", DataType::Utf8View, false), Field::new("ts", moment(), false)];
     for aggregate in aggregates {
         let name = aggregate.column();
         let kind = if is_whole(*aggregate) { DataType::Int64 } else { DataType::Float64 };
@@ -350,7 +348,7 @@ impl TagRows {
         for (at, aggregate) in aggregates.iter().enumerate() {
             let own = gathered.outputs.iter().skip(at).step_by(aggregates.len());
             let numeric = definition.kind != Kind::Text || !aggregate.is_numeric();
-            self.push(&mut columns, *aggregate, own, numeric);
+            push(&mut columns, *aggregate, own, numeric);
         }
         if !aggregates.contains(&Aggregate::PercentGood) {
             let percents = gathered.percents.iter().copied();
@@ -358,39 +356,38 @@ impl TagRows {
         }
         Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
     }
+}
 
-    /// Adds the columns of one aggregate.
-    fn push<'a>(
-        &self,
-        columns: &mut Vec<ArrayRef>,
-        aggregate: Aggregate,
-        outputs: impl Iterator<Item = &'a Output> + Clone,
-        numeric: bool,
-    ) {
-        let value = |output: &Output| output.value.filter(|_| numeric);
-        if is_whole(aggregate) {
-            let mut whole = Int64Builder::new();
-            #[expect(clippy::cast_possible_truncation, reason = "counts and codes below 2^53")]
-            outputs.clone().for_each(|output| {
-                whole.append_option(value(output).map(|number| number as i64));
-            });
-            columns.push(Arc::new(whole.finish()));
-        } else {
-            let mut numbers = Float64Builder::new();
-            outputs.clone().for_each(|output| numbers.append_option(value(output)));
-            columns.push(Arc::new(numbers.finish()));
-        }
-        let mut qualities = Int64Builder::new();
-        for output in outputs.clone() {
-            let refused = !numeric && output.value.is_some();
-            let quality = if refused { INVALID_INPUTS } else { output.quality };
-            qualities.append_value(i64::from(quality.0));
-        }
-        columns.push(Arc::new(qualities.finish()));
-        if aggregate.has_own_time() {
-            let times: Vec<i64> = outputs.map(|output| output.ts).collect();
-            columns.push(Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC")));
-        }
+/// Adds the columns of one aggregate.
+fn push<'a>(
+    columns: &mut Vec<ArrayRef>,
+    aggregate: Aggregate,
+    outputs: impl Iterator<Item = &'a Output> + Clone,
+    numeric: bool,
+) {
+    let value = |output: &Output| output.value.filter(|_| numeric);
+    if is_whole(aggregate) {
+        let mut whole = Int64Builder::new();
+        #[expect(clippy::cast_possible_truncation, reason = "counts and codes below 2^53")]
+        outputs.clone().for_each(|output| {
+            whole.append_option(value(output).map(|number| number as i64));
+        });
+        columns.push(Arc::new(whole.finish()));
+    } else {
+        let mut numbers = Float64Builder::new();
+        outputs.clone().for_each(|output| numbers.append_option(value(output)));
+        columns.push(Arc::new(numbers.finish()));
+    }
+    let mut qualities = Int64Builder::new();
+    for output in outputs.clone() {
+        let refused = !numeric && output.value.is_some();
+        let quality = if refused { INVALID_INPUTS } else { output.quality };
+        qualities.append_value(i64::from(quality.0));
+    }
+    columns.push(Arc::new(qualities.finish()));
+    if aggregate.has_own_time() {
+        let times: Vec<i64> = outputs.map(|output| output.ts).collect();
+        columns.push(Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC")));
     }
 }
 

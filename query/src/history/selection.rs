@@ -73,23 +73,17 @@ fn keyed(key: &str, value: &str) -> Result<Option<TagQuery>> {
         "regex" => TagQuery::Regex(value.to_owned()),
         "asset" => TagQuery::Prefix(format!("{}/", value.trim_end_matches('/'))),
         "label" => match value.split_once('=') {
-            Some((key, value)) => {
-                TagQuery::Label { key: key.to_owned(), value: value.to_owned() }
-            }
+            Some((key, value)) => TagQuery::Label { key: key.to_owned(), value: value.to_owned() },
             None => TagQuery::HasLabel(value.to_owned()),
         },
         "unit" => TagQuery::Unit(value.to_owned()),
         "source" => TagQuery::Source(value.to_owned()),
-        "kind" => match Kind::from_name(value) {
-            Some(kind) => TagQuery::Kind(kind),
-            None => {
-                let names = Kind::ALL.map(Kind::name).join(", ");
-                let what = format!("there is no kind \"{value}\"");
-                return Err(QueryError::new(SqlState::INVALID_PARAMETER_VALUE, what)
-                    .with_hint(format!("there are: {names}"))
-                    .into());
-            }
-        },
+        "kind" => TagQuery::Kind(Kind::from_name(value).ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::name).join(", ");
+            let what = format!("there is no kind \"{value}\"");
+            QueryError::new(SqlState::INVALID_PARAMETER_VALUE, what)
+                .with_hint(format!("there are: {names}"))
+        })?),
         _ => return Ok(None),
     }))
 }

@@ -189,8 +189,17 @@ impl Cursor {
 pub(super) struct StoreSeries {
     samples: TagSamples,
     source: Source,
-    /// The next usable sample after bad ones, once it was looked for.
-    ahead: Option<Option<Point>>,
+    ahead: Ahead,
+}
+
+/// The next usable sample after bad ones.
+#[derive(Debug, Clone, Copy)]
+enum Ahead {
+    /// Not looked for yet.
+    Unknown,
+    Found(Point),
+    /// There is none.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -208,21 +217,17 @@ impl StoreSeries {
         configuration: &Configuration,
     ) -> Result<Self, Error> {
         let known = Known::new(&samples, intervals, needs, configuration)?;
-        let source = match known {
-            Some(known) => Source::Known(Box::new(known)),
-            None => {
-                let low = intervals.first().map_or(i64::MAX, |first| first.low);
-                Source::Samples(Box::new(Cursor::new(samples.scan(low, i64::MAX))))
-            }
-        };
-        Ok(Self { samples, source, ahead: None })
+        let low = intervals.first().map_or(i64::MAX, |first| first.low);
+        let cursor = || Source::Samples(Box::new(Cursor::new(samples.scan(low, i64::MAX))));
+        let source = known.map_or_else(cursor, |known| Source::Known(Box::new(known)));
+        Ok(Self { samples, source, ahead: Ahead::Unknown })
     }
 
     /// The samples around some intervals, whatever is known of them.
     #[cfg(test)]
     pub(super) fn open_samples(samples: TagSamples, low: i64) -> Self {
         let cursor = Cursor::new(samples.scan(low, i64::MAX));
-        Self { samples, source: Source::Samples(Box::new(cursor)), ahead: None }
+        Self { samples, source: Source::Samples(Box::new(cursor)), ahead: Ahead::Unknown }
     }
 }
 
@@ -261,22 +266,18 @@ impl Series for StoreSeries {
         ts: i64,
         configuration: &Configuration,
     ) -> Result<Option<Point>, Error> {
-        if let Some(ahead) = self.ahead
-            && ahead.is_none_or(|point| point.ts > ts)
-        {
-            return Ok(ahead);
+        match self.ahead {
+            Ahead::Found(point) if point.ts > ts => return Ok(Some(point)),
+            Ahead::Nothing => return Ok(None),
+            _ => {}
         }
         let Some(after) = ts.checked_add(1) else { return Ok(None) };
         let found = self.samples.first(after, &|point| point.is_usable(configuration))?;
-        self.ahead = Some(found);
+        self.ahead = found.map_or(Ahead::Nothing, Ahead::Found);
         Ok(found)
     }
 
-    fn last(
-        &mut self,
-        ts: i64,
-        passes: &dyn Fn(&Point) -> bool,
-    ) -> Result<Option<Point>, Error> {
+    fn last(&mut self, ts: i64, passes: &dyn Fn(&Point) -> bool) -> Result<Option<Point>, Error> {
         self.samples.last(ts, passes)
     }
 }

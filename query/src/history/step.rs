@@ -135,10 +135,7 @@ impl Intervals {
     }
 
     /// The moment at which the wall clock shows what `moved` makes of the start.
-    fn wall(
-        &self,
-        moved: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>,
-    ) -> Option<i128> {
+    fn wall(&self, moved: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>) -> Option<i128> {
         let from = i128::from(self.from);
         let local = from + self.zone.offset(from);
         let seconds = i64::try_from(local.div_euclid(SECOND_NS)).ok()?;

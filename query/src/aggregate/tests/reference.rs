@@ -121,6 +121,7 @@ fn difference(row: &Value, output: &Output, names_code: bool) -> Option<String> 
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that compared nothing must say so")]
 fn the_published_tables_come_out() {
     let Some(folder) = folder() else {
         eprintln!("the tables of Part 13 are not here: nothing was compared");

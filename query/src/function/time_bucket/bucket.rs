@@ -17,8 +17,8 @@ use arrow::datatypes::IntervalMonthDayNano;
 use chrono::{DateTime, Datelike, NaiveDate};
 use datafusion::error::{DataFusionError, Result};
 
-use crate::zone::{Shown, Zone};
 use crate::error::{QueryError, SqlState};
+use crate::zone::{Shown, Zone};
 
 const DAY_NS: i128 = 86_400 * crate::zone::SECOND_NS;
 /// 2000-01-03T00:00:00, a Monday, on any wall.

@@ -2,9 +2,7 @@
 
 use proptest::prelude::*;
 use tacitus_model::{Batch, Kind, Quality, Sample, TagDefinition, TagPath, Timestamp, Value};
-use tacitus_storage::{
-    Engine, FixedClock, Parts, Progress, SeededChance, Settings, SimDisk,
-};
+use tacitus_storage::{Engine, FixedClock, Parts, Progress, SeededChance, Settings, SimDisk};
 
 use super::*;
 use crate::aggregate::{Aggregate, Output, Walk};
@@ -79,9 +77,8 @@ fn compare(samples: &TagSamples, intervals: &[Interval], stepped: bool) -> usize
         let (fast, slow) = (outputs(open, &walk, intervals), outputs(plain, &walk, intervals));
         assert_eq!(fast.len(), slow.len());
         for (at, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
-            let same = near(fast.value, slow.value)
-                && fast.ts == slow.ts
-                && fast.quality == slow.quality;
+            let same =
+                near(fast.value, slow.value) && fast.ts == slow.ts && fast.quality == slow.quality;
             assert!(same, "{aggregate:?} interval {at}: {fast:?} is not {slow:?}");
         }
     }
