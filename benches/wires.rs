@@ -31,7 +31,16 @@ impl Server {
     fn tacitus(folder: &Path) -> Self {
         let folder = tempfile::tempdir_in(folder).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tacitus"))
-            .args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data"])
+            .args([
+                "serve",
+                "--http",
+                "127.0.0.1:0",
+                "--mqtt",
+                "127.0.0.1:0",
+                "--pg",
+                "127.0.0.1:0",
+                "--data",
+            ])
             .arg(folder.path())
             .env("TACITUS_DATA_RESERVE", "1 MiB")
             .stdout(Stdio::piped())

@@ -82,8 +82,8 @@ struct Flags {
     /// Where the MQTT broker listens; port 0 picks a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR")]
     mqtt: Option<String>,
-    /// Not in this version
-    #[arg(long, value_name = "ADDR", hide = true)]
+    /// Where the wire of PostgreSQL listens; port 0 picks a free one [default: 127.0.0.1:5433]
+    #[arg(long, value_name = "ADDR")]
     pg: Option<String>,
     /// Not in this version
     #[arg(long, value_name = "ADDR", hide = true)]

@@ -18,11 +18,12 @@ mod collectors;
 mod page;
 mod problem;
 mod raw;
+mod roles;
 mod topics;
 mod value;
 
 pub use book::{BOOK, Fallback, Key, find};
-pub use checked::{Data, Http, Log, LogFormat, Settings};
+pub use checked::{Data, Http, Log, LogFormat, Postgres, Settings};
 pub use page::{explain, page, print};
 pub use problem::Problem;
 pub use raw::{Origin, Sources, Written};

@@ -3,8 +3,9 @@
 //! ```text
 //! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
 //!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
-//!                          └─▶ http     writes ──────┘
-//!                                       SQL ─▶ query ─────────────▶ store
+//!                          ├─▶ http     writes ──────┤
+//!                          │            SQL ─▶ query ─┼───────────▶ store
+//!                          └─▶ postgres SQL, COPY ────┘
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their
@@ -24,5 +25,6 @@ pub mod ingest;
 mod limits;
 mod logging;
 mod metrics;
+pub mod postgres;
 pub mod server;
 pub mod shutdown;

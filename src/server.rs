@@ -1,8 +1,8 @@
 //! The server: every part opened in order, wired, and closed in reverse.
 //!
 //! ```text
-//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP ▶ ready
-//! stop   broker, collectors, HTTP ▶ ingest (what waits is written) ▶ store
+//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP, Postgres ▶ ready
+//! stop   broker, collectors, HTTP, Postgres ▶ ingest (what waits is written) ▶ store
 //! ```
 //!
 //! *Invariant.* [`Server::start`] returns only when every listener accepts connections. After
@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tacitus_protocol::payload;
-use tacitus_query::Session;
+use tacitus_query::{Limits, Session};
 use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::task::JoinHandle;
 
@@ -31,12 +31,13 @@ use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::collect::Store;
 use crate::collect::opcua::{self, Collector};
-use crate::config::{Data, Settings};
+use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
+use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
 
@@ -61,6 +62,7 @@ pub struct Running {
 #[derive(Debug)]
 struct Senders {
     http: JoinHandle<()>,
+    postgres: JoinHandle<()>,
     broker: Broker,
     collectors: Vec<Collector>,
 }
@@ -72,6 +74,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
+    /// The wire of PostgreSQL.
+    pub pg: SocketAddr,
 }
 
 impl Server {
@@ -91,10 +95,17 @@ impl Server {
             .local_addr()
             .map_err(|error| StartError::listen("http.addr", settings.http.addr, &error))?;
 
+        let postgres = bind_postgres(&settings.postgres).await?;
+        let pg = postgres
+            .local_addr()
+            .map_err(|error| StartError::listen("pg.addr", settings.postgres.addr, &error))?;
+
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let engine = open(&settings.data, Arc::clone(&clock)).await?;
+        clear_temporary(&settings.query).await?;
         let session = Session::new(Arc::clone(&engine), settings.query.clone())
             .map_err(|error| StartError::threads(&error))?;
+        let session = Arc::new(session);
         let (ingest, committer) =
             Ingest::start(Arc::clone(&engine), Arc::clone(&clock), &settings.ingest)
                 .map_err(|error| StartError::threads(&error))?;
@@ -102,11 +113,11 @@ impl Server {
         let (trigger, shutdown) = Trigger::new();
         let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
         let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
-        let addresses = Addresses { http, mqtt: broker.local_addr() };
+        let addresses = Addresses { http, mqtt: broker.local_addr(), pg };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
-            session: Arc::new(session),
+            session: Arc::clone(&session),
             broker: broker.counters(),
             collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
             metrics,
@@ -117,10 +128,32 @@ impl Server {
         });
         let router = http::router(facts, settings.http.body_timeout);
         let http = tokio::spawn(listener.serve(router, shutdown.clone()));
+        let parts = postgres::Parts { session, ingest: ingest.clone() };
+        let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, broker, collectors };
+        let senders = Senders { http, postgres, broker, collectors };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
+}
+
+async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener, StartError> {
+    postgres::Listener::bind(settings.addr, settings.connections_max)
+        .await
+        .map_err(|error| StartError::listen("pg.addr", settings.addr, &error))?
+        .with_secrets(&settings.secrets)
+        .map_err(|error| StartError::secrets(&error))
+}
+
+/// Takes away what an earlier run of the server left of its temporary files.
+async fn clear_temporary(limits: &Limits) -> Result<(), StartError> {
+    let Some(dir) = &limits.temp_dir else { return Ok(()) };
+    match tokio::fs::remove_dir_all(dir).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StartError::temporary(dir, &error));
+        }
+        _ => {}
+    }
+    tokio::fs::create_dir_all(dir).await.map_err(|error| StartError::temporary(dir, &error))
 }
 
 /// Opens the store on a thread where waiting for the disk blocks nobody.
@@ -203,14 +236,17 @@ impl Running {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.trigger.stop();
-        let Senders { http, broker, collectors } = self.senders;
+        let Senders { http, postgres, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let collectors =
                 futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (ended, (), _) = tokio::join!(http, broker.stopped(), collectors);
-            if let Err(error) = ended {
-                tracing::error!(%error, "the HTTP listener ended badly");
+            let (http, postgres, (), _) =
+                tokio::join!(http, postgres, broker.stopped(), collectors);
+            for (listener, ended) in [("HTTP", http), ("Postgres", postgres)] {
+                if let Err(error) = ended {
+                    tracing::error!(listener, %error, "a listener ended badly");
+                }
             }
             let closed = tokio::task::spawn_blocking(move || {
                 committer.stop();
@@ -231,13 +267,17 @@ impl Running {
 impl Addresses {
     /// For the status.
     pub(crate) fn json(&self) -> Value {
-        json!({"http": self.http.to_string(), "mqtt": self.mqtt.to_string()})
+        json!({
+            "http": self.http.to_string(),
+            "mqtt": self.mqtt.to_string(),
+            "pg": self.pg.to_string(),
+        })
     }
 }
 
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http={} mqtt={}", self.http, self.mqtt)
+        write!(out, "http={} mqtt={} pg={}", self.http, self.mqtt, self.pg)
     }
 }

@@ -19,6 +19,10 @@ SEED = 20250101
 # Behind the clock of whoever runs this: some stores drop samples of the future.
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 PLANT_TAGS, PLANT_SECONDS = 1_000, 3_600
+SHIFT_TAGS, SHIFT_SECONDS = 1_000, 6 * 3_600
+# Of the tags of a shift those whose name begins so are asked for together.
+SHIFT_GROUP = "shift/unit0"
+SHIFT_ABOVE = 250
 YEAR_SECONDS = 365 * 86_400
 YEAR_BUCKETS = 1_000
 YEAR_BUCKET_S = YEAR_SECONDS // YEAR_BUCKETS
@@ -160,6 +164,18 @@ def plant(tags=PLANT_TAGS, seconds=PLANT_SECONDS):
         series.append(Series(name, kind, ts, values))
     series.sort(key=lambda one: one.name)
     return Dataset("plant", series, [])
+
+
+def shift(tags=SHIFT_TAGS, seconds=SHIFT_SECONDS):
+    """Sensors of six hours at 1 Hz, a hundred of each unit."""
+    ts = START_MS + 1_000 * np.arange(seconds, dtype=np.int64)
+    series = []
+    for number in range(tags):
+        chance = np.random.default_rng([SEED, 6, number])
+        digit = 10.0 ** -(1 + number % 3)
+        values = walk(chance, seconds, 1 + number % 3, digit * chance.uniform(0.5, 6), 4 * digit)
+        series.append(Series(f"shift/unit{number // 100}/tag{number:04}", "f64", ts, values))
+    return Dataset("shift", series, [])
 
 
 def year(seconds=YEAR_SECONDS):

@@ -34,10 +34,11 @@ PEERS = {
 ASKED = {
     "sets": [],
     "plant": ["plant_by_tag", "last_all"],
+    "shift": ["unit_minutes", "shift_by_tag", "shift_filtered"],
     "year": ["year_buckets", "year_whole", "raw_hour"],
 }
 # A year takes Prometheus a gigabyte of text and InfluxDB a minute of CPU a query.
-LEFT_OUT = {("year", "Prometheus")}
+LEFT_OUT = {("year", "Prometheus"), ("shift", "Prometheus"), ("shift", "InfluxDB 1.x")}
 ONCE = {("year", "InfluxDB 1.x")}
 
 
@@ -68,6 +69,8 @@ def dataset(name, folder):
     """A data set, or None where it is not to be had."""
     if name == "plant":
         return data.plant()
+    if name == "shift":
+        return data.shift()
     if name == "year":
         return data.year()
     folder = pathlib.Path(folder)
@@ -106,6 +109,15 @@ def wanted(name, given):
         return [four(one.values) for one in given.series if one.type == "f64"]
     if name == "last_all":
         return None
+    if name == "shift_by_tag":
+        return [four(one.values) for one in given.series]
+    if name == "shift_filtered":
+        kept = (one.values[one.values > data.SHIFT_ABOVE] for one in given.series)
+        return [four(values) for values in kept if len(values)]
+    if name == "unit_minutes":
+        group = [one for one in given.series if one.name.startswith(data.SHIFT_GROUP)]
+        return [(part.mean(), part.min(), part.max())
+                for one in group for part in one.values.reshape(-1, 60)]
     values = given.series[0].values
     if name == "year_buckets":
         return [four(part) for part in values.reshape(data.YEAR_BUCKETS, -1)]
@@ -124,7 +136,8 @@ def fault(name, answer, given):
     for number, right in enumerate(want or []):
         row = [float(cell) for cell in answer[number][-len(right):]]
         for at, (a, b) in enumerate(zip(row, right)):
-            if a != b and not (at == 3 and abs(a - b) <= 1e-9 * abs(b)):
+            mean = at == (0 if name == "unit_minutes" else 3)
+            if a != b and not (mean and abs(a - b) <= 1e-9 * abs(b)):
                 return f"row {number}: {a!r} instead of {b!r}"
     return None
 
@@ -163,7 +176,7 @@ class Run:
     def over(self, given):
         """Loads and asks all stores about one data set."""
         peers = [who for who in self.told.peers if (given.name, who) not in LEFT_OUT]
-        loads = 1 if given.name == "year" else self.told.loads
+        loads = 1 if given.name in ("year", "shift") else self.told.loads
         stores = {}
         for number in range(loads):
             for who in peers:
@@ -174,13 +187,13 @@ class Run:
                                     lambda: PEERS[who](folder, self.told.peers_root))
                 if store is not None:
                     stores[who] = store
-                if self.told.tacitus and (given.name != "year" or who == peers[0]):
+                if self.told.tacitus and (given.name not in ("year", "shift") or who == peers[0]):
                     ours = self.loaded(given, "Tacitus", lambda: self.tacitus(given))
                     if ours is not None:
                         stores["Tacitus"] = ours
         for who, store in stores.items():
             try:
-                if given.name != "year":
+                if given.name not in ("year", "shift"):
                     wrong = exactness(store, given)
                     self.note("inexact", given, who, wrong)
                     say(f"{given.name:6} {who:16} inexact: {wrong}")

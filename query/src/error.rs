@@ -61,14 +61,22 @@ impl SqlState {
     pub const UNDEFINED_TABLE: Self = Self("42P01");
     /// A parameter that was not given.
     pub const UNDEFINED_PARAMETER: Self = Self("42P02");
+    /// A setting that does not exist.
+    pub const UNDEFINED_OBJECT: Self = Self("42704");
+    /// A parameter whose type nobody can tell.
+    pub const INDETERMINATE_TYPE: Self = Self("42P18");
     /// More memory than the limit.
     pub const OUT_OF_MEMORY: Self = Self("53200");
+    /// More temporary files than the limit.
+    pub const TOO_MUCH_TEMPORARY: Self = Self("53400");
     /// More statements at once than the limit.
     pub const TOO_MANY_STATEMENTS: Self = Self("53300");
     /// A larger answer than the limit.
     pub const PROGRAM_LIMIT_EXCEEDED: Self = Self("54000");
     /// A longer or deeper statement than the limit.
     pub const STATEMENT_TOO_COMPLEX: Self = Self("54001");
+    /// A setting that cannot be changed.
+    pub const CANNOT_CHANGE_SETTING: Self = Self("55P02");
     /// Cancelled, by the client or by the time limit.
     pub const QUERY_CANCELED: Self = Self("57014");
     /// The disk refused to be read.
@@ -77,6 +85,11 @@ impl SqlState {
     pub const INTERNAL_ERROR: Self = Self("XX000");
     /// Bytes on disk are not the bytes that were written.
     pub const DATA_CORRUPTED: Self = Self("XX001");
+
+    /// A code that a wire needs for its own protocol.
+    pub const fn of_wire(code: &'static str) -> Self {
+        Self(code)
+    }
 
     /// The five letters.
     pub const fn code(self) -> &'static str {

@@ -19,9 +19,11 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use tacitus_model::{Quality, Tag, TimeRange, Timestamp};
-use tacitus_storage::Snapshot;
+use tacitus_storage::{Snapshot, TagQuery};
 
+use crate::function;
 use crate::relation::SampleColumn;
 
 /// What a condition reads.
@@ -114,7 +116,7 @@ pub(crate) fn select_tags(
         .reduce(|some: BTreeSet<String>, others| some.intersection(&others).cloned().collect());
     let mut tags: Vec<Arc<Tag>> = match named {
         Some(names) => names.iter().filter_map(|name| snapshot.find(name)).collect(),
-        None => snapshot.tags(),
+        None => searched(snapshot, conditions, column),
     };
     let schema = Arc::new(Schema::new(vec![Field::new(
         column,
@@ -141,6 +143,60 @@ pub(crate) fn select_tags(
     Ok(tags)
 }
 
+/// The tags among which those lie that pass: what the index of names and labels says.
+fn searched(snapshot: &Snapshot, conditions: &[Expr], column: &str) -> Vec<Arc<Tag>> {
+    let queries: Vec<TagQuery> =
+        conditions.iter().filter_map(|condition| tag_query(condition, column)).collect();
+    if queries.is_empty() {
+        return snapshot.tags();
+    }
+    // What the index refuses (a pattern too large) is left to the evaluator.
+    snapshot.select(&TagQuery::AllOf(queries)).unwrap_or_else(|_refused| snapshot.tags())
+}
+
+/// What the index is asked for a condition: whatever passes the condition passes this too.
+fn tag_query(condition: &Expr, column: &str) -> Option<TagQuery> {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(own) if own.name == column);
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And => {
+                let queries = [left, right].into_iter();
+                let queries: Vec<_> = queries.filter_map(|side| tag_query(side, column)).collect();
+                (!queries.is_empty()).then_some(TagQuery::AllOf(queries))
+            }
+            Operator::Or => {
+                let sides = vec![tag_query(left, column)?, tag_query(right, column)?];
+                Some(TagQuery::AnyOf(sides))
+            }
+            Operator::Eq if is_column(left) => Some(TagQuery::Name(text(right)?)),
+            Operator::Eq => {
+                let Expr::ScalarFunction(call) = left.as_ref() else { return None };
+                let [tag, key] = call.args.as_slice() else { return None };
+                let is_label = call.func.name() == function::tag::LABEL && is_column(tag);
+                (is_label)
+                    .then(|| Some(TagQuery::Label { key: text(key)?, value: text(right)? }))?
+            }
+            Operator::RegexMatch if is_column(left) => Some(TagQuery::Regex(text(right)?)),
+            _ => None,
+        },
+        Expr::Like(like) if !like.negated && !like.case_insensitive && is_column(&like.expr) => {
+            let pattern = text(&like.pattern)?;
+            let prefix = pattern.split(['%', '_', '\\']).next().unwrap_or_default();
+            (!prefix.is_empty()).then(|| TagQuery::Prefix(prefix.to_owned()))
+        }
+        Expr::ScalarFunction(call) => {
+            let [tag, word] = call.args.as_slice() else { return None };
+            match call.func.name() {
+                _ if !is_column(tag) => None,
+                function::tag::GLOB => Some(TagQuery::Glob(text(word)?)),
+                "starts_with" => Some(TagQuery::Prefix(text(word)?)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 /// A test of rows by their quality.
 #[derive(Debug, Clone)]
 pub(crate) struct QualityTest {
@@ -154,6 +210,13 @@ impl QualityTest {
     fn schema() -> SchemaRef {
         let fields = [SampleColumn::Quality, SampleColumn::Good].map(SampleColumn::field);
         Arc::new(Schema::new(fields.to_vec()))
+    }
+
+    /// Whether it is goodness alone that is tested.
+    pub(crate) fn is_good(&self) -> bool {
+        self.test
+            .downcast_ref::<Column>()
+            .is_some_and(|column| column.name() == SampleColumn::Good.name())
     }
 
     /// Which rows pass.
@@ -292,7 +355,7 @@ fn moment(expr: &Expr) -> Option<Timestamp> {
 }
 
 /// The moments for which `moment op bound` is true.
-fn compared(op: Operator, bound: Timestamp) -> Option<TimeRange> {
+pub(crate) fn compared(op: Operator, bound: Timestamp) -> Option<TimeRange> {
     const NONE: TimeRange = TimeRange { first: Timestamp::MAX, last: Timestamp::MIN };
     let after = |nanos: i64| {
         nanos.checked_add(1).map_or(NONE, |first| TimeRange {

@@ -26,6 +26,8 @@ use arrow::error::ArrowError;
 use crate::error::{QueryError, SqlState};
 use ipc::ArrowWriter;
 
+pub use name::type_name;
+pub(crate) use name::udt_name;
 pub(crate) use time::rfc3339;
 
 /// A form an answer can take.

@@ -14,6 +14,7 @@ mod percent_good;
 mod percentile;
 mod quality;
 mod run;
+pub(crate) mod tag;
 mod time_bucket;
 mod unit;
 

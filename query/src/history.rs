@@ -29,7 +29,7 @@ mod series;
 mod step;
 mod wide;
 
-pub(crate) use planner::Functions;
+pub(crate) use planner::{Functions, Placeholders};
 
 /// The functions and how they are called, for hints.
 pub(crate) const USAGES: [(&str, &str); 5] = [

@@ -3,6 +3,8 @@
 //! *Invariant.* Every limit ends a statement with an error that names it; none of them cuts an
 //! answer short in silence.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The longest statement, in bytes. LIMIT: a list of 20,000 tag names fits.
@@ -58,6 +60,22 @@ pub(crate) const PIXELS_MAX: i64 = 100_000;
 /// instead of filling memory.
 pub(crate) const ANSWER_BATCHES_MAX: usize = 2;
 
+/// The most settings of one connection. LIMIT: every name of the table fits, and some of the
+/// client's own.
+pub(crate) const SETTINGS_MAX: usize = 200;
+
+/// How many rows a statement may read and join and still run in the lane of the light ones.
+/// LIMIT: some ten milliseconds of one processor.
+pub(crate) const LIGHT_ROWS_MAX: usize = 500_000;
+
+/// How many rows a source of unknown size is taken to have when a lane is chosen. LIMIT: none; the
+/// largest such source is a table of the PostgreSQL catalog.
+pub(crate) const ROWS_UNKNOWN_GUESS: usize = 1_000;
+
+/// For how many tags the samples of a span are counted when a lane is chosen. LIMIT: counting costs
+/// some microseconds a tag.
+pub(crate) const TAGS_COUNTED_MAX: usize = 8;
+
 /// What statements of one [`Session`](crate::Session) may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -67,10 +85,50 @@ pub struct Limits {
     pub rows_max: u64,
     /// Time of one statement, from its arrival to the last row read.
     pub statement_time_max: Duration,
-    /// Statements that run at the same time; one more is refused.
+    /// Statements that run or wait at the same time; one more is refused.
     pub statements_max: usize,
-    /// Threads that execute statements, and partitions of a plan.
+    /// Heavy statements that run at the same time; others wait.
+    pub heavy_max: usize,
+    /// Heavy statements that wait; one more is refused.
+    pub waiting_max: usize,
+    /// Bytes of temporary files of all statements of a role.
+    pub temp_bytes_max: u64,
+    /// Where temporary files go; `None`: there are none.
+    pub temp_dir: Option<PathBuf>,
+    /// Threads that execute heavy statements, as many as partitions of a plan. Light ones have as
+    /// many of their own.
     pub threads: usize,
+    /// What other roles than the default may take, by name.
+    pub roles: BTreeMap<String, RoleLimits>,
+}
+
+/// What statements of one role may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleLimits {
+    /// Memory of one statement, in bytes.
+    pub memory_bytes_max: usize,
+    /// Rows of one answer.
+    pub rows_max: u64,
+    /// Time of one statement, from its arrival to the last row read.
+    pub statement_time_max: Duration,
+    /// Statements of the role that run or wait at the same time.
+    pub statements_max: usize,
+    /// Bytes of temporary files of the role; 0: none.
+    pub temp_bytes_max: u64,
+}
+
+impl Limits {
+    /// What the default role may take.
+    #[must_use]
+    pub fn role(&self) -> RoleLimits {
+        RoleLimits {
+            memory_bytes_max: self.memory_bytes_max,
+            rows_max: self.rows_max,
+            statement_time_max: self.statement_time_max,
+            statements_max: self.statements_max,
+            temp_bytes_max: self.temp_bytes_max,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -81,7 +139,12 @@ impl Default for Limits {
             rows_max: 20_000_000,
             statement_time_max: Duration::from_mins(1),
             statements_max: 64,
+            heavy_max: threads,
+            waiting_max: 32,
+            temp_bytes_max: 4 << 30,
+            temp_dir: None,
             threads,
+            roles: BTreeMap::new(),
         }
     }
 }

@@ -3,8 +3,9 @@
 //! *Invariant.* All relations of one statement read the same [`Snapshot`], so that a join of two
 //! of them never sees a sample in one and not in the other. None can be written or replaced.
 //!
-//! *Not here.* `information_schema`, which DataFusion derives from this catalog.
+//! *Not here.* What only one wire shows: its [`Dialect`].
 
+mod information;
 mod rows;
 mod samples;
 
@@ -16,13 +17,18 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::error::DataFusionError;
 use tacitus_storage::Snapshot;
 
+use crate::dialect::Dialect;
+use information::{INFORMATION, Information};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
 
 /// The catalog of every statement.
-pub(crate) const CATALOG: &str = "tacitus";
+pub const CATALOG: &str = "tacitus";
 /// The schema of the relations, named as PostgreSQL names its default.
-pub(crate) const SCHEMA: &str = "public";
+pub const SCHEMA: &str = "public";
+
+/// The relation of all tags.
+pub(crate) const TAGS_NAME: &str = "tags";
 
 /// The type of every moment: nanoseconds, UTC.
 pub(crate) fn moment() -> DataType {
@@ -103,25 +109,49 @@ static TAGS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+/// The name and the columns of every relation.
+pub fn relations() -> Vec<(&'static str, SchemaRef)> {
+    let columns = |name| Some((name, Arc::clone(Relations::columns(name)?)));
+    Relations::NAMES.into_iter().filter_map(columns).collect()
+}
+
 /// The relations over one snapshot: list of catalogs, catalog and schema in one.
 #[derive(Debug, Clone)]
 pub(crate) struct Relations {
     snapshot: Snapshot,
+    dialect: Option<Arc<dyn Dialect>>,
 }
 
 impl Relations {
     /// The relations as `snapshot` shows them.
-    pub(crate) fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot }
+    pub(crate) fn new(snapshot: Snapshot, dialect: Option<Arc<dyn Dialect>>) -> Self {
+        Self { snapshot, dialect }
     }
 
-    /// What the relations show.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.snapshot.clone()
+    /// The columns of a relation.
+    fn columns(name: &str) -> Option<&'static SchemaRef> {
+        match name {
+            "samples" => Some(&SAMPLES),
+            "latest" => Some(&LATEST),
+            TAGS_NAME => Some(&TAGS),
+            _ => None,
+        }
+    }
+
+    /// The names of all schemas.
+    fn schemas(&self) -> Vec<String> {
+        let mut names = vec![SCHEMA.to_owned(), INFORMATION.to_owned()];
+        names.extend(self.dialect.iter().flat_map(|dialect| dialect.schema_names()));
+        names
+    }
+
+    /// The moment that all relations show.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", "tags"];
+    pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", TAGS_NAME];
 
     /// The names of all columns of all relations, for hints.
     pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
@@ -152,11 +182,16 @@ impl CatalogProviderList for Relations {
 
 impl CatalogProvider for Relations {
     fn schema_names(&self) -> Vec<String> {
-        vec![SCHEMA.to_owned()]
+        self.schemas()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        (name == SCHEMA).then(|| Arc::new(self.clone()) as Arc<dyn SchemaProvider>)
+        let own = || Arc::new(self.clone()) as Arc<dyn SchemaProvider>;
+        match name {
+            SCHEMA => Some(own()),
+            INFORMATION => Some(Arc::new(Information::new(self.clone()))),
+            other => self.dialect.as_ref()?.schema(other, &own()),
+        }
     }
 }
 
@@ -171,7 +206,7 @@ impl SchemaProvider for Relations {
         Ok(match name {
             "samples" => Some(Arc::new(SamplesTable::new(snapshot))),
             "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),
-            "tags" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
+            TAGS_NAME => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
             _ => None,
         })
     }

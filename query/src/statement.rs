@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{QueryError, SqlState};
 use crate::limits::{NESTING_MAX, PARAMETERS_MAX, STATEMENT_BYTES_MAX, STATEMENT_WORDS_MAX};
+use crate::relation::{Relations, SCHEMA};
 
 /// A value for `$1`, `$2`, …
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,8 @@ pub enum Parameter {
     Float(f64),
     /// A text; where a time is wanted it is read as one.
     Text(String),
+    /// A value of any type of the engine: a list, a time, an interval.
+    Value(ScalarValue),
 }
 
 impl From<&Parameter> for ScalarValue {
@@ -40,19 +43,14 @@ impl From<&Parameter> for ScalarValue {
             Parameter::Int(number) => Self::Int64(Some(*number)),
             Parameter::Float(number) => Self::Float64(Some(*number)),
             Parameter::Text(text) => Self::Utf8View(Some(text.clone())),
+            Parameter::Value(value) => value.clone(),
         }
     }
 }
 
 /// Reads one statement.
 pub(crate) fn parse(text: &str) -> Result<Statement, QueryError> {
-    if text.len() > STATEMENT_BYTES_MAX {
-        return Err(QueryError::new(
-            SqlState::STATEMENT_TOO_COMPLEX,
-            format!("the statement has more than {STATEMENT_BYTES_MAX} bytes"),
-        )
-        .with_hint("select tags by a pattern (tag LIKE 'site/line1/%') instead of a list"));
-    }
+    check_length(text)?;
     let classify = |error: DataFusionError| QueryError::classify(&error, text);
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
         .tokenize_with_location()
@@ -77,8 +75,100 @@ pub(crate) fn parse(text: &str) -> Result<Statement, QueryError> {
             Err(QueryError::new(SqlState::SYNTAX_ERROR, "there is more than one statement")
                 .with_hint("send one statement a request"))
         }
-        (Some(statement), None) => check_reads(&statement).map(|()| statement),
+        (Some(statement), None) => {
+            check_reads(&statement)?;
+            shown(statement)
+        }
     }
+}
+
+/// `SHOW TABLES`, `SHOW COLUMNS` and `DESCRIBE` as the questions they stand for.
+fn shown(statement: Statement) -> Result<Statement, QueryError> {
+    let Statement::Statement(standard) = &statement else { return Ok(statement) };
+    let question = match standard.as_ref() {
+        ast::Statement::ShowTables { .. } => format!(
+            "SELECT table_schema, table_name, table_type FROM information_schema.tables \
+             WHERE table_schema = '{SCHEMA}' ORDER BY table_name"
+        ),
+        ast::Statement::ExplainTable { table_name, .. } => columns_of(table_name)?,
+        ast::Statement::ShowColumns { show_options, .. } => {
+            match show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref()) {
+                Some(table) => columns_of(table)?,
+                None => return Err(unknown("SHOW COLUMNS without a table")),
+            }
+        }
+        _ => return Ok(statement),
+    };
+    DFParserBuilder::new(question.as_str())
+        .with_dialect(&PostgreSqlDialect {})
+        .build()
+        .and_then(|mut parser| parser.parse_statement())
+        .map_err(|error| QueryError::classify(&error, &question))
+}
+
+/// The question for the columns of a relation.
+fn columns_of(table: &ast::ObjectName) -> Result<String, QueryError> {
+    let name = table.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
+    let name = name.unwrap_or_default();
+    if !Relations::NAMES.contains(&name.as_str()) {
+        return Err(QueryError::unknown_relation(&name));
+    }
+    Ok(format!(
+        "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
+         WHERE table_schema = '{SCHEMA}' AND table_name = '{name}' ORDER BY ordinal_position"
+    ))
+}
+
+/// The statements of a text, without the semicolons between them; what is only white space and
+/// comments is none.
+///
+/// # Errors
+/// The text is too long, or a quote in it does not end.
+pub fn split(text: &str) -> Result<Vec<&str>, QueryError> {
+    check_length(text)?;
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| QueryError::classify(&ParserError::from(error).into(), text))?;
+    let lines: Vec<usize> =
+        std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let offset = |line: u64, column: u64| -> usize {
+        let line = usize::try_from(line).unwrap_or(1).saturating_sub(1);
+        let start = lines.get(line).copied().unwrap_or(text.len());
+        let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+        let rest = text.get(start..).unwrap_or_default();
+        start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+    };
+    let mut parts = Vec::new();
+    let (mut start, mut says) = (0, false);
+    for token in &tokens {
+        match token.token {
+            Token::SemiColon => {
+                let place = token.span.start;
+                let at = offset(place.line, place.column);
+                if says {
+                    parts.extend(text.get(start..at));
+                }
+                (start, says) = (at + 1, false);
+            }
+            Token::Whitespace(_) | Token::EOF => {}
+            _ => says = true,
+        }
+    }
+    if says {
+        parts.extend(text.get(start..));
+    }
+    Ok(parts.into_iter().map(str::trim).collect())
+}
+
+fn check_length(text: &str) -> Result<(), QueryError> {
+    if text.len() > STATEMENT_BYTES_MAX {
+        return Err(QueryError::new(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            format!("the statement has more than {STATEMENT_BYTES_MAX} bytes"),
+        )
+        .with_hint("select tags by a pattern (tag LIKE 'site/line1/%') instead of a list"));
+    }
+    Ok(())
 }
 
 /// Whether a token is a name, a keyword or an operator: what makes a statement complex.
@@ -171,11 +261,9 @@ fn check_reads(statement: &Statement) -> Result<(), QueryError> {
 fn check_standard(statement: &ast::Statement) -> Result<(), QueryError> {
     use ast::Statement as S;
     match statement {
-        S::Query(_)
-        | S::ShowTables { .. }
-        | S::ShowColumns { .. }
-        | S::ShowVariable { .. }
-        | S::ExplainTable { .. } => Ok(()),
+        S::Query(_) | S::ShowTables { .. } | S::ShowColumns { .. } | S::ExplainTable { .. } => {
+            Ok(())
+        }
         S::Explain { statement, .. } => check_standard(statement),
         S::Insert(_)
         | S::Update(_)

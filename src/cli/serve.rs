@@ -89,7 +89,7 @@ impl Signals {
 
 /// Gathers file, environment and flags.
 pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
-    for (flag, given) in [("--pg", &flags.pg), ("--grpc", &flags.grpc)] {
+    for (flag, given) in [("--grpc", &flags.grpc)] {
         if given.is_some() {
             complain(&format!(
                 "error: {flag} is not in this version\n  hint: leave it out; SQL is asked over \
@@ -120,6 +120,7 @@ pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
         ("--data", "data.dir", &flags.data),
         ("--http", "http.addr", &flags.http),
         ("--mqtt", "mqtt.addr", &flags.mqtt),
+        ("--pg", "pg.addr", &flags.pg),
     ]
     .into_iter()
     .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))

@@ -290,6 +290,47 @@ pub const BOOK: &[Key] = &[
         "Whether values hold until the next one (true) or move in a straight line (false).",
         "",
     ),
+    flagged(
+        "--pg",
+        key(
+            "pg.addr",
+            Shape::Address,
+            Fallback::Text("127.0.0.1:5433"),
+            "Where the wire of PostgreSQL listens. Other addresses than loopback are taken only \
+             where `users_file` names users.",
+            "",
+        ),
+    ),
+    key(
+        "pg.connections",
+        Shape::Count { min: 1, max: 65_536 },
+        Fallback::Text("256"),
+        "How many connections of the PostgreSQL wire may be open.",
+        "Larger: more memory, some 100 KiB a connection. Smaller: clients are turned away.",
+    ),
+    key(
+        "pg.users_file",
+        Shape::Path,
+        Fallback::Absent,
+        "A file of lines `name:password`. Where it is given, every connection of the PostgreSQL \
+         wire logs in with SCRAM-SHA-256. Keep it readable for Tacitus only.",
+        "",
+    ),
+    key(
+        "pg.certificate_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The chain of certificates (PEM) with which the PostgreSQL wire offers TLS; a file that \
+         cannot be used keeps the server from starting.",
+        "",
+    ),
+    key(
+        "pg.key_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The private key (PEM) of the certificate.",
+        "",
+    ),
     key(
         "ingest.queue",
         Shape::Size { min: MIB, max: 16 * GIB },
@@ -338,6 +379,72 @@ pub const BOOK: &[Key] = &[
         Fallback::Text("64"),
         "How many statements may run at the same time; one more is refused.",
         "Larger: each is slower. Smaller: dashboards are refused.",
+    ),
+    key(
+        "query.heavy",
+        Shape::Count { min: 1, max: 1_000 },
+        Fallback::Absent,
+        "How many large statements may run at the same time; others wait. Small ones (tags, latest \
+         values, some tags over a short span) never wait for them. Left out: one a processor.",
+        "Larger: each is slower. Smaller: they wait longer.",
+    ),
+    key(
+        "query.waiting",
+        Shape::Count { min: 0, max: 10_000 },
+        Fallback::Text("32"),
+        "How many large statements may wait; one more is refused.",
+        "Larger: they wait longer. Smaller: reports are refused.",
+    ),
+    key(
+        "query.temp",
+        Shape::Size { min: 0, max: 1024 * GIB },
+        Fallback::Text("4 GiB"),
+        "How many bytes of temporary files the statements of a role may take together, for sorts \
+         and groups that do not fit into memory. They lie in `tmp` of the data directory.",
+        "Larger: more disk for mistakes. Smaller: large sorts are refused.",
+    ),
+    key(
+        "query.roles[].name",
+        Shape::Text,
+        Fallback::Required,
+        "The name of the role: who logs in by it on the PostgreSQL wire has it.",
+        "",
+    ),
+    key(
+        "query.roles[].time",
+        Shape::Span { min_ms: 1, max_ms: 24 * HOUR_MS },
+        Fallback::Absent,
+        "As `query.time`, which holds where it is left out.",
+        "",
+    ),
+    key(
+        "query.roles[].rows",
+        Shape::Count { min: 1, max: 1 << 40 },
+        Fallback::Absent,
+        "As `query.rows`, which holds where it is left out.",
+        "",
+    ),
+    key(
+        "query.roles[].memory",
+        Shape::Size { min: MIB, max: 1024 * GIB },
+        Fallback::Absent,
+        "How much memory one statement may take; as much as all, where it is left out.",
+        "",
+    ),
+    key(
+        "query.roles[].temp",
+        Shape::Size { min: 0, max: 1024 * GIB },
+        Fallback::Absent,
+        "As `query.temp`, which holds where it is left out.",
+        "",
+    ),
+    key(
+        "query.roles[].statements",
+        Shape::Count { min: 1, max: 10_000 },
+        Fallback::Absent,
+        "How many statements of the role may run or wait at the same time; as `query.statements`, \
+         where it is left out.",
+        "",
     ),
     key(
         "collect.opcua[].name",

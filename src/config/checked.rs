@@ -13,7 +13,8 @@ use std::time::Duration;
 use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
-use super::{Effective, Origin, Problem, Value, collectors, topics};
+use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
+use crate::postgres::Secrets;
 use crate::{broker, collect, ingest};
 
 /// What the server does.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub http: Http,
     /// The MQTT broker.
     pub mqtt: broker::Settings,
+    /// The wire of PostgreSQL.
+    pub postgres: Postgres,
     /// Which topics are stored, and as what.
     pub topics: Rules,
     /// The way into the store.
@@ -106,6 +109,17 @@ pub struct Http {
     pub body_timeout: Duration,
 }
 
+/// The listener of the PostgreSQL wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The most open connections.
+    pub connections_max: usize,
+    /// Who may come in, and by which certificate.
+    pub secrets: Secrets,
+}
+
 /// The logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -135,9 +149,10 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         data: data(&keys)?,
         http: http(&keys)?,
         mqtt: mqtt(&keys)?,
+        postgres: postgres(&keys, problems)?,
         topics: topics?,
         ingest: ingest(&keys)?,
-        query: query(&keys)?,
+        query: query(&keys, problems)?,
         opcua,
         log: log(&keys)?,
     })
@@ -264,14 +279,45 @@ fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
     })
 }
 
-fn query(keys: &Keys<'_>) -> Option<Limits> {
-    Some(Limits {
+fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
+    let certificate = match (keys.path("pg.certificate_file"), keys.path("pg.key_file")) {
+        (Some(chain), Some(key)) => Some((chain, key)),
+        (None, None) => None,
+        (chain, _) => {
+            let (said, missing) = if chain.is_some() {
+                ("pg.certificate_file", "pg.key_file")
+            } else {
+                ("pg.key_file", "pg.certificate_file")
+            };
+            problems.push(Problem {
+                origin: keys.origin(said),
+                message: format!("\"{said}\" is given, \"{missing}\" is not"),
+                hint: "a certificate needs its key and a key its certificate".to_owned(),
+            });
+            None
+        }
+    };
+    Some(Postgres {
+        addr: keys.address("pg.addr")?,
+        connections_max: keys.count("pg.connections")?,
+        secrets: Secrets { users: keys.path("pg.users_file"), certificate },
+    })
+}
+
+fn query(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Limits> {
+    let limits = Limits {
         memory_bytes_max: usize::try_from(keys.size("query.memory")?).ok()?,
         rows_max: u64::try_from(keys.count("query.rows")?).ok()?,
         statement_time_max: keys.span("query.time")?,
         statements_max: keys.count("query.statements")?,
+        heavy_max: keys.count("query.heavy").unwrap_or(Limits::default().heavy_max),
+        waiting_max: keys.count("query.waiting")?,
+        temp_bytes_max: keys.size("query.temp")?,
+        temp_dir: Some(keys.path("data.dir")?.join("tmp")),
         ..Limits::default()
-    })
+    };
+    let roles = roles::check(keys, &limits.role(), problems);
+    Some(Limits { roles, ..limits })
 }
 
 fn log(keys: &Keys<'_>) -> Option<Log> {
@@ -285,9 +331,12 @@ fn log(keys: &Keys<'_>) -> Option<Log> {
     })
 }
 
-/// A listener other machines can reach would be open to everyone, because there are no users.
+/// A listener other machines can reach would be open to everyone where there are no users.
 fn refuse_open_doors(effective: &Effective, problems: &mut Vec<Problem>) {
     for (path, (value, origin)) in effective {
+        if path == "pg.addr" && effective.contains_key("pg.users_file") {
+            continue;
+        }
         if let Value::Address(address) = value
             && !address.ip().is_loopback()
             && *origin != Origin::Default

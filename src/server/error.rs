@@ -46,6 +46,22 @@ impl StartError {
         }
     }
 
+    pub(super) fn secrets(error: &dyn fmt::Display) -> Self {
+        Self {
+            exit: Exit::Configuration,
+            message: format!("the Postgres wire cannot ask for credentials: {error}"),
+            hint: "correct the file, or leave the key out".to_owned(),
+        }
+    }
+
+    pub(super) fn temporary(dir: &std::path::Path, error: &std::io::Error) -> Self {
+        Self {
+            exit: Exit::Data,
+            message: format!("could not clear \"{}\": {error}", dir.display()),
+            hint: "it holds temporary files of queries only; remove it".to_owned(),
+        }
+    }
+
     pub(super) fn panicked(panic: &dyn fmt::Display) -> Self {
         Self {
             exit: Exit::Data,

@@ -8,13 +8,16 @@
 //! *Invariant.* Exact figures are those of all rows that the snapshot sees, up to the rounding of
 //! sums, whatever was read and whatever not.
 
+use std::ops::Range;
+
 use tacitus_model::Kind;
 
 use crate::block::Block;
+use crate::cache::PageBlock;
 use crate::error::Error;
 use crate::merge::{Merge, PageRun, Part};
-use crate::segment::{BLOCK_RECORDS, PageReader, Place, ROLL_PAGES, StateTime};
-use crate::statistics::Statistics;
+use crate::segment::{BLOCK_RECORDS, PageNumbers, PageReader, Place, ROLL_PAGES, StateTime};
+use crate::statistics::{Statistics, Times};
 
 /// Pages of one record of the pyramid's second level.
 const GREAT_ROLL_PAGES: usize = ROLL_PAGES * ROLL_PAGES;
@@ -49,13 +52,15 @@ pub(crate) struct Fold<'a> {
     /// The window of the last row, from which the next is looked for.
     at: usize,
     windows: Windows,
+    /// Room for the page that is read.
+    room: Option<PageNumbers>,
 }
 
 impl<'a> Fold<'a> {
     pub(crate) fn new(edges: &'a [i64], mode: Edges, step: bool) -> Self {
         let statistics = vec![Statistics::default(); edges.len().saturating_sub(1)];
         let windows = Windows { statistics, pages_known: 0, pages_read: 0 };
-        Self { edges, mode, step, at: 0, windows }
+        Self { edges, mode, step, at: 0, windows, room: None }
     }
 
     pub(crate) fn over(mut self, merge: &mut Merge) -> Result<Windows, Error> {
@@ -98,29 +103,52 @@ impl<'a> Fold<'a> {
     }
 
     fn rows(&mut self, block: &Block) {
+        let step = self.step;
+        let part = |rows| Statistics::of(block.run(rows, step));
+        self.split(Times::Each(&block.times), block.len(), part);
+    }
+
+    /// Counts every part of some rows in the window that it is in.
+    fn split(&mut self, times: Times<'_>, rows: usize, part: impl Fn(Range<usize>) -> Statistics) {
         let mut from = 0;
-        while let Some(ts) = block.times.get(from) {
-            let end = self.find(*ts);
-            let rest = block.times.get(from..).unwrap_or_default();
-            let count = rest.partition_point(|ts| *ts < end).max(1);
-            self.absorb(&Statistics::of(block.run(from..from + count, self.step)));
-            from += count;
+        while from < rows {
+            let end = self.find(times.at(from));
+            // The next row is in the window even where it is not before its end (at the last
+            // moment of all, nothing is).
+            let until = times.before(end, rows).max(from + 1);
+            self.absorb(&part(from..until));
+            from = until;
         }
     }
 
     fn run(&mut self, run: &PageRun) -> Result<(), Error> {
-        // The integral of a page holds for the way the tag moved when it was written.
-        let usable = run.entry.step == self.step
-            || run.entry.kind != Kind::Float
-            || self.mode == Edges::Plot;
         let mut page = run.pages.start;
         while page < run.pages.end {
             let number = page / BLOCK_RECORDS;
             let block = run.segment.page_block(number)?;
-            let from = page % BLOCK_RECORDS;
-            let until = from + (run.pages.end - page).min(BLOCK_RECORDS - from);
-            let known = block.statistics.get(from..until).unwrap_or_default();
-            let Some(first) = known.first() else { return Ok(()) };
+            page = self.run_of_block(run, page, &block)?;
+        }
+        Ok(())
+    }
+
+    /// Takes pages as far as they are in this block of the table, or further; where the next one
+    /// is.
+    fn run_of_block(
+        &mut self,
+        run: &PageRun,
+        mut page: usize,
+        block: &PageBlock,
+    ) -> Result<usize, Error> {
+        // The integral of a page holds for the way the tag moved when it was written.
+        let usable = run.entry.step == self.step
+            || run.entry.kind != Kind::Float
+            || self.mode == Edges::Plot;
+        let begin = page - page % BLOCK_RECORDS;
+        let end_of_block = run.pages.end.min(begin + BLOCK_RECORDS);
+        while page < end_of_block {
+            let from = page - begin;
+            let known = block.statistics.get(from..end_of_block - begin).unwrap_or_default();
+            let Some(first) = known.first() else { return Ok(run.pages.end) };
             let end = self.find(first.first_ns);
             let mut taken = 0;
             if usable {
@@ -133,17 +161,34 @@ impl<'a> Fold<'a> {
             }
             if taken == 0 {
                 taken = 1;
-                let bare = block.places.get(from).is_none_or(Place::is_bare);
-                if self.mode == Edges::Plot || bare {
-                    self.windows.pages_known += 1;
-                    self.spread(first);
-                } else {
-                    self.windows.pages_read += 1;
-                    self.rows(&run.read(page, false)?);
+                match block.places.get(from).filter(|place| !place.is_bare()) {
+                    Some(place) if self.mode == Edges::Exact => {
+                        self.windows.pages_read += 1;
+                        self.read(run, page, place, first.rows)?;
+                    }
+                    _ => {
+                        self.windows.pages_known += 1;
+                        self.spread(first);
+                    }
                 }
             }
             page += taken;
         }
+        Ok(page)
+    }
+
+    /// Reads a page across an edge: its numbers where they are all that matters, or its rows.
+    fn read(&mut self, run: &PageRun, page: usize, place: &Place, rows: u64) -> Result<(), Error> {
+        let mut room = self.room.take().unwrap_or_default();
+        let read = room.read(&run.segment, &run.entry, place, rows, self.step);
+        // What cannot be read shows again with the rows.
+        if let Ok(Some(numbers)) = read {
+            let part = |rows| numbers.part(rows).statistics();
+            self.split(numbers.times, numbers.numbers.len(), part);
+        } else {
+            self.rows(&run.read(page, false)?);
+        }
+        self.room = Some(room);
         Ok(())
     }
 
@@ -151,10 +196,13 @@ impl<'a> Fold<'a> {
     fn take_known(&mut self, pages: &[Statistics], end: i64, most: usize) -> usize {
         let Some(window) = self.windows.statistics.get_mut(self.at) else { return 0 };
         let mut taken = 0;
+        // A copy, which stays in registers.
+        let mut whole = *window;
         for page in pages.iter().take(most).take_while(|page| page.last_ns < end) {
-            window.absorb(page, self.step);
+            whole.absorb(page, self.step);
             taken += 1;
         }
+        *window = whole;
         self.windows.pages_known += taken as u64;
         taken
     }

@@ -36,7 +36,7 @@ pub(crate) enum Cached {
     Rolls(Arc<Vec<Statistics>>),
     Tags(Arc<Vec<TagEntry>>),
     States(Arc<Vec<StateTime>>),
-    Chunk(Arc<Chunk>),
+    Chunk(Chunk),
 }
 
 #[derive(Debug, Clone)]

@@ -34,12 +34,13 @@ use tacitus_model::Kind;
 
 use crate::block::Block;
 use crate::codec::cold::{Shared, Way};
-use crate::codec::transform::Transform;
+use crate::codec::transform::{Scale, Transform};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
 pub(crate) use column::{decode_column, encode_column};
 pub use totals::Totals;
+pub(crate) use transform::{Lanes, to_float};
 
 /// How much work goes into few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,15 +108,6 @@ pub(crate) struct EncodedChunk {
     pub(crate) pages: Vec<Vec<u8>>,
 }
 
-/// What the rows of a page have besides values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Purity {
-    /// Some row has no value.
-    pub(crate) has_nulls: bool,
-    /// Some row is not [`tacitus_model::Quality::GOOD`].
-    pub(crate) has_qualities: bool,
-}
-
 /// Appends the times of one page: at most [`PAGE_ROWS_MAX`], strictly rising.
 pub(crate) fn encode_times(out: &mut Vec<u8>, times: &[i64]) {
     debug_assert!((1..=PAGE_ROWS_MAX).contains(&times.len()), "a page has bounded rows");
@@ -130,6 +122,14 @@ pub(crate) fn decode_times(bytes: &[u8], rows: usize, out: &mut Vec<i64>) -> Opt
     let mut from = Cursor::new(bytes);
     time::decode(&mut from, rows, out)?;
     from.is_empty().then_some(())
+}
+
+/// The first of the `rows` times of a page and the step to each next one, where that is all that
+/// is written.
+pub(crate) fn decode_steady_times(bytes: &[u8], rows: usize) -> Option<(i64, u64)> {
+    let mut from = Cursor::new(bytes);
+    let steady = time::decode_steady(&mut from, rows)?;
+    from.is_empty().then_some(steady)
 }
 
 /// The values, nulls and qualities (not the times) of at most [`CHUNK_PAGES_MAX`] pages of rows.
@@ -186,13 +186,13 @@ fn add_values(
 }
 
 /// A chunk's meta, parsed once and kept by whoever reads its pages.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     kind: Kind,
     /// The texts of a cold chunk of texts.
-    texts: Option<Vec<Arc<str>>>,
+    texts: Option<Arc<[Arc<str>]>>,
     /// What the values of its pages share; `None` where they stand alone.
-    shared: Option<Box<Shared>>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Chunk {
@@ -203,18 +203,19 @@ impl Chunk {
         let mut lanes = kind;
         if kind == Kind::Text && !meta.is_empty() {
             from.u8().filter(|code| *code == TEXTS)?;
-            texts = Some(text::decode_table(&mut from, CHUNK_PAGES_MAX * PAGE_ROWS_MAX)?);
+            let table = text::decode_table(&mut from, CHUNK_PAGES_MAX * PAGE_ROWS_MAX)?;
+            texts = Some(Arc::from(table));
             lanes = Kind::State;
         }
         let shared =
-            if from.is_empty() { None } else { Some(Box::new(Shared::parse(lanes, from)?)) };
+            if from.is_empty() { None } else { Some(Arc::new(Shared::parse(lanes, from)?)) };
         Some(Self { kind, texts, shared })
     }
 
     /// About the memory it takes.
     pub(crate) fn bytes(&self) -> usize {
         let text = |text: &Arc<str>| text.len() + 4 * size_of::<usize>();
-        let texts: usize = self.texts.iter().flatten().map(text).sum();
+        let texts: usize = self.texts.iter().flat_map(|texts| &**texts).map(text).sum();
         size_of_val(self) + texts + self.shared.as_ref().map_or(0, |shared| shared.bytes())
     }
 
@@ -232,22 +233,25 @@ impl Chunk {
         }
         let at = out.bits.len();
         let mut from = Cursor::new(page);
-        sparse::decode(&mut from, rows, Some((out, at)))?;
+        sparse::decode(&mut from, rows, out, at)?;
+        let own;
+        let texts: &[Arc<str>] = match &self.texts {
+            Some(texts) => texts,
+            None if self.kind == Kind::Text => {
+                own = text::decode_table(&mut from, PAGE_ROWS_MAX)?;
+                &own
+            }
+            None => &[],
+        };
         let mut lanes = [0; PAGE_ROWS_MAX];
+        let decoded = self.decode_values(number, from, rows, &mut lanes)?;
+        let lanes = lanes.get_mut(..rows)?;
+        decoded.finish(lanes);
         if self.kind != Kind::Text {
-            self.decode_values(number, from, rows, &mut lanes)?;
-            out.bits.extend_from_slice(lanes.get(..rows)?);
+            out.bits.extend_from_slice(lanes);
             return Some(());
         }
-        let own;
-        let texts = if let Some(texts) = &self.texts {
-            texts
-        } else {
-            own = text::decode_table(&mut from, PAGE_ROWS_MAX)?;
-            &own
-        };
-        self.decode_values(number, from, rows, &mut lanes)?;
-        for lane in lanes.get(..rows)? {
+        for lane in lanes {
             let text = texts.get(usize::try_from(*lane).ok()?)?;
             out.bits.push(out.texts.len() as u64);
             out.texts.push(Arc::clone(text));
@@ -255,45 +259,36 @@ impl Chunk {
         Some(())
     }
 
-    #[cfg_attr(
-        not(any(test, fuzzing, feature = "kernels")),
-        expect(dead_code, reason = "for aggregates that need no times")
-    )]
-    /// Decodes the lanes alone, into the first `rows` of `out`; those of a text mean nothing.
-    pub(crate) fn decode_lanes(
+    /// Decodes the lanes of a page of numbers, all of whose rows are present and good, into the
+    /// first `rows` of `out`; `None` where some row is not, and for texts.
+    pub(crate) fn decode_pure(
         &self,
         number: usize,
         page: &[u8],
         rows: usize,
         out: &mut [u64; PAGE_ROWS_MAX],
-    ) -> Option<Purity> {
-        if rows == 0 || rows > PAGE_ROWS_MAX || number >= CHUNK_PAGES_MAX {
+    ) -> Option<Lanes> {
+        let bounded = (1..=PAGE_ROWS_MAX).contains(&rows) && number < CHUNK_PAGES_MAX;
+        if !bounded || self.kind == Kind::Text {
             return None;
         }
         let mut from = Cursor::new(page);
-        let purity = sparse::decode(&mut from, rows, None)?;
-        if self.kind == Kind::Text && self.texts.is_none() {
-            text::decode_table(&mut from, PAGE_ROWS_MAX)?;
-        }
-        self.decode_values(number, from, rows, out)?;
-        Some(purity)
+        sparse::is_absent(&mut from)?.then_some(())?;
+        self.decode_values(number, from, rows, out)
     }
 
     /// Count, least, greatest and sum of a page of numbers, all of whose rows are present and
-    /// good; `None` where they are not, or for texts.
+    /// good; `None` where they are not, or for texts. Digits order as their floats do, so that
+    /// decimals need no division but for the results.
     pub(crate) fn totals(&self, number: usize, page: &[u8], rows: usize) -> Option<Totals> {
-        if rows == 0 || rows > PAGE_ROWS_MAX || number >= CHUNK_PAGES_MAX {
-            return None;
-        }
-        let mut from = Cursor::new(page);
-        let pure = Purity { has_nulls: false, has_qualities: false };
-        sparse::decode(&mut from, rows, None).filter(|purity| *purity == pure)?;
-        if self.shared.is_none() && self.kind != Kind::Text {
-            return page::totals(&mut from, self.kind, rows);
-        }
         let mut lanes = [0; PAGE_ROWS_MAX];
-        self.decode_values(number, from, rows, &mut lanes)?;
-        Totals::of(self.kind, lanes.get(..rows)?)
+        let decoded = self.decode_pure(number, page, rows, &mut lanes)?;
+        let lanes = lanes.get_mut(..rows)?;
+        if let Lanes::Digits(scale @ Scale { is_single: false, .. }) = decoded {
+            return Some(Totals::of_digits(lanes, scale));
+        }
+        decoded.finish(lanes);
+        Totals::of(self.kind, lanes)
     }
 
     fn decode_values(
@@ -302,12 +297,12 @@ impl Chunk {
         mut from: Cursor<'_>,
         rows: usize,
         out: &mut [u64; PAGE_ROWS_MAX],
-    ) -> Option<()> {
+    ) -> Option<Lanes> {
         if let Some(shared) = &self.shared {
             return shared.decode(number, from, rows, out);
         }
-        page::decode(&mut from, self.kind, rows, out)?;
-        from.is_empty().then_some(())
+        let decoded = page::decode(&mut from, self.kind, rows, out)?;
+        from.is_empty().then_some(decoded)
     }
 }
 

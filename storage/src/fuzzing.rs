@@ -23,11 +23,14 @@ pub fn page(bytes: &[u8]) {
     let mut block = Block::empty(kind);
     let mut lanes = [0; PAGE_ROWS_MAX];
     let is_block = chunk.decode(0, page, rows, &mut block).is_some();
-    let are_lanes = chunk.decode_lanes(0, page, rows, &mut lanes).is_some();
+    let pure = chunk.decode_pure(0, page, rows, &mut lanes);
     if is_block {
         assert_eq!(block.bits.len(), rows, "a page has the rows it was asked for");
-        assert!(are_lanes, "what is a block has lanes");
-        assert!(kind == Kind::Text || block.bits == lanes[..rows], "lanes are those of the block");
+    }
+    if let Some(pure) = pure {
+        pure.finish(&mut lanes[..rows]);
+        assert!(is_block && block.nulls.is_none() && block.qualities.is_none(), "all rows count");
+        assert!(block.bits == lanes[..rows], "lanes are those of the block");
     }
     assert!(
         chunk.totals(0, page, rows).is_none_or(|totals| totals.rows == rows),

@@ -59,13 +59,13 @@ impl Gaps {
 pub(crate) fn or_gap<T>(
     gaps: Option<&Gaps>,
     tag: TagId,
-    range: TimeRange,
+    range: impl FnOnce() -> TimeRange,
     read: Result<T, Error>,
     instead: impl FnOnce() -> T,
 ) -> Result<T, Error> {
     match (read, gaps) {
         (Err(error), Some(gaps)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io) => {
-            gaps.note(Gap { tag, range, what: error.to_string() });
+            gaps.note(Gap { tag, range: range(), what: error.to_string() });
             Ok(instead())
         }
         (read, _) => read,

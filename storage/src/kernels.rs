@@ -79,11 +79,12 @@ impl Reader {
         Some(out)
     }
 
-    /// The lanes of all pages, one page after the other in the same place; gives the last.
+    /// The lanes of all pages, which have no nulls and good qualities alone, one page after the
+    /// other in the same place; gives the last.
     pub fn lanes(&self, encoded: &Encoded) -> Option<u64> {
         let mut out = [0; PAGE_ROWS_MAX];
         for (number, page, rows) in encoded.pages() {
-            self.0.decode_lanes(number, page, rows, &mut out)?;
+            self.0.decode_pure(number, page, rows, &mut out)?.finish(&mut out);
         }
         out.first().copied()
     }

@@ -37,7 +37,7 @@ impl PageRun {
     pub(crate) fn read(&self, page: usize, tracked: bool) -> Result<Block, Error> {
         let read = self.segment.read(&self.entry, page, tracked);
         let empty = || Block::tracked(self.entry.kind, tracked);
-        or_gap(self.gaps.as_ref(), self.entry.tag, self.range_of(page), read, empty)
+        or_gap(self.gaps.as_ref(), self.entry.tag, || self.range_of(page), read, empty)
     }
 
     /// The times between which a page's rows lie, or those of the whole tag.
@@ -217,9 +217,8 @@ impl TagPages {
     fn peek_or_pass(&mut self) -> Result<Option<(Seen, Statistics)>, Error> {
         let PageRun { entry, pages, gaps, .. } = &self.run;
         let (gaps, tag, page) = (gaps.clone(), entry.tag, pages.start);
-        let range = self.run.range_of(page);
         let peeked = self.peek().map(Some);
-        let seen = or_gap(gaps.as_ref(), tag, range, peeked, || None)?;
+        let seen = or_gap(gaps.as_ref(), tag, || self.run.range_of(page), peeked, || None)?;
         if seen.is_none() {
             let pages = &mut self.run.pages;
             pages.start = (page / BLOCK_RECORDS + 1).saturating_mul(BLOCK_RECORDS).min(pages.end);

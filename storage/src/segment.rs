@@ -15,6 +15,7 @@
 
 mod entry;
 mod layout;
+mod numbers;
 mod page;
 mod table;
 mod verify;
@@ -43,6 +44,7 @@ use table::{BlockPlace, Record, decode_block};
 
 pub use entry::StateTime;
 pub(crate) use entry::{Place, TagEntry};
+pub(crate) use numbers::PageNumbers;
 pub(crate) use page::PageReader;
 pub(crate) use table::BLOCK_RECORDS;
 pub(crate) use verify::record_of;

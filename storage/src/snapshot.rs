@@ -168,7 +168,7 @@ impl Snapshot {
                 continue;
             }
             let gaps = self.gaps.as_ref();
-            let range_of_file = segment.record().range();
+            let range_of_file = || segment.record().range();
             let entry = or_gap(gaps, tag.id, range_of_file, segment.tag(tag.id), || None)?;
             let touches = |entry: &TagEntry| entry.statistics.range().overlaps(&range);
             if let Some(entry) = entry.filter(touches) {

@@ -12,7 +12,11 @@
 //! *Invariant.* `of` over a run equals the merge of `of` over its parts, up to the rounding of
 //! `sum`, `m2` and `integral`. All times are of samples in the run.
 
+mod numbers;
+
 use tacitus_model::{Kind, Quality, TimeRange, Timestamp};
+
+pub(crate) use numbers::{Numbers, Times};
 
 /// Integers up to here are binary64 exactly.
 const INTEGER_MAX: u64 = 1 << 53;
@@ -138,6 +142,7 @@ impl Statistics {
 
     /// Takes the statistics of the samples that follow into account; `step` says how the value
     /// moves between the last sample of the one and the first of the other.
+    #[inline]
     pub fn absorb(&mut self, next: &Self, step: bool) {
         if next.rows == 0 {
             return;
@@ -159,6 +164,7 @@ impl Statistics {
     }
 
     /// The stretch between the two runs.
+    #[inline]
     fn bridge(&mut self, next: &Self, step: bool) {
         let span_ns = next.first_ns.saturating_sub(self.last_ns);
         let height = if step { self.last } else { 0.5 * self.last + 0.5 * next.first };
@@ -168,6 +174,7 @@ impl Statistics {
         }
     }
 
+    #[inline]
     fn merge_values(&mut self, next: &Self) {
         if next.values == 0 {
             return;
@@ -190,9 +197,6 @@ impl Statistics {
         self.values += next.values;
     }
 }
-
-/// Running sums, which the compiler keeps in vector registers.
-const LANES: usize = 8;
 
 /// Rows measured at a time: their numbers stay in the first-level cache.
 const CHUNK: usize = 1024;
@@ -217,73 +221,9 @@ impl<'a> Run<'a> {
         if flawed {
             self.blank(numbers);
         }
-        let mut found = Statistics {
-            rows: self.times.len() as u64,
-            good: good as u64,
-            bad: bad as u64,
-            first_ns: self.times.first().copied().unwrap_or(i64::MAX),
-            last_ns: self.times.last().copied().unwrap_or(i64::MIN),
-            first: numbers.first().copied().map_or(f64::NAN, finite_or_nan),
-            last: numbers.last().copied().map_or(f64::NAN, finite_or_nan),
-            rounded,
-            ..Statistics::default()
-        };
-        if self.kind == Kind::Text {
-            return found;
-        }
-        let sum = sum_of(numbers);
-        let spans = found.last_ns.checked_sub(found.first_ns).is_some();
-        if sum.is_finite() && spans {
-            // Every number is finite: a NaN or an infinity would have shown in the sum. (A sum of
-            // finite numbers that overflows takes the slow way too.)
-            self.measure_whole(numbers, sum, &mut found);
-        } else {
-            self.measure_holed(numbers, &mut found);
-        }
-        found
-    }
-
-    /// All numbers count.
-    fn measure_whole(&self, numbers: &[f64], sum: f64, found: &mut Statistics) {
-        found.values = numbers.len() as u64;
-        found.sum = sum;
-        let (min, max) = extremes(numbers);
-        (found.min, found.max) = (min, max);
-        found.min_ns = self.time_of(numbers, min);
-        found.max_ns = self.time_of(numbers, max);
-        found.m2 = moment(numbers, sum / count(found.values));
-        found.integral = self.integral(numbers);
-        found.good_ns = found.last_ns.saturating_sub(found.first_ns);
-    }
-
-    /// Some numbers do not count.
-    fn measure_holed(&self, numbers: &[f64], found: &mut Statistics) {
-        let mut before: Option<(i64, f64)> = None;
-        for (ts, number) in self.times.iter().zip(numbers) {
-            if !number.is_finite() {
-                if let (true, Some((at, held))) = (self.step, before) {
-                    found.integral += held * seconds(ts.saturating_sub(at));
-                    found.good_ns = found.good_ns.saturating_add(ts.saturating_sub(at));
-                }
-                before = None;
-                continue;
-            }
-            if let Some((at, held)) = before {
-                let height = if self.step { held } else { 0.5 * held + 0.5 * number };
-                found.integral += height * seconds(ts.saturating_sub(at));
-                found.good_ns = found.good_ns.saturating_add(ts.saturating_sub(at));
-            }
-            before = Some((*ts, *number));
-            found.merge_values(&Statistics {
-                values: 1,
-                min: *number,
-                max: *number,
-                min_ns: *ts,
-                max_ns: *ts,
-                sum: *number,
-                ..Statistics::default()
-            });
-        }
+        let numbers =
+            Numbers { step: self.step, numbers, divisor: 1.0, times: Times::Each(self.times) };
+        Statistics { good: good as u64, bad: bad as u64, rounded, ..numbers.statistics() }
     }
 
     fn severities(&self) -> (usize, usize) {
@@ -303,33 +243,10 @@ impl<'a> Run<'a> {
             }
         }
     }
-
-    #[expect(clippy::float_cmp, reason = "the extreme is one of the numbers")]
-    fn time_of(&self, numbers: &[f64], number: f64) -> i64 {
-        // Eight at a time: the compiler compares those side by side.
-        let eight = |eight: &[f64]| {
-            eight.iter().map(|own| u8::from(*own == number)).fold(0, |found, own| found | own) != 0
-        };
-        let from = numbers.chunks(LANES).position(eight).unwrap_or_default() * LANES;
-        let rest = numbers.get(from..).unwrap_or_default();
-        let row = from + rest.iter().position(|other| *other == number).unwrap_or_default();
-        self.times.get(row).copied().unwrap_or_default()
-    }
-
-    /// The integral between the first and the last row, all of which count.
-    fn integral(&self, numbers: &[f64]) -> f64 {
-        let last = numbers.len().saturating_sub(1);
-        let from = (self.times.get(..last), numbers.get(..last));
-        let to = (self.times.get(1..), numbers.get(1..));
-        let ((Some(begun), Some(held)), (Some(ended), Some(next))) = (from, to) else { return 0.0 };
-        // Half of each end: what is held counts wholly where the tag steps.
-        let (own, others) = if self.step { (1.0, 0.0) } else { (0.5, 0.5) };
-        integral_of(begun, ended, held, next, own, others) / 1e9
-    }
 }
 
 /// The lanes of a kind as numbers; whether one had to be rounded. Text has none: NaN.
-fn numbers_of(kind: Kind, bits: &[u64], numbers: &mut [f64]) -> bool {
+pub(crate) fn numbers_of(kind: Kind, bits: &[u64], numbers: &mut [f64]) -> bool {
     let pairs = numbers.iter_mut().zip(bits);
     match kind {
         Kind::Float => pairs.for_each(|(number, lane)| *number = f64::from_bits(*lane)),
@@ -348,9 +265,10 @@ fn of_integer(number: i64) -> f64 {
     number as f64
 }
 
+/// Signed, because that conversion is one instruction.
 #[expect(clippy::cast_precision_loss, reason = "a store has fewer than 2^53 samples")]
 fn count(rows: u64) -> f64 {
-    rows as f64
+    rows.cast_signed() as f64
 }
 
 fn seconds(span_ns: i64) -> f64 {
@@ -360,92 +278,6 @@ fn seconds(span_ns: i64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "a span of 104 days is exact to the nanosecond")]
 fn float_of(span_ns: i64) -> f64 {
     span_ns as f64
-}
-
-fn finite_or_nan(number: f64) -> f64 {
-    if number.is_finite() { number } else { f64::NAN }
-}
-
-#[multiversion::multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx+avx2"
-))]
-/// The sum over all rows of the time to the next one, in nanoseconds, times the height between
-/// them: so much of the value held and so much of the next one.
-fn integral_of(
-    begun: &[i64],
-    ended: &[i64],
-    held: &[f64],
-    next: &[f64],
-    own: f64,
-    others: f64,
-) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (begun_eights, begun_rest) = begun.as_chunks::<LANES>();
-    let (ended_eights, ended_rest) = ended.as_chunks::<LANES>();
-    let (held_eights, held_rest) = held.as_chunks::<LANES>();
-    let (next_eights, next_rest) = next.as_chunks::<LANES>();
-    let times = begun_eights.iter().zip(ended_eights);
-    for ((begun, ended), (held, next)) in times.zip(held_eights.iter().zip(next_eights)) {
-        for lane in 0..LANES {
-            let span_ns = float_of(ended[lane].wrapping_sub(begun[lane]));
-            sums[lane] += span_ns * (held[lane] * own + next[lane] * others);
-        }
-    }
-    let rest = begun_rest.iter().zip(ended_rest).zip(held_rest.iter().zip(next_rest));
-    let rest = rest.map(|((begun, ended), (held, next))| {
-        float_of(ended.wrapping_sub(*begun)) * (held * own + next * others)
-    });
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
-}
-
-#[multiversion::multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx+avx2"
-))]
-fn sum_of(numbers: &[f64]) -> f64 {
-    let (eights, rest) = numbers.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for eight in eights {
-        sums.iter_mut().zip(eight).for_each(|(sum, number)| *sum += number);
-    }
-    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
-}
-
-#[multiversion::multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx+avx2"
-))]
-fn extremes(numbers: &[f64]) -> (f64, f64) {
-    // Two vectors each, so that one comparison need not wait for the one before.
-    let (parts, rest) = numbers.as_chunks::<16>();
-    let (mut least, mut most) = ([f64::INFINITY; 16], [f64::NEG_INFINITY; 16]);
-    for part in parts {
-        for lane in 0..16 {
-            least[lane] = if part[lane] < least[lane] { part[lane] } else { least[lane] };
-            most[lane] = if part[lane] > most[lane] { part[lane] } else { most[lane] };
-        }
-    }
-    let low = least.iter().chain(rest).fold(f64::INFINITY, |a, b| a.min(*b));
-    let high = most.iter().chain(rest).fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-    (low, high)
-}
-
-#[multiversion::multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx+avx2"
-))]
-fn moment(numbers: &[f64], mean: f64) -> f64 {
-    let (eights, rest) = numbers.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for eight in eights {
-        for (sum, number) in sums.iter_mut().zip(eight) {
-            let apart = number - mean;
-            *sum += apart * apart;
-        }
-    }
-    let rest = rest.iter().map(|number| (number - mean) * (number - mean));
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ fn outcome(output: &Output) -> (i32, String, String) {
 
 #[test]
 fn wires_of_later_versions_are_refused_by_name() {
-    for flag in ["--pg", "--grpc"] {
+    for flag in ["--grpc"] {
         let (code, out, err) = run(&["serve", flag, "127.0.0.1:0"]);
         assert_eq!((code, out.as_str()), (2, ""));
         assert_eq!(
@@ -105,7 +105,9 @@ fn an_address_in_use_is_named_with_its_key() {
         [(taken.as_str(), "127.0.0.1:0", "http.addr"), ("127.0.0.1:0", &taken, "mqtt.addr")]
     {
         let mut command = tacitus();
-        command.args(["serve", "--http", http, "--mqtt", mqtt, "--data"]).arg(dir.path());
+        command
+            .args(["serve", "--http", http, "--mqtt", mqtt, "--pg", "127.0.0.1:0", "--data"])
+            .arg(dir.path());
         let (code, out, err) = outcome(&command.output().unwrap());
         assert_eq!((code, out.as_str()), (2, ""), "{err}");
         let want = format!("error: could not listen on \"{taken}\" ({key})");

@@ -28,7 +28,17 @@ fn a_full_disk_refuses_writes_answers_reads_and_heals_by_itself() {
         return;
     }
     let binary = env!("CARGO_BIN_EXE_tacitus");
-    let flags = ["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data", data];
+    let flags = [
+        "serve",
+        "--http",
+        "127.0.0.1:0",
+        "--mqtt",
+        "127.0.0.1:0",
+        "--pg",
+        "127.0.0.1:0",
+        "--data",
+        data,
+    ];
     let mut command = on_a_small_disk(data, &[&[binary][..], &flags].concat());
     command.envs([("TACITUS_DATA_RESERVE", "16 MiB"), ("TACITUS_DATA_LOG_FILE", "1 MiB")]);
     let mut server = Server::adopt(command);

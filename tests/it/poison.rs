@@ -46,6 +46,8 @@ fn acked_before_the_failure(dir: &Path) -> u64 {
         "serve",
         "--http",
         "127.0.0.1:0",
+        "--pg",
+        "127.0.0.1:0",
         "--mqtt",
         "127.0.0.1:0",
         "--data",

@@ -34,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) http: String,
     /// Its MQTT address, once ready.
     pub(crate) mqtt: String,
+    /// The address of its PostgreSQL wire, once ready.
+    pub(crate) pg: String,
 }
 
 impl Server {
@@ -52,8 +54,8 @@ impl Server {
     /// Starts one and waits for nothing.
     pub(crate) fn spawn(dir: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = tacitus();
-        command.args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data"]);
-        command.arg(dir).envs(variables.iter().copied());
+        command.args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
+        command.args(["--pg", "127.0.0.1:0", "--data"]).arg(dir).envs(variables.iter().copied());
         Self::adopt(command)
     }
 
@@ -67,7 +69,7 @@ impl Server {
             .unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, http: String::new(), mqtt: String::new() }
+        Self { child, stdout, stderr, http: String::new(), mqtt: String::new(), pg: String::new() }
     }
 
     /// Waits for the ready line and learns the addresses from it.
@@ -84,6 +86,7 @@ impl Server {
             match word.split_once('=').unwrap() {
                 ("http", address) => address.clone_into(&mut self.http),
                 ("mqtt", address) => address.clone_into(&mut self.mqtt),
+                ("pg", address) => address.clone_into(&mut self.pg),
                 (other, _) => panic!("no listener is called {other}"),
             }
         }

@@ -28,6 +28,9 @@ QUERIES = {
     "raw_hour": "one hour of one tag, raw (3,600 samples)",
     "plant_by_tag": "count, min, max, avg of each of 800 float tags, one hour",
     "last_all": "last value of 1,000 tags",
+    "unit_minutes": "avg, min, max of 100 tags by the minute, 6 hours",
+    "shift_by_tag": "count, min, max, avg of each of 1,000 tags, 21.6 M samples",
+    "shift_filtered": "the same of the samples above 250",
 }
 
 

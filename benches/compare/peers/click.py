@@ -137,6 +137,14 @@ class ClickHouse:
             AND ts < fromUnixTimestamp64Milli({HOUR_MS + 3_600_000}) ORDER BY ts""",
         "plant_by_tag": """SELECT name, count(), min(value), max(value), avg(value)
             FROM d.f64s JOIN d.series USING (sid) GROUP BY name ORDER BY name""",
+        "unit_minutes": f"""SELECT name, intDiv(toUnixTimestamp64Milli(ts), 60000) AS m, avg(value),
+            min(value), max(value) FROM d.f64s JOIN d.series USING (sid)
+            WHERE name LIKE '{data.SHIFT_GROUP}/%' GROUP BY name, m ORDER BY name, m""",
+        "shift_by_tag": """SELECT name, count(), min(value), max(value), avg(value)
+            FROM d.f64s JOIN d.series USING (sid) GROUP BY name ORDER BY name""",
+        "shift_filtered": f"""SELECT name, count(), min(value), max(value), avg(value)
+            FROM d.f64s JOIN d.series USING (sid) WHERE value > {data.SHIFT_ABOVE}
+            GROUP BY name ORDER BY name""",
         "last_all": " UNION ALL ".join(
             f"SELECT name, max(ts), toString(argMax(value, ts)) FROM d.{kind}s"
             " JOIN d.series USING (sid) GROUP BY name" for kind in COLUMN),

@@ -88,6 +88,14 @@ class DuckDb:
             AND ts < make_timestamp_ms({data.START_MS + 180 * 86_400_000 + 3_600_000}) ORDER BY ts""",
         "plant_by_tag": """SELECT name, count(*), min(value), max(value), avg(value)
             FROM f64s JOIN series USING (sid) GROUP BY name ORDER BY name""",
+        "unit_minutes": f"""SELECT name, epoch_ms(ts) // 60000 AS m, avg(value), min(value), max(value)
+            FROM f64s JOIN series USING (sid) WHERE name LIKE '{data.SHIFT_GROUP}/%'
+            GROUP BY name, m ORDER BY name, m""",
+        "shift_by_tag": """SELECT name, count(*), min(value), max(value), avg(value)
+            FROM f64s JOIN series USING (sid) GROUP BY name ORDER BY name""",
+        "shift_filtered": f"""SELECT name, count(*), min(value), max(value), avg(value)
+            FROM f64s JOIN series USING (sid) WHERE value > {data.SHIFT_ABOVE}
+            GROUP BY name ORDER BY name""",
         "last_all": " UNION ALL ".join(
             f"SELECT name, max(ts), arg_max(value, ts)::VARCHAR FROM {kind}s JOIN series USING (sid)"
             " GROUP BY name" for kind in COLUMN),

@@ -19,7 +19,8 @@ KIND = {"f64": "float", "i64": "int", "bool": "bool", "str": "text"}
 class Tacitus(Server):
     """The store. It is a process only while it is asked: import and compaction want it alone."""
 
-    queries = ("year_buckets", "year_whole", "raw_hour", "plant_by_tag", "last_all")
+    queries = ("year_buckets", "year_whole", "raw_hour", "plant_by_tag", "last_all",
+               "unit_minutes", "shift_by_tag", "shift_filtered")
 
     def __init__(self, folder, binary):
         self.binary, self.folder = pathlib.Path(binary), fresh(folder)
@@ -120,6 +121,18 @@ class Tacitus(Server):
     def plant_by_tag(self):
         return self.ask(f"""SELECT tag, {self.FOUR} FROM samples WHERE tag IN
             (SELECT name FROM tags WHERE kind = 'float') GROUP BY tag ORDER BY tag""")
+
+    def shift_by_tag(self):
+        return self.ask(f"SELECT tag, {self.FOUR} FROM samples GROUP BY tag ORDER BY tag")
+
+    def shift_filtered(self):
+        return self.ask(f"""SELECT tag, {self.FOUR} FROM samples WHERE value > {data.SHIFT_ABOVE}
+            GROUP BY tag ORDER BY tag""")
+
+    def unit_minutes(self):
+        return self.ask(f"""SELECT tag, time_bucket('1 minute', ts) AS m, avg(value), min(value),
+            max(value) FROM samples WHERE tag LIKE '{data.SHIFT_GROUP}/%' GROUP BY tag, m
+            ORDER BY tag, m""")
 
     def last_all(self):
         return self.ask("SELECT tag, ts, value, text FROM latest")

@@ -22,7 +22,8 @@ def codes(values):
 class Victoria(Server):
     """The store."""
 
-    queries = ("year_buckets", "year_whole", "raw_hour", "plant_by_tag", "last_all")
+    queries = ("year_buckets", "year_whole", "raw_hour", "plant_by_tag", "last_all",
+               "unit_minutes", "shift_by_tag")
 
     def __init__(self, folder, root):
         self.folder, self.root = fresh(folder), root
@@ -121,9 +122,27 @@ class Victoria(Server):
         return sorted(pair for row in rows for pair in zip(row["timestamps"], row["values"]))
 
     def plant_by_tag(self):
-        width = data.PLANT_SECONDS
+        return self.by_tag(data.PLANT_SECONDS, 'plant{k="f64"}')
+
+    def shift_by_tag(self):
+        return self.by_tag(data.SHIFT_SECONDS, "shift")
+
+    def unit_minutes(self):
+        first = data.START_MS / 1000 + 60 - 0.001
+        result = self.ask(
+            "query_range", nocache=1, start=first, step="60s", end=first + data.SHIFT_SECONDS - 60,
+            query='aggr_over_time(("avg_over_time", "min_over_time", "max_over_time"), '
+                  f'shift{{t=~"{data.SHIFT_GROUP}/.*"}}[60s])')
+        tags = {}
+        for row in result:
+            lanes = tags.setdefault(row["metric"]["t"], {})
+            lanes[row["metric"]["rollup"]] = [float(value) for _, value in row["values"]]
+        lanes = ("avg_over_time", "min_over_time", "max_over_time")
+        return [row for _, found in sorted(tags.items()) for row in zip(*(found[one] for one in lanes))]
+
+    def by_tag(self, width, selector):
         result = self.ask("query", nocache=1, time=data.START_MS / 1000 + width - 0.001,
-                          query=f'aggr_over_time(({self.ROLLUP}), plant{{k="f64"}}[{width}s])')
+                          query=f'aggr_over_time(({self.ROLLUP}), {selector}[{width}s])')
         tags = {}
         for row in result:
             tags.setdefault(row["metric"]["t"], {})[row["metric"]["rollup"]] = float(row["value"][1])

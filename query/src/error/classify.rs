@@ -25,6 +25,11 @@ impl QueryError {
         let known = known(error, statement);
         known.at(position)
     }
+
+    /// A relation that does not exist.
+    pub(crate) fn unknown_relation(name: &str) -> Self {
+        unknown_table(name)
+    }
 }
 
 fn known(error: &DataFusionError, statement: &str) -> QueryError {
@@ -170,6 +175,13 @@ fn arrow_error(error: &ArrowError, statement: &str) -> QueryError {
 }
 
 fn out_of_memory(message: &str) -> QueryError {
+    if message.contains("disk space") {
+        return QueryError::new(
+            SqlState::TOO_MUCH_TEMPORARY,
+            format!("the statement needs more temporary files than it may have: {}", tidy(message)),
+        )
+        .with_hint("read fewer tags or a shorter span, or aggregate before sorting and joining");
+    }
     QueryError::new(
         SqlState::OUT_OF_MEMORY,
         format!("the statement needs more memory than it may have: {}", tidy(message)),

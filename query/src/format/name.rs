@@ -5,7 +5,7 @@
 use arrow::datatypes::DataType;
 
 /// The name of a type; of one that PostgreSQL does not have, Arrow's.
-pub(super) fn type_name(kind: &DataType) -> String {
+pub fn type_name(kind: &DataType) -> String {
     use DataType as T;
     match kind {
         T::Boolean => "boolean".to_owned(),
@@ -31,4 +31,30 @@ pub(super) fn type_name(kind: &DataType) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// The short name of a type, as PostgreSQL's catalog has it.
+pub(crate) fn udt_name(kind: &DataType) -> String {
+    use DataType as T;
+    let name = match kind {
+        T::Boolean => "bool",
+        T::Int8 | T::Int16 | T::UInt8 => "int2",
+        T::Int32 | T::UInt16 => "int4",
+        T::Int64 | T::UInt32 => "int8",
+        T::UInt64 | T::Decimal128(..) | T::Decimal256(..) => "numeric",
+        T::Float16 | T::Float32 => "float4",
+        T::Float64 => "float8",
+        T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => "bytea",
+        T::Timestamp(_, Some(_)) => "timestamptz",
+        T::Timestamp(_, None) => "timestamp",
+        T::Date32 | T::Date64 => "date",
+        T::Time32(_) | T::Time64(_) => "time",
+        T::Interval(_) | T::Duration(_) => "interval",
+        T::Dictionary(_, value) => return udt_name(value),
+        T::List(field) | T::LargeList(field) | T::FixedSizeList(field, _) => {
+            return format!("_{}", udt_name(field.data_type()));
+        }
+        _ => "text",
+    };
+    name.to_owned()
 }

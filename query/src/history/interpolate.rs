@@ -28,7 +28,7 @@ use tacitus_model::{Kind, Tag, Value};
 use tacitus_storage::Snapshot;
 
 use super::argument::{Argument, Arguments, Signature};
-use super::producer::{Piece, Producer, Rows, repeated, stored};
+use super::producer::{Piece, Producer, Rows, repeated, rows_between, stored};
 use super::raw::Nothing;
 use super::resample::{Gathered, IntervalOutputs, Work, too_many, zone};
 use super::selection::select;
@@ -125,6 +125,11 @@ impl Producer for Interpolate {
         let work = Arc::clone(&self.work);
         let outputs = IntervalOutputs::new(samples.clone(), self.moments.clone(), work);
         Ok(Box::new(TagValues { samples, outputs }))
+    }
+
+    fn rows_estimate(&self) -> Option<usize> {
+        let (from, to) = self.moments.ends();
+        rows_between(&self.snapshot, &self.tags, from, to)
     }
 
     fn order(&self) -> Vec<(&'static str, bool)> {

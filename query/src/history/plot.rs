@@ -123,6 +123,10 @@ impl Producer for Plot {
         Ok(Box::new(Trend { samples, edges: Arc::clone(&self.edges), done: false }))
     }
 
+    fn rows_estimate(&self) -> Option<usize> {
+        Some(self.tags.len().saturating_mul(self.edges.len()).saturating_mul(4))
+    }
+
     fn order(&self) -> Vec<(&'static str, bool)> {
         vec![("tag", false), ("ts", false)]
     }

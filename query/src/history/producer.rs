@@ -13,6 +13,8 @@ use arrow::compute::{BatchCoalescer, SortOptions, take};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -26,13 +28,17 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
 };
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, RecordBatchStream,
     SendableRecordBatchStream,
 };
 use futures::Stream;
+use tacitus_model::{Tag, TimeRange, Timestamp};
+use tacitus_storage::Snapshot;
 
-use crate::limits::{BATCH_ROWS_MAX, STEPS_PER_POLL_MAX};
+use crate::limits::{BATCH_ROWS_MAX, SAMPLES_OF_TAG_GUESS, STEPS_PER_POLL_MAX};
+use crate::scan::SampleScan;
 
 /// What a piece of work gave.
 #[derive(Debug)]
@@ -59,6 +65,9 @@ pub(super) trait Producer: fmt::Debug + fmt::Display + Send + Sync {
 
     /// Begins a part.
     fn open(&self, part: usize) -> Result<Box<dyn Rows>>;
+
+    /// About how many samples are read, for choosing a lane; `None` where only a look would tell.
+    fn rows_estimate(&self) -> Option<usize>;
 
     /// Columns by which the rows come ordered, and which of them fall.
     fn order(&self) -> Vec<(&'static str, bool)>;
@@ -159,6 +168,17 @@ impl ExecutionPlan for MadeExec {
         _: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let guess = || self.producer.parts().saturating_mul(SAMPLES_OF_TAG_GUESS);
+        let rows = self.producer.rows_estimate().unwrap_or_else(guess);
+        let unknown = Statistics::new_unknown(&self.schema());
+        Ok(Arc::new(unknown.with_num_rows(Precision::Inexact(rows))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -287,6 +307,20 @@ impl RecordBatchStream for MadeStream {
 pub(super) fn repeated(text: &str, rows: usize) -> Result<ArrayRef> {
     let one = StringViewArray::from_iter_values([text]);
     Ok(take(&one, &UInt32Array::from(vec![0; rows]), None)?)
+}
+
+/// About how many samples tags have between two times, in either order.
+pub(super) fn rows_between(
+    snapshot: &Snapshot,
+    tags: &[Arc<Tag>],
+    one: i64,
+    other: i64,
+) -> Option<usize> {
+    let (first, last) =
+        (Timestamp::from_nanos(one.min(other)), Timestamp::from_nanos(one.max(other)));
+    let range = TimeRange { first, last };
+    SampleScan { snapshot: snapshot.clone(), tags: tags.to_vec(), range, quality: None }
+        .rows_estimate()
 }
 
 /// An error of the store on its way through the engine.

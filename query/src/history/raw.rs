@@ -29,13 +29,13 @@ use tacitus_model::Tag;
 use tacitus_storage::{Block, Snapshot, TagScan};
 
 use super::argument::{Argument, Arguments, Signature};
-use super::producer::{Piece, Producer, Rows, stored};
+use super::producer::{Piece, Producer, Rows, rows_between, stored};
 use super::selection::select;
 use super::series::TagSamples;
 use crate::aggregate::{Aggregate, Configuration, Interval, Output, Point, Walk};
 use crate::format::rfc3339;
 use crate::relation::SampleColumn;
-use crate::scan::columns::TagColumns;
+use crate::scan::TagColumns;
 
 const SIGNATURE: Signature = Signature {
     function: "history",
@@ -135,6 +135,11 @@ impl Producer for History {
             phase: Phase::Begin,
         };
         Ok(Box::new(rows))
+    }
+
+    fn rows_estimate(&self) -> Option<usize> {
+        let (from, to) = (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX));
+        rows_between(&self.snapshot, &self.tags, from, to)
     }
 
     fn order(&self) -> Vec<(&'static str, bool)> {

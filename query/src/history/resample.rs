@@ -31,7 +31,7 @@ use tacitus_model::{Kind, Quality, Tag};
 use tacitus_storage::Snapshot;
 
 use super::argument::{Argument, Arguments, Signature};
-use super::producer::{Piece, Producer, Rows, repeated, stored};
+use super::producer::{Piece, Producer, Rows, repeated, rows_between, stored};
 use super::raw::{Nothing, steps};
 use super::selection::select;
 use super::series::{StoreSeries, TagSamples};
@@ -225,6 +225,10 @@ impl Producer for Resample {
         Ok(Box::new(TagRows {
             outputs: IntervalOutputs::new(samples, self.intervals.clone(), Arc::clone(&self.work)),
         }))
+    }
+
+    fn rows_estimate(&self) -> Option<usize> {
+        rows_between(&self.snapshot, &self.tags, self.from, self.to)
     }
 
     fn order(&self) -> Vec<(&'static str, bool)> {

@@ -106,6 +106,12 @@ impl Intervals {
         Some(Interval { low: self.to, high, backward: false, shortened: false })
     }
 
+    /// Between which times the intervals lie, in either order.
+    pub(super) fn ends(&self) -> (i64, i64) {
+        let listed = self.moments.as_ref().and_then(|own| Some((*own.first()?, *own.last()?)));
+        listed.unwrap_or((self.from, self.to))
+    }
+
     /// Whether time flows backward.
     pub(super) fn is_backward(&self) -> bool {
         self.to < self.from

@@ -25,7 +25,7 @@ use tacitus_storage::Snapshot;
 
 use super::argument::{Argument, Arguments, Signature};
 use super::interpolate::{moments, text_at};
-use super::producer::{Piece, Producer, Rows};
+use super::producer::{Piece, Producer, Rows, rows_between};
 use super::resample::{Gathered, IntervalOutputs, Work, aggregates, range, too_many, zone};
 use super::selection::select;
 use super::series::TagSamples;
@@ -122,6 +122,11 @@ impl Producer for Wide {
             times: Vec::new(),
             done: Vec::new(),
         }))
+    }
+
+    fn rows_estimate(&self) -> Option<usize> {
+        let (from, to) = self.intervals.ends();
+        rows_between(&self.snapshot, &self.tags, from, to)
     }
 
     fn order(&self) -> Vec<(&'static str, bool)> {

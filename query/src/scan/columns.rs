@@ -6,16 +6,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringViewArray,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray,
     TimestampNanosecondArray, UInt32Array, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
-use arrow::compute::take;
-use arrow::datatypes::DataType;
+use arrow::compute::{filter_record_batch, take};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::Result;
 use tacitus_model::{Kind, Quality, Tag};
 use tacitus_storage::Block;
 
+use super::{SampleScan, batch_of};
 use crate::relation::SampleColumn;
 
 /// What the columns of a tag's blocks have in common.
@@ -33,6 +34,28 @@ impl TagColumns {
             path: StringViewArray::from_iter_values([tag.definition.path.as_str()]),
             states: StringViewArray::from_iter_values(&tag.definition.states),
         }
+    }
+
+    /// The rows of a block that are of the quality wanted; `None` where none is.
+    pub(crate) fn rows(
+        &self,
+        scan: &SampleScan,
+        columns: &[SampleColumn],
+        schema: &SchemaRef,
+        block: Block,
+    ) -> Result<Option<RecordBatch>> {
+        let passes = match (&scan.quality, &block.qualities) {
+            (Some(test), None) if !test.good_passes => return Ok(None),
+            (Some(test), Some(codes)) => Some(test.passes(codes)?),
+            _ => None,
+        };
+        let columns: Result<Vec<ArrayRef>> =
+            columns.iter().map(|column| self.column(*column, &block)).collect();
+        let rows = batch_of(schema, columns?, block.len())?;
+        Ok(Some(match passes {
+            Some(passes) => filter_record_batch(&rows, &passes)?,
+            None => rows,
+        }))
     }
 
     /// One column of a block.

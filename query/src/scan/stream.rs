@@ -8,8 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{BatchCoalescer, filter_record_batch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::RecordBatchStream;
@@ -20,9 +19,12 @@ use futures::Stream;
 use tacitus_model::Tag;
 use tacitus_storage::{Block, TagScan};
 
-use super::SampleScan;
+use super::backward::Backward;
 use super::columns::TagColumns;
-use crate::limits::{BATCH_ROWS_MAX, BATCH_TEXT_BYTES_MAX, STEPS_PER_POLL_MAX};
+use super::gathered::Gathered;
+use super::hint::Hints;
+use super::{Order, SampleScan};
+use crate::limits::STEPS_PER_POLL_MAX;
 use crate::relation::SampleColumn;
 
 /// What a partition counts, for `EXPLAIN ANALYZE`.
@@ -51,12 +53,14 @@ pub(super) struct SampleStream {
     scan: Arc<SampleScan>,
     /// Positions of the tags still to be read.
     tags: Range<usize>,
-    current: Option<(TagScan, TagColumns)>,
+    current: Option<(Blocks, TagColumns)>,
     columns: Arc<[SampleColumn]>,
     schema: SchemaRef,
     gathered: Gathered,
     /// Rows still wanted.
     left: usize,
+    order: Order,
+    hints: Hints,
     ended: bool,
     counters: Counters,
 }
@@ -67,7 +71,7 @@ impl SampleStream {
         tags: Range<usize>,
         columns: Arc<[SampleColumn]>,
         schema: SchemaRef,
-        fetch: Option<usize>,
+        (fetch, order, hints): (Option<usize>, Order, Hints),
         counters: Counters,
     ) -> Self {
         let tags = if scan.range.is_empty() { 0..0 } else { tags };
@@ -79,6 +83,8 @@ impl SampleStream {
             gathered: Gathered::new(Arc::clone(&schema)),
             schema,
             left: fetch.unwrap_or(usize::MAX),
+            order,
+            hints,
             ended: false,
             counters,
         }
@@ -102,33 +108,49 @@ impl SampleStream {
     fn step(&mut self) -> Result<()> {
         let Some((blocks, shared)) = &mut self.current else {
             match self.tags.next().and_then(|at| self.scan.tags.get(at)) {
-                Some(tag) => self.current = open(&self.scan, tag, &self.counters),
+                Some(tag) => self.current = self.open(tag)?,
                 None => self.end()?,
             }
             return Ok(());
         };
-        let Some(block) = blocks.next() else {
+        if !self.hints.is_empty()
+            && let Blocks::Falling(blocks) = blocks
+        {
+            blocks.limit(self.hints.range().first);
+        }
+        let Some(block) = blocks.next()? else {
             self.current = None;
             return Ok(());
         };
-        let block = block.map_err(|error| DataFusionError::External(Box::new(error)))?;
         self.counters.blocks_read.add(1);
         self.counters.rows_read.add(block.len());
-        let quality = self.scan.quality.as_ref();
-        let passes = match (quality, &block.qualities) {
-            (Some(test), None) if !test.good_passes => return Ok(()),
-            (Some(test), Some(codes)) => Some(test.passes(codes)?),
-            _ => None,
-        };
-        let columns: Result<Vec<ArrayRef>> =
-            self.columns.iter().map(|column| shared.column(*column, &block)).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(block.len()));
-        let mut batch =
-            RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns?, &options)?;
-        if let Some(passes) = passes {
-            batch = filter_record_batch(&batch, &passes)?;
+        let text_bytes = text_bytes(&block, &self.columns);
+        match shared.rows(&self.scan, &self.columns, &self.schema, block)? {
+            Some(batch) => self.gathered.push(batch, text_bytes),
+            None => Ok(()),
         }
-        self.gathered.push(batch, text_bytes(&block, &self.columns))
+    }
+
+    /// Starts to read a tag, unless it has nothing that is wanted.
+    fn open(&self, tag: &Tag) -> Result<Option<(Blocks, TagColumns)>> {
+        let (snapshot, mut range) = (&self.scan.snapshot, self.scan.range);
+        if !self.hints.is_empty() {
+            if !self.hints.wants(tag.definition.path.as_str())? {
+                return Ok(None);
+            }
+            range = range.intersect(&self.hints.range());
+        }
+        if !snapshot.extent(tag.id).is_some_and(|extent| extent.overlaps(&range)) {
+            return Ok(None);
+        }
+        self.counters.tags_read.add(1);
+        let blocks = match self.order {
+            Order::Rising => Blocks::Rising(snapshot.scan(tag.id, range)),
+            Order::Falling => {
+                Blocks::Falling(Box::new(Backward::new(snapshot.clone(), tag.id, range)))
+            }
+        };
+        Ok(Some((blocks, TagColumns::new(tag))))
     }
 
     fn end(&mut self) -> Result<()> {
@@ -144,13 +166,20 @@ impl SampleStream {
     }
 }
 
-/// Starts to read a tag, unless it has nothing in the span of time.
-fn open(scan: &SampleScan, tag: &Tag, counters: &Counters) -> Option<(TagScan, TagColumns)> {
-    if !scan.snapshot.extent(tag.id).is_some_and(|extent| extent.overlaps(&scan.range)) {
-        return None;
+/// The blocks of one tag.
+enum Blocks {
+    Rising(TagScan),
+    Falling(Box<Backward>),
+}
+
+impl Blocks {
+    fn next(&mut self) -> Result<Option<Block>> {
+        match self {
+            Self::Rising(blocks) => blocks.next().transpose(),
+            Self::Falling(blocks) => blocks.next(),
+        }
+        .map_err(|error| DataFusionError::External(Box::new(error)))
     }
-    counters.tags_read.add(1);
-    Some((scan.snapshot.scan(tag.id, scan.range), TagColumns::new(tag)))
 }
 
 /// The bytes of text that a block adds to a batch.
@@ -190,52 +219,5 @@ impl Stream for SampleStream {
 impl RecordBatchStream for SampleStream {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
-    }
-}
-
-/// Gathers small batches into larger ones.
-struct Gathered {
-    batches: BatchCoalescer,
-    text_bytes: usize,
-    /// Rows that have no columns (`count(*)`) are only counted.
-    bare_rows: usize,
-    bare: bool,
-}
-
-impl Gathered {
-    fn new(schema: SchemaRef) -> Self {
-        let bare = schema.fields().is_empty();
-        let batches = BatchCoalescer::new(schema, BATCH_ROWS_MAX)
-            .with_biggest_coalesce_batch_size(Some(BATCH_ROWS_MAX / 2));
-        Self { batches, text_bytes: 0, bare_rows: 0, bare }
-    }
-
-    fn push(&mut self, batch: RecordBatch, text_bytes: usize) -> Result<()> {
-        if self.bare {
-            self.bare_rows += batch.num_rows();
-            return Ok(());
-        }
-        self.text_bytes += text_bytes;
-        self.batches.push_batch(batch)?;
-        if self.text_bytes > BATCH_TEXT_BYTES_MAX {
-            self.finish()?;
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.text_bytes = 0;
-        Ok(self.batches.finish_buffered_batch()?)
-    }
-
-    fn next(&mut self) -> Option<RecordBatch> {
-        if !self.bare {
-            return self.batches.next_completed_batch();
-        }
-        let rows = self.bare_rows.min(BATCH_ROWS_MAX);
-        self.bare_rows -= rows;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let schema = self.batches.schema();
-        (rows > 0).then(|| RecordBatch::try_new_with_options(schema, Vec::new(), &options).ok())?
     }
 }

@@ -18,3 +18,5 @@ mod part13;
 mod pushdown;
 /// `tests/slt/*.slt`: behaviour a user can read.
 mod slt;
+/// An aggregate answers the same from statistics and from rows.
+mod summary;

@@ -17,7 +17,7 @@ use crate::codec::ints::{self, Effort};
 use crate::codec::latents::{self, Encoded, Latents};
 use crate::codec::page;
 use crate::codec::planes;
-use crate::codec::transform::{Transform, ordered};
+use crate::codec::transform::{Lanes, Transform, ordered};
 use crate::codec::{Guess, Won};
 use crate::cursor::{Cursor, put_varint};
 use crate::limits::PAGE_ROWS_MAX;
@@ -256,7 +256,8 @@ impl Shared {
             while entries.len() < count {
                 let rows = (count - entries.len()).min(PAGE_ROWS_MAX);
                 let mut lanes = [0; PAGE_ROWS_MAX];
-                page::decode(&mut from, kind, rows, &mut lanes)?;
+                let whole = page::decode(&mut from, kind, rows, &mut lanes)?;
+                whole.finish(lanes.get_mut(..rows)?);
                 entries.extend_from_slice(lanes.get(..rows)?);
             }
             return Some(Self::Dictionary(entries, Latents::parse(from)?));
@@ -269,7 +270,7 @@ impl Shared {
             INTEGERS => Some(Self::Integers(transform, Latents::parse(from)?)),
             PLANES => {
                 let mut lanes = planes::decode(from)?;
-                transform.restore(None, &mut lanes)?;
+                transform.restore(None, &mut lanes)?.finish(&mut lanes);
                 Some(Self::Planes(lanes))
             }
             BOTH => {
@@ -292,28 +293,28 @@ impl Shared {
             }
     }
 
-    /// Decodes the values of page `number` into the first `rows` of `out`.
+    /// Decodes the values of page `number` into the first `rows` of `out`, or their digits.
     pub(crate) fn decode(
         &self,
         number: usize,
         mut from: Cursor<'_>,
         rows: usize,
         out: &mut [u64; PAGE_ROWS_MAX],
-    ) -> Option<()> {
+    ) -> Option<Lanes> {
         match self {
-            Self::Floats(latents) => latents.decode(from.rest(), rows, out),
-            Self::Integers(transform, latents) => {
-                let mut steps = [0; PAGE_ROWS_MAX];
-                let has_steps = match from.u8()? {
-                    0 => false,
-                    1 => {
-                        ints::decode(&mut from, rows, &mut steps)?;
-                        true
-                    }
-                    _ => return None,
-                };
+            Self::Floats(latents) => {
                 latents.decode(from.rest(), rows, out)?;
-                transform.restore(has_steps.then_some(&steps[..]), out.get_mut(..rows)?)
+                Some(Lanes::Values)
+            }
+            Self::Integers(transform, latents) => {
+                if from.u8().filter(|code| *code <= 1)? == 0 {
+                    latents.decode(from.rest(), rows, out)?;
+                    return transform.restore(None, out.get_mut(..rows)?);
+                }
+                let mut steps = [0; PAGE_ROWS_MAX];
+                ints::decode(&mut from, rows, &mut steps)?;
+                latents.decode(from.rest(), rows, out)?;
+                transform.restore(Some(&steps), out.get_mut(..rows)?)
             }
             Self::Planes(lanes) => {
                 let page = lanes.chunks(PAGE_ROWS_MAX).nth(number)?;
@@ -322,14 +323,14 @@ impl Shared {
                     return None;
                 }
                 out.get_mut(..rows)?.copy_from_slice(page);
-                Some(())
+                Some(Lanes::Values)
             }
             Self::Dictionary(entries, latents) => {
                 latents.decode(from.rest(), rows, out)?;
                 for lane in out.get_mut(..rows)? {
                     *lane = *entries.get(usize::try_from(*lane).ok()?)?;
                 }
-                Some(())
+                Some(Lanes::Values)
             }
             Self::Both(transform, both) => {
                 let [digits, beside] = &**both;

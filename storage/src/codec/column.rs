@@ -65,13 +65,15 @@ pub(crate) fn decode_column(bytes: &[u8], kind: Kind, rows: usize) -> Option<Vec
             }
             let rows = (end - out.len()).min(PAGE_ROWS_MAX);
             let mut lanes = [0; PAGE_ROWS_MAX];
-            if let Some(shared) = &shared {
+            let decoded = if let Some(shared) = &shared {
                 let length = from.count()?;
-                shared.decode(number, Cursor::new(from.take(length)?), rows, &mut lanes)?;
+                shared.decode(number, Cursor::new(from.take(length)?), rows, &mut lanes)?
             } else {
-                page::decode(&mut from, kind, rows, &mut lanes)?;
-            }
-            out.extend_from_slice(lanes.get(..rows)?);
+                page::decode(&mut from, kind, rows, &mut lanes)?
+            };
+            let lanes = lanes.get_mut(..rows)?;
+            decoded.finish(lanes);
+            out.extend_from_slice(lanes);
         }
     }
     from.is_empty().then_some(out)

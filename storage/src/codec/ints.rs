@@ -237,6 +237,12 @@ const fn index_width(entries: usize) -> u32 {
     usize::BITS - entries.saturating_sub(1).leading_zeros()
 }
 
+/// The one integer that all are, where they are written as that.
+pub(crate) fn decode_constant(from: &mut Cursor<'_>) -> Option<u64> {
+    from.u8().filter(|code| *code == CONSTANT)?;
+    from.zigzag().map(i64::cast_unsigned)
+}
+
 /// Decodes integers into the first `rows` of `out`, as lanes.
 pub(crate) fn decode(
     from: &mut Cursor<'_>,

@@ -11,6 +11,8 @@
 //! error within pco, or one of what it could be made to allocate: a dictionary of its own and a
 //! long look-back window are refused before.
 
+use std::cell::RefCell;
+
 use pco::data_types::Number;
 use pco::metadata::{ChunkMeta, DeltaEncoding};
 use pco::wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor};
@@ -175,6 +177,21 @@ impl Latents {
     }
 }
 
+/// What decoding a page needs besides its bytes; a thread uses its own again and again.
+#[derive(Default)]
+struct Room {
+    scratch: DecompressorScratch,
+    /// The page, and room behind it for pco to read ahead; else pco would make such a copy itself.
+    padded: Vec<u8>,
+}
+
+/// As many bytes as pco may want at a time; with fewer it is only slower.
+const PADDING: usize = 4096;
+
+thread_local! {
+    static ROOM: RefCell<Room> = RefCell::default();
+}
+
 fn decompressor<T: Number>(meta: &[u8]) -> Option<ChunkDecompressor<T>> {
     if meta.first()? & 0xf == MODE_DICTIONARY {
         return None;
@@ -202,11 +219,24 @@ fn read<T: Number + Default>(
     out: &mut [u64],
     lane: impl Fn(T) -> u64,
 ) -> Option<()> {
-    let mut scratch = DecompressorScratch::default();
     let mut numbers = [T::default(); PAGE_ROWS_MAX];
     let numbers = numbers.get_mut(..out.len())?;
-    let mut page = chunk.page_decompressor_with_scratch(page, out.len(), &mut scratch).ok()?;
-    let progress = page.read(numbers).ok()?;
+    // A page draws from tables of some ten kilobytes in no order. Where they have left the nearer
+    // caches, as between pages far apart, reading them in order once is by far quicker; where
+    // they have not, it costs next to nothing.
+    let chunk = &chunk.clone();
+    ROOM.with_borrow_mut(|Room { scratch, padded }| {
+        let len = page.len() + PADDING;
+        if padded.len() < len {
+            padded.resize(len, 0);
+        }
+        // Behind the page is what was there before: who reads it has read too far.
+        padded.get_mut(..page.len())?.copy_from_slice(page);
+        let (padded, rows) = (padded.get(..len)?, numbers.len());
+        let mut page = chunk.page_decompressor_with_scratch(padded, rows, scratch).ok()?;
+        let progress = page.read(numbers).ok()?;
+        (progress.finished && page.into_src().len() == PADDING).then_some(())
+    })?;
     out.iter_mut().zip(numbers).for_each(|(to, from)| *to = lane(*from));
-    (progress.finished && page.into_src().is_empty()).then_some(())
+    Some(())
 }

@@ -13,8 +13,7 @@ use tacitus_model::Kind;
 use crate::codec::Won;
 use crate::codec::floats::{self, Split, split};
 use crate::codec::ints::{self, Effort};
-use crate::codec::totals::Totals;
-use crate::codec::transform::Transform;
+use crate::codec::transform::{Lanes, Transform};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 
@@ -70,13 +69,13 @@ fn head(from: &mut Cursor<'_>, kind: Kind) -> Option<(Transform, bool)> {
     fits.then_some((transform, code & STEPS != 0))
 }
 
-/// Decodes the values into the first `rows` of `out`.
+/// Decodes the values into the first `rows` of `out`, or their digits.
 pub(crate) fn decode(
     from: &mut Cursor<'_>,
     kind: Kind,
     rows: usize,
     out: &mut [u64; PAGE_ROWS_MAX],
-) -> Option<()> {
+) -> Option<Lanes> {
     let (transform, has_steps) = head(from, kind)?;
     if has_steps {
         let mut steps = [0; PAGE_ROWS_MAX];
@@ -86,22 +85,4 @@ pub(crate) fn decode(
     }
     ints::decode(from, rows, out)?;
     transform.restore(None, out.get_mut(..rows)?)
-}
-
-/// The totals of the page, all of whose rows are present: digits order as their floats do, so
-/// that a decimal page needs no division but for the results.
-pub(crate) fn totals(from: &mut Cursor<'_>, kind: Kind, rows: usize) -> Option<Totals> {
-    let mut lanes = [0; PAGE_ROWS_MAX];
-    let mut digits = *from;
-    if let (Transform::Decimal(scale), false) = head(&mut digits, kind)?
-        && !scale.is_single
-    {
-        ints::decode(&mut digits, rows, &mut lanes)?;
-        *from = digits;
-        from.is_empty().then_some(())?;
-        return Some(Totals::of_digits(lanes.get(..rows)?, scale));
-    }
-    decode(from, kind, rows, &mut lanes)?;
-    from.is_empty().then_some(())?;
-    Totals::of(kind, lanes.get(..rows)?)
 }

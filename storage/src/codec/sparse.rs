@@ -11,7 +11,6 @@
 use tacitus_model::Quality;
 
 use crate::block::Block;
-use crate::codec::Purity;
 use crate::codec::ints::{self, Effort};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
@@ -36,28 +35,21 @@ pub(crate) fn encode(out: &mut Vec<u8>, block: &Block, rows: std::ops::Range<usi
     }
 }
 
-/// Reads past them and says what is there; the columns go to `out` where one is given, after the
-/// `at` rows that it has.
-pub(crate) fn decode(
-    from: &mut Cursor<'_>,
-    rows: usize,
-    out: Option<(&mut Block, usize)>,
-) -> Option<Purity> {
+/// Reads past the flags; whether they say that every row is present and good.
+pub(crate) fn is_absent(from: &mut Cursor<'_>) -> Option<bool> {
+    from.u8().map(|flags| flags == 0)
+}
+
+/// Reads the columns to `out`, after the `at` rows that it has.
+pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Block, at: usize) -> Option<()> {
     let flags = from.u8().filter(|flags| *flags <= NULLS | QUALITIES)?;
-    let purity = Purity { has_nulls: flags & NULLS != 0, has_qualities: flags & QUALITIES != 0 };
-    if flags == 0
-        && out.as_ref().is_none_or(|(out, _)| out.nulls.is_none() && out.qualities.is_none())
-    {
-        return Some(purity);
-    }
-    let nulls = if purity.has_nulls { Some(column(from, rows, |lane| lane != 0)?) } else { None };
+    let has = |flag| flags & flag != 0;
+    let nulls = if has(NULLS) { Some(column(from, rows, |lane| lane != 0)?) } else { None };
     let low_half = |lane: u64| u32::try_from(lane & u64::from(u32::MAX)).unwrap_or_default();
-    let qualities = if purity.has_qualities { Some(column(from, rows, low_half)?) } else { None };
-    if let Some((out, at)) = out {
-        append(&mut out.nulls, at, rows, nulls, false);
-        append(&mut out.qualities, at, rows, qualities, Quality::GOOD.0);
-    }
-    Some(purity)
+    let qualities = if has(QUALITIES) { Some(column(from, rows, low_half)?) } else { None };
+    append(&mut out.nulls, at, rows, nulls, false);
+    append(&mut out.qualities, at, rows, qualities, Quality::GOOD.0);
+    Some(())
 }
 
 fn column<T>(from: &mut Cursor<'_>, rows: usize, item: impl Fn(u64) -> T) -> Option<Vec<T>> {

@@ -79,13 +79,39 @@ fn on_line(row: i64, pace: i64) -> i64 {
     row.wrapping_mul(pace) >> PACE_BITS
 }
 
-pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Vec<i64>) -> Option<()> {
-    let [code, unit, first_zeros] = from.array()?;
-    if unit > ZEROS_MAX || first_zeros > ZEROS_MAX {
+/// What the times begin with: how they are written, their unit, and the first one.
+fn head(from: &mut Cursor<'_>) -> Option<(u8, u64, i64)> {
+    let [code, unit, zeros] = from.array()?;
+    if unit > ZEROS_MAX || zeros > ZEROS_MAX {
         return None;
     }
-    let power = 10_u64.pow(u32::from(unit));
-    let mut last = from.zigzag()?.checked_mul(10_i64.pow(u32::from(first_zeros)))?;
+    let first = from.zigzag()?.checked_mul(10_i64.pow(u32::from(zeros)))?;
+    Some((code, 10_u64.pow(u32::from(unit)), first))
+}
+
+/// The first time and the step to each next one, where all steps are the same and are written as
+/// that.
+pub(crate) fn decode_steady(from: &mut Cursor<'_>, rows: usize) -> Option<(i64, u64)> {
+    let (code, power, first) = head(from)?;
+    if code != STEPS || rows < 2 {
+        return None;
+    }
+    let step = ints::decode_constant(from)?.checked_mul(power).filter(|step| *step > 0)?;
+    // If the last time can be reached at all, every one before it was.
+    let last = u64::try_from(rows).ok()? - 1;
+    first.checked_add_unsigned(step.checked_mul(last)?)?;
+    Some((first, step))
+}
+
+pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Vec<i64>) -> Option<()> {
+    let mut steady = *from;
+    if let Some((first, step)) = decode_steady(&mut steady, rows) {
+        *from = steady;
+        let rows = u64::try_from(rows).ok()?;
+        out.extend((0..rows).map(|row| first.wrapping_add_unsigned(step.wrapping_mul(row))));
+        return Some(());
+    }
+    let (code, power, mut last) = head(from)?;
     let start = out.len();
     out.reserve(rows);
     let mut lanes = [0; PAGE_ROWS_MAX];
@@ -93,18 +119,7 @@ pub(crate) fn decode(from: &mut Cursor<'_>, rows: usize, out: &mut Vec<i64>) -> 
     match code {
         STEPS if rows > 1 => {
             ints::decode(from, rows - 1, &mut lanes)?;
-            let lanes = lanes.get(..rows - 1)?;
-            let first = lanes.first().copied().unwrap_or_default();
-            if lanes.iter().all(|step| *step == first) {
-                // A multiplication for each time instead of a chain of additions; if the last
-                // time can be reached at all, every one before it was.
-                let step = first.checked_mul(power).filter(|step| *step > 0)?;
-                let count = u64::try_from(rows).ok()?;
-                last.checked_add_unsigned(step.checked_mul(count - 1)?)?;
-                out.extend((1..count).map(|n| last.wrapping_add_unsigned(step.wrapping_mul(n))));
-                return Some(());
-            }
-            for step in lanes {
+            for step in lanes.get(..rows - 1)? {
                 last = last.wrapping_add_unsigned(step.wrapping_mul(power));
                 out.push(last);
             }

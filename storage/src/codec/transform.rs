@@ -62,6 +62,25 @@ pub(crate) enum Divisor {
     Other(u64),
 }
 
+/// What lanes stand for once their integers are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    /// The values.
+    Values,
+    /// Digits, which a division turns into the values. They order as the values do, and are
+    /// within ±2^51 where they were encoded.
+    Digits(Scale),
+}
+
+impl Lanes {
+    /// Makes them the values.
+    pub(crate) fn finish(self, lanes: &mut [u64]) {
+        if let Self::Digits(scale) = self {
+            divide(lanes, scale.power(), scale.is_single);
+        }
+    }
+}
+
 impl Transform {
     /// The number that names it on disk.
     pub(crate) fn code(self) -> u8 {
@@ -101,9 +120,9 @@ impl Transform {
         Some(Self::Decimal(Scale { divisor, is_single: code.is_multiple_of(2) }))
     }
 
-    /// Turns integers, and the steps beside them, into the lanes that they stand for; `None`
-    /// where there are steps that the transform knows nothing of.
-    pub(crate) fn restore(self, steps: Option<&[u64]>, lanes: &mut [u64]) -> Option<()> {
+    /// Turns integers, and the steps beside them, into the lanes that they stand for, but for
+    /// digits without steps; `None` where there are steps that the transform knows nothing of.
+    pub(crate) fn restore(self, steps: Option<&[u64]>, lanes: &mut [u64]) -> Option<Lanes> {
         match (self, steps) {
             (Self::Lane, None) => {}
             (Self::Ordered, None) => {
@@ -112,7 +131,7 @@ impl Transform {
             (Self::Single, None) => {
                 lanes.iter_mut().for_each(|lane| *lane = single_lane(lane.cast_signed()));
             }
-            (Self::Decimal(scale), None) => divide(lanes, scale.power(), scale.is_single),
+            (Self::Decimal(scale), None) => return Some(Lanes::Digits(scale)),
             (Self::Decimal(scale), Some(steps)) => {
                 divide(lanes, scale.power(), scale.is_single);
                 for (lane, steps) in lanes.iter_mut().zip(steps) {
@@ -121,7 +140,7 @@ impl Transform {
             }
             _ => return None,
         }
-        Some(())
+        Some(Lanes::Values)
     }
 }
 

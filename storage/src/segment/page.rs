@@ -88,7 +88,7 @@ impl Segment {
         }
         let times = self.piece(place.times)?.ok_or_else(damaged)?;
         decode_times(&times, rows, &mut block.times).ok_or_else(damaged)?;
-        let chunk = self.chunk(entry, page, place.meta)?;
+        let chunk = self.chunk(entry.kind, place.meta)?.ok_or_else(damaged)?;
         let values = self.piece(place.values)?.ok_or_else(damaged)?;
         chunk.decode(usize::from(place.number), &values, rows, &mut block).ok_or_else(damaged)?;
         if tracked {
@@ -115,7 +115,7 @@ impl Segment {
         }
         let damaged = || self.damaged_page(entry, page);
         let rows = usize::try_from(rows).ok().ok_or_else(damaged)?;
-        let chunk = self.chunk(entry, page, place.meta)?;
+        let chunk = self.chunk(entry.kind, place.meta)?.ok_or_else(damaged)?;
         let values = self.piece(place.values)?.ok_or_else(damaged)?;
         match chunk.totals(usize::from(place.number), &values, rows) {
             Some(totals) => Ok(totals),
@@ -131,19 +131,18 @@ impl Segment {
         Ok(bytes.and_then(|bytes| decode_column(&bytes, Kind::Int, rows)))
     }
 
-    /// What the pages of a chunk have in common.
-    fn chunk(&self, entry: &TagEntry, page: usize, meta: Span) -> Result<Arc<Chunk>, Error> {
-        let damaged = || self.damaged_page(entry, page);
+    /// What the pages of a chunk have in common; `None` where that is not what was written.
+    pub(super) fn chunk(&self, kind: Kind, meta: Span) -> Result<Option<Chunk>, Error> {
         if meta.len == 0 {
-            return Chunk::parse(entry.kind, &[]).map(Arc::new).ok_or_else(damaged);
+            return Ok(Chunk::parse(kind, &[]));
         }
         if let Some(Cached::Chunk(chunk)) = self.cache.get(self.header.number, meta.offset) {
-            return Ok(chunk);
+            return Ok(Some(chunk));
         }
-        let bytes = self.piece(meta)?.ok_or_else(damaged)?;
-        let chunk = Arc::new(Chunk::parse(entry.kind, &bytes).ok_or_else(damaged)?);
-        self.cache.put(self.header.number, meta.offset, Cached::Chunk(Arc::clone(&chunk)));
-        Ok(chunk)
+        let Some(bytes) = self.piece(meta)? else { return Ok(None) };
+        let Some(chunk) = Chunk::parse(kind, &bytes) else { return Ok(None) };
+        self.cache.put(self.header.number, meta.offset, Cached::Chunk(chunk.clone()));
+        Ok(Some(chunk))
     }
 
     fn damaged_page(&self, entry: &TagEntry, page: usize) -> Error {

@@ -1,0 +1,182 @@
+//! One client's connection to a [`Session`]: who asks, with which settings, in which dialect.
+//!
+//! ```text
+//! Session ─connect─▶ Connection ─prepare─▶ Prepared (columns, parameter types)
+//!                        └──────────run──▶ Answer ─ next, canceller
+//! ```
+//!
+//! *Invariant.* What one connection sets, another never sees. A statement takes a fresh snapshot
+//! each time it runs, so a prepared statement is never older than its run.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::execution::context::SessionState;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::admission::Role;
+use crate::answer::{Answer, Work};
+use crate::dialect::Dialect;
+use crate::error::{QueryError, SqlState};
+use crate::limits::ANSWER_BATCHES_MAX;
+use crate::relation::Relations;
+use crate::run::{Run, Source};
+use crate::session::Shared;
+use crate::settings::Settings;
+use crate::statement::Parameter;
+
+/// A connection. Cheap to make; dropping it stops nothing that runs.
+#[derive(Debug)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    role: Arc<Role>,
+    settings: Settings,
+    dialect: Option<Arc<dyn Dialect>>,
+    state: Arc<SessionState>,
+}
+
+/// A statement that was checked and planned once, without being run.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(crate) text: Arc<str>,
+    /// The type of `$1`, `$2`, …: as declared, else as the statement needs it.
+    pub(crate) parameters: Vec<DataType>,
+    pub(crate) columns: SchemaRef,
+}
+
+impl Prepared {
+    /// The statement.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The type of each parameter.
+    pub fn parameters(&self) -> &[DataType] {
+        &self.parameters
+    }
+
+    /// The columns of its answer.
+    pub fn columns(&self) -> &SchemaRef {
+        &self.columns
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>, role: Arc<Role>) -> Self {
+        let state = Arc::clone(&shared.state);
+        Self { shared, role, settings: Settings::default(), dialect: None, state }
+    }
+
+    /// The same connection in the dialect of a wire.
+    ///
+    /// # Errors
+    /// The dialect has a function that cannot be registered.
+    pub fn with_dialect(mut self, dialect: Arc<dyn Dialect>) -> Result<Self, QueryError> {
+        let mut state = (*self.state).clone();
+        dialect.register(&mut state).map_err(|error| QueryError::classify(&error, ""))?;
+        self.state = Arc::new(state);
+        self.dialect = Some(dialect);
+        Ok(self)
+    }
+
+    /// What is set on this connection.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What is set on this connection, to change it.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    /// Checks and plans a statement without running it. `declared` are the types that the client
+    /// says `$1`, `$2`, … have; `None`, and what is missing, is found from the statement.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub async fn prepare(
+        &self,
+        text: &str,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, QueryError> {
+        let run = self.job(Source { text: text.into(), declared: declared.to_vec() });
+        let relations = self.relations();
+        let threads = self.shared.threads()?;
+        let mut work = Work::new(
+            threads.light.spawn(run.prepare(relations)),
+            run_time(&self.role, &self.settings),
+        );
+        work.output().await?
+    }
+
+    /// Answers a statement; `parameters` are the values of `$1`, `$2`, … Dropping the future or
+    /// the answer stops the work.
+    ///
+    /// # Errors
+    /// What is wrong with the statement, or which limit it met. Nothing was written.
+    pub async fn run(&self, text: &str, parameters: &[Parameter]) -> Result<Answer, QueryError> {
+        self.start(Source { text: text.into(), declared: Vec::new() }, parameters).await
+    }
+
+    /// Answers a prepared statement.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); a parameter that is no value of its type.
+    pub async fn run_prepared(
+        &self,
+        prepared: &Prepared,
+        parameters: &[Parameter],
+    ) -> Result<Answer, QueryError> {
+        let declared = prepared.parameters.iter().cloned().map(Some).collect();
+        self.start(Source { text: Arc::clone(&prepared.text), declared }, parameters).await
+    }
+
+    async fn start(&self, source: Source, parameters: &[Parameter]) -> Result<Answer, QueryError> {
+        let place = self.shared.admission.enter(&self.role)?;
+        let threads = self.shared.threads()?;
+        let limit = run_time(&self.role, &self.settings);
+        let relations = self.relations();
+        let (schema_sender, schema) = oneshot::channel();
+        let (sender, batches) = mpsc::channel(ANSWER_BATCHES_MAX);
+        let parameters = parameters.iter().map(ScalarValue::from).collect();
+        let run = self.job(source);
+        let heavy = threads.heavy.handle().clone();
+        let task = threads.light.spawn(run.work(
+            place,
+            heavy,
+            relations,
+            parameters,
+            schema_sender,
+            sender,
+        ));
+        let mut work = Work::new(task, limit);
+        match work.within(schema).await? {
+            Ok(schema) => Ok(Answer::new(schema?, batches, work)),
+            Err(_gone) => Err(work.failure().await.unwrap_or_else(|| {
+                QueryError::new(SqlState::INTERNAL_ERROR, "the statement ended without an answer")
+            })),
+        }
+    }
+
+    fn job(&self, source: Source) -> Run {
+        Run {
+            state: Arc::clone(&self.state),
+            admission: Arc::clone(&self.shared.admission),
+            role: Arc::clone(&self.role),
+            time_zone: self.settings.time_zone().to_owned(),
+            dialect: self.dialect.clone(),
+            source,
+        }
+    }
+
+    fn relations(&self) -> Relations {
+        Relations::new(self.shared.engine.snapshot(), self.dialect.clone())
+    }
+}
+
+/// The time one statement may take: the role's, or less where the connection asks for less.
+fn run_time(role: &Role, settings: &Settings) -> std::time::Duration {
+    let own = role.limits.statement_time_max;
+    settings.statement_timeout().map_or(own, |asked| asked.min(own))
+}

@@ -1,0 +1,199 @@
+//! Who a client is, and whether the line is private.
+//!
+//! *Invariant.* Where users are configured, nobody gets in without SCRAM-SHA-256; where a
+//! certificate is configured, it is used or the server does not start, and no connection of
+//! another machine is taken in clear text. A wrong user name fails as a wrong password does.
+//!
+//! *Not here.* Rights: every user may read everything.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, gen_salted_password};
+use pgwire::api::auth::{AuthSource, LoginInfo, Password, ServerParameterProvider};
+use pgwire::api::{ClientInfo, PidSecretKeyGenerator, RandomPidSecretKeyGenerator};
+use pgwire::error::PgWireResult;
+use pgwire::messages::startup::SecretKey;
+use pgwire::tokio::TlsAcceptor;
+use tacitus_query::POSTGRES_VERSION;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The files that make the wire ask for credentials and keep its line private.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Lines of `name:password`.
+    pub users: Option<PathBuf>,
+    /// A chain of certificates and its key, both PEM.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why the files cannot be used.
+#[derive(Debug)]
+pub struct LoginError(String);
+
+impl fmt::Display for LoginError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LoginError {}
+
+/// The files, read and checked.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) users: Option<Arc<Users>>,
+    pub(super) tls: Option<TlsAcceptor>,
+    /// The chain as it stands in its file: logins are bound to it.
+    pub(super) certificate: Option<Arc<[u8]>>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tls = self.tls.is_some();
+        out.debug_struct("Login")
+            .field("users", &self.users)
+            .field("tls", &tls)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// Reads and checks the files.
+    pub(super) fn read(secrets: &Secrets) -> Result<Self, LoginError> {
+        let users = secrets.users.as_deref().map(Users::read).transpose()?.map(Arc::new);
+        let tls = secrets.certificate.as_ref().map(|(chain, key)| tls(chain, key)).transpose()?;
+        let certificate = secrets.certificate.as_ref().map(|(chain, _)| read(chain)).transpose()?;
+        Ok(Self { users, tls, certificate: certificate.map(Into::into) })
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, LoginError> {
+    std::fs::read(file)
+        .map_err(|error| LoginError(format!("could not read \"{}\": {error}", file.display())))
+}
+
+fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor, LoginError> {
+    let wrong = |file: &Path, error: &dyn fmt::Display| {
+        LoginError(format!("\"{}\" cannot be used: {error}", file.display()))
+    };
+    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(chain)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(chain, &error))?;
+    if certificates.is_empty() {
+        return Err(wrong(chain, &"it holds no certificate"));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| wrong(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(chain, &error))?
+        .with_no_client_auth()
+        .with_single_cert(certificates, private)
+        .map_err(|error| wrong(key, &error))?;
+    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The users and what their passwords become with a salt of this start.
+pub(super) struct Users {
+    salted: HashMap<String, Password>,
+    /// What a user who does not exist is compared with: nobody's password.
+    nobody: Password,
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} users", self.salted.len())
+    }
+}
+
+impl Users {
+    fn read(file: &Path) -> Result<Self, LoginError> {
+        let text = String::from_utf8(read(file)?)
+            .map_err(|error| LoginError(format!("\"{}\": {error}", file.display())))?;
+        let mut salted = HashMap::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match line.split_once(':') {
+                Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+                    salted.insert(name.to_owned(), with_salt(password));
+                }
+                _ => {
+                    return Err(LoginError(format!(
+                        "line {number} of \"{}\" is not name:password",
+                        file.display()
+                    )));
+                }
+            }
+        }
+        if salted.is_empty() {
+            return Err(LoginError(format!("\"{}\" names no user", file.display())));
+        }
+        Ok(Self { salted, nobody: with_salt(&nonce()) })
+    }
+}
+
+fn nonce() -> String {
+    pgwire::api::auth::sasl::scram::random_nonce()
+}
+
+fn with_salt(password: &str) -> Password {
+    let salt = nonce().into_bytes();
+    let salted = gen_salted_password(password, &salt, SCRAM_ITERATIONS);
+    Password::new(Some(salt), salted)
+}
+
+#[async_trait]
+impl AuthSource for Users {
+    async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
+        let known = login.user().and_then(|user| self.salted.get(user));
+        Ok(known.unwrap_or(&self.nobody).clone())
+    }
+}
+
+/// Numbers connections, and gives each a key that cannot be guessed.
+#[derive(Debug, Default)]
+pub(super) struct Keys(RandomPidSecretKeyGenerator);
+
+impl PidSecretKeyGenerator for Keys {
+    fn generate(&self, client: &dyn ClientInfo) -> (i32, SecretKey) {
+        self.0.generate(client)
+    }
+}
+
+/// What the server says of itself when a client has logged in.
+#[derive(Debug)]
+pub(super) struct Greeting;
+
+impl ServerParameterProvider for Greeting {
+    fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
+        let own = |name: &str| client.metadata().get(name).cloned().unwrap_or_default();
+        let facts = [
+            (
+                "server_version",
+                format!("{POSTGRES_VERSION} (Tacitus {})", env!("CARGO_PKG_VERSION")),
+            ),
+            ("server_encoding", "UTF8".to_owned()),
+            ("client_encoding", "UTF8".to_owned()),
+            ("DateStyle", "ISO, MDY".to_owned()),
+            ("IntervalStyle", "postgres".to_owned()),
+            ("TimeZone", "UTC".to_owned()),
+            ("integer_datetimes", "on".to_owned()),
+            ("standard_conforming_strings", "on".to_owned()),
+            ("in_hot_standby", "off".to_owned()),
+            ("default_transaction_read_only", "off".to_owned()),
+            ("is_superuser", "off".to_owned()),
+            ("application_name", own("application_name")),
+            ("session_authorization", own("user")),
+        ];
+        Some(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}

@@ -1,0 +1,527 @@
+//! Values of the engine as PostgreSQL writes them, as text and as binary.
+//!
+//! *Invariant.* A float is written with the fewest digits that read back as the same bits; a time
+//! is cut to microseconds, which is what this wire knows; a null is a null in every type.
+//!
+//! *Not here.* Messages around the values: `rows` and `copy`.
+
+use std::fmt::Write as _;
+use std::str::FromStr as _;
+
+use bytes::{BufMut, BytesMut};
+use chrono::{DateTime, NaiveDate, TimeDelta, Timelike as _};
+use chrono_tz::Tz;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray as _};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64NanosecondType, TimeUnit,
+    TimestampNanosecondType,
+};
+use datafusion::arrow::error::ArrowError;
+use pgwire::api::Type;
+
+/// Microseconds from 1970 to 2000, where PostgreSQL begins to count.
+const EPOCH_2000_US: i64 = 946_684_800_000_000;
+/// Days of the same.
+const EPOCH_2000_DAYS: i32 = 10_957;
+
+/// How a column is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) kind: Type,
+    pub(super) binary: bool,
+}
+
+/// A column of a batch, ready to be written row by row.
+pub(super) struct Column {
+    values: ArrayRef,
+    shape: Shape,
+    binary: bool,
+}
+
+/// How the values of a column lie in memory; everything else is brought to one of these.
+enum Shape {
+    Null,
+    Bool,
+    Int16,
+    Int32,
+    Int64,
+    Float32,
+    Float64,
+    Text,
+    Bytes,
+    Date,
+    Time,
+    Moment(Option<Tz>),
+    Interval,
+    Numeric(i8),
+    List(Box<Column>, u32),
+}
+
+impl Column {
+    /// A column as `form` wants it; times as text are told in `zone`.
+    pub(super) fn new(values: &ArrayRef, form: &Form, zone: Tz) -> Result<Self, ArrowError> {
+        let (target, shape) = shape(values.data_type(), zone);
+        let values = match target {
+            Some(target) => cast(values, &target)?,
+            None => values.clone(),
+        };
+        let shape = match (shape, values.data_type()) {
+            (Some(shape), _) => shape,
+            (None, DataType::List(item)) => {
+                let of = super::types::of_field(item);
+                let form = Form { kind: of.clone(), binary: form.binary };
+                let inner = Self::new(values.as_list::<i32>().values(), &form, zone)?;
+                Shape::List(Box::new(inner), of.oid())
+            }
+            (None, _) => Shape::Text,
+        };
+        Ok(Self { values, shape, binary: form.binary })
+    }
+
+    /// Appends the value of a row, without its length; false where it is null.
+    pub(super) fn write(&self, row: usize, out: &mut BytesMut) -> bool {
+        if self.values.is_null(row) || matches!(self.shape, Shape::Null) {
+            return false;
+        }
+        if self.binary {
+            self.write_binary(row, out)
+        } else {
+            self.write_text(row, out)
+        }
+        true
+    }
+
+    fn write_text(&self, row: usize, out: &mut BytesMut) {
+        let values = &self.values;
+        match &self.shape {
+            Shape::Null => {}
+            Shape::Bool => out.put_u8(if values.as_boolean().value(row) { b't' } else { b'f' }),
+            Shape::Int16 => {
+                put(out, format_args!("{}", values.as_primitive::<Int16Type>().value(row)))
+            }
+            Shape::Int32 => {
+                put(out, format_args!("{}", values.as_primitive::<Int32Type>().value(row)))
+            }
+            Shape::Int64 => {
+                put(out, format_args!("{}", values.as_primitive::<Int64Type>().value(row)))
+            }
+            Shape::Float32 => {
+                let value = values.as_primitive::<Float32Type>().value(row);
+                float(out, f64::from(value), &value, format_args!("{value:e}"));
+            }
+            Shape::Float64 => {
+                let value = values.as_primitive::<Float64Type>().value(row);
+                float(out, value, &value, format_args!("{value:e}"));
+            }
+            Shape::Text => out.put_slice(values.as_string_view().value(row).as_bytes()),
+            Shape::Bytes => {
+                out.put_slice(b"\\x");
+                for byte in values.as_binary_view().value(row) {
+                    put(out, format_args!("{byte:02x}"));
+                }
+            }
+            Shape::Date => {
+                let days = values.as_primitive::<Date32Type>().value(row);
+                let date = NaiveDate::from_epoch_days(days).unwrap_or_default();
+                put(out, format_args!("{date}"));
+            }
+            Shape::Time => {
+                let nanos = values.as_primitive::<Time64NanosecondType>().value(row);
+                let micros = nanos.div_euclid(1_000);
+                clock(out, micros);
+            }
+            Shape::Moment(zone) => {
+                let nanos = values.as_primitive::<TimestampNanosecondType>().value(row);
+                moment(out, nanos, *zone);
+            }
+            Shape::Interval => {
+                let value = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
+                interval(out, value.months, value.days, value.nanoseconds / 1_000);
+            }
+            Shape::Numeric(_) => {
+                let text = values.as_primitive::<Decimal128Type>().value_as_string(row);
+                out.put_slice(text.as_bytes());
+            }
+            Shape::List(inner, _) => {
+                let (from, to) = bounds(values, row);
+                inner.write_list_text(from..to, out);
+            }
+        }
+    }
+
+    fn write_list_text(&self, rows: std::ops::Range<usize>, out: &mut BytesMut) {
+        out.put_u8(b'{');
+        let mut item = BytesMut::new();
+        for (count, row) in rows.enumerate() {
+            if count > 0 {
+                out.put_u8(b',');
+            }
+            item.clear();
+            if !self.write(row, &mut item) {
+                out.put_slice(b"NULL");
+                continue;
+            }
+            let nested = matches!(self.shape, Shape::List(..));
+            let plain = !item.is_empty()
+                && !item.eq_ignore_ascii_case(b"null")
+                && !item.iter().any(|byte| {
+                    matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\') || byte.is_ascii_whitespace()
+                });
+            if plain || nested {
+                out.put_slice(&item);
+                continue;
+            }
+            out.put_u8(b'"');
+            for byte in &item {
+                if matches!(byte, b'"' | b'\\') {
+                    out.put_u8(b'\\');
+                }
+                out.put_u8(*byte);
+            }
+            out.put_u8(b'"');
+        }
+        out.put_u8(b'}');
+    }
+
+    fn write_binary(&self, row: usize, out: &mut BytesMut) {
+        let values = &self.values;
+        match &self.shape {
+            Shape::Null => {}
+            Shape::Bool => out.put_u8(u8::from(values.as_boolean().value(row))),
+            Shape::Int16 => out.put_i16(values.as_primitive::<Int16Type>().value(row)),
+            Shape::Int32 => out.put_i32(values.as_primitive::<Int32Type>().value(row)),
+            Shape::Int64 => out.put_i64(values.as_primitive::<Int64Type>().value(row)),
+            Shape::Float32 => out.put_f32(values.as_primitive::<Float32Type>().value(row)),
+            Shape::Float64 => out.put_f64(values.as_primitive::<Float64Type>().value(row)),
+            Shape::Text => out.put_slice(values.as_string_view().value(row).as_bytes()),
+            Shape::Bytes => out.put_slice(values.as_binary_view().value(row)),
+            Shape::Date => {
+                out.put_i32(values.as_primitive::<Date32Type>().value(row) - EPOCH_2000_DAYS);
+            }
+            Shape::Time => {
+                let nanos = values.as_primitive::<Time64NanosecondType>().value(row);
+                out.put_i64(nanos.div_euclid(1_000));
+            }
+            Shape::Moment(_) => {
+                let nanos = values.as_primitive::<TimestampNanosecondType>().value(row);
+                out.put_i64(nanos.div_euclid(1_000) - EPOCH_2000_US);
+            }
+            Shape::Interval => {
+                let value = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
+                out.put_i64(value.nanoseconds / 1_000);
+                out.put_i32(value.days);
+                out.put_i32(value.months);
+            }
+            Shape::Numeric(scale) => {
+                let value = values.as_primitive::<Decimal128Type>().value(row);
+                numeric(out, value, *scale);
+            }
+            Shape::List(inner, oid) => {
+                let (from, to) = bounds(values, row);
+                inner.write_list_binary(from..to, *oid, out);
+            }
+        }
+    }
+
+    fn write_list_binary(&self, rows: std::ops::Range<usize>, oid: u32, out: &mut BytesMut) {
+        let nulls = rows.clone().any(|row| self.values.is_null(row));
+        out.put_i32(i32::from(!rows.is_empty()));
+        out.put_i32(i32::from(nulls));
+        out.put_u32(oid);
+        if rows.is_empty() {
+            return;
+        }
+        out.put_i32(i32::try_from(rows.len()).unwrap_or(i32::MAX));
+        out.put_i32(1);
+        for row in rows {
+            sized(out, |out| self.write(row, out));
+        }
+    }
+}
+
+/// Appends a value with its length before it, −1 for null.
+pub(super) fn sized(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> bool) {
+    let at = out.len();
+    out.put_i32(-1);
+    if write(out) {
+        let length = i32::try_from(out.len() - at - 4).unwrap_or(i32::MAX);
+        if let Some(place) = out.get_mut(at..at + 4) {
+            place.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+}
+
+/// What a type is brought to before it is written, and how it lies then.
+fn shape(kind: &DataType, zone: Tz) -> (Option<DataType>, Option<Shape>) {
+    use DataType as T;
+    match kind {
+        T::Null => (None, Some(Shape::Null)),
+        T::Boolean => (None, Some(Shape::Bool)),
+        T::Int16 => (None, Some(Shape::Int16)),
+        T::Int8 | T::UInt8 => (Some(T::Int16), Some(Shape::Int16)),
+        T::Int32 => (None, Some(Shape::Int32)),
+        T::UInt16 => (Some(T::Int32), Some(Shape::Int32)),
+        T::Int64 => (None, Some(Shape::Int64)),
+        T::UInt32 | T::UInt64 => (Some(T::Int64), Some(Shape::Int64)),
+        T::Float32 => (None, Some(Shape::Float32)),
+        T::Float16 => (Some(T::Float32), Some(Shape::Float32)),
+        T::Float64 => (None, Some(Shape::Float64)),
+        T::Utf8View => (None, Some(Shape::Text)),
+        T::BinaryView => (None, Some(Shape::Bytes)),
+        T::Binary | T::LargeBinary | T::FixedSizeBinary(_) => {
+            (Some(T::BinaryView), Some(Shape::Bytes))
+        }
+        T::Date32 => (None, Some(Shape::Date)),
+        T::Date64 => (Some(T::Date32), Some(Shape::Date)),
+        T::Time64(TimeUnit::Nanosecond) => (None, Some(Shape::Time)),
+        T::Time32(_) | T::Time64(_) => (Some(T::Time64(TimeUnit::Nanosecond)), Some(Shape::Time)),
+        T::Timestamp(unit, stated) => {
+            let target = T::Timestamp(TimeUnit::Nanosecond, stated.clone());
+            let target = (*unit != TimeUnit::Nanosecond).then_some(target);
+            (target, Some(Shape::Moment(stated.is_some().then_some(zone))))
+        }
+        T::Interval(IntervalUnit::MonthDayNano) => (None, Some(Shape::Interval)),
+        T::Interval(_) | T::Duration(_) => {
+            (Some(T::Interval(IntervalUnit::MonthDayNano)), Some(Shape::Interval))
+        }
+        T::Decimal128(_, scale) => (None, Some(Shape::Numeric(*scale))),
+        T::Dictionary(_, value) => match shape(value, zone) {
+            (None, shape) => (Some((**value).clone()), shape),
+            changed => changed,
+        },
+        T::List(_) => (None, None),
+        T::LargeList(item) | T::FixedSizeList(item, _) => (Some(T::List(item.clone())), None),
+        _ => (Some(T::Utf8View), Some(Shape::Text)),
+    }
+}
+
+/// The items of a list.
+fn bounds(values: &ArrayRef, row: usize) -> (usize, usize) {
+    let offsets = values.as_list::<i32>().value_offsets();
+    let at = |row: usize| offsets.get(row).and_then(|at| usize::try_from(*at).ok()).unwrap_or(0);
+    (at(row), at(row + 1))
+}
+
+fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
+    // Writing to memory does not fail.
+    drop(out.write_fmt(text));
+}
+
+/// A float as PostgreSQL writes it: digits, or an exponent for what is very large or small.
+fn float(
+    out: &mut BytesMut,
+    value: f64,
+    plain: &dyn std::fmt::Display,
+    exponent: std::fmt::Arguments<'_>,
+) {
+    if value.is_nan() {
+        out.put_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.put_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+    } else if value == 0.0 || (1e-4..1e15).contains(&value.abs()) {
+        put(out, format_args!("{plain}"));
+    } else {
+        let text = exponent.to_string();
+        let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, power) = match power.strip_prefix('-') {
+            Some(power) => ('-', power),
+            None => ('+', power),
+        };
+        put(out, format_args!("{digits}e{sign}{power:0>2}"));
+    }
+}
+
+/// A time of day, given in microseconds.
+fn clock(out: &mut BytesMut, micros: i64) {
+    let seconds = micros.div_euclid(1_000_000);
+    let rest = micros.rem_euclid(1_000_000);
+    put(out, format_args!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60));
+    fraction(out, rest);
+}
+
+/// The part of a second, without zeros at its end.
+fn fraction(out: &mut BytesMut, micros: i64) {
+    if micros != 0 {
+        let digits = format!("{micros:06}");
+        put(out, format_args!(".{}", digits.trim_end_matches('0')));
+    }
+}
+
+/// A moment, in a zone or without one.
+fn moment(out: &mut BytesMut, nanos: i64, zone: Option<Tz>) {
+    let micros = nanos.div_euclid(1_000);
+    let Some(utc) = DateTime::from_timestamp_micros(micros) else { return };
+    let offset_s = match zone {
+        None | Some(Tz::UTC) => 0,
+        Some(zone) => offset_s(utc, zone),
+    };
+    let local = utc.naive_utc() + TimeDelta::seconds(i64::from(offset_s));
+    put(out, format_args!("{} ", local.date()));
+    let day_us = i64::from(local.num_seconds_from_midnight()) * 1_000_000
+        + i64::from(local.nanosecond()) / 1_000;
+    clock(out, day_us);
+    if zone.is_some() {
+        let sign = if offset_s < 0 { '-' } else { '+' };
+        let minutes = offset_s.abs() / 60;
+        put(out, format_args!("{sign}{:02}", minutes / 60));
+        if minutes % 60 != 0 {
+            put(out, format_args!(":{:02}", minutes % 60));
+        }
+    }
+}
+
+fn offset_s(utc: DateTime<chrono::Utc>, zone: Tz) -> i32 {
+    use chrono::Offset as _;
+    utc.with_timezone(&zone).offset().fix().local_minus_utc()
+}
+
+/// An interval in the style `postgres`.
+fn interval(out: &mut BytesMut, months: i32, days: i32, micros: i64) {
+    let mut parts: Vec<String> = Vec::new();
+    let mut part = |count: i32, unit: &str| {
+        if count != 0 {
+            let plural = if count == 1 { "" } else { "s" };
+            parts.push(format!("{count} {unit}{plural}"));
+        }
+    };
+    part(months / 12, "year");
+    part(months % 12, "mon");
+    part(days, "day");
+    let text = parts.join(" ");
+    out.put_slice(text.as_bytes());
+    if micros != 0 || text.is_empty() {
+        if !text.is_empty() {
+            out.put_u8(b' ');
+        }
+        if micros < 0 {
+            out.put_u8(b'-');
+        }
+        clock(out, i64::try_from(micros.unsigned_abs()).unwrap_or(i64::MAX));
+    }
+}
+
+/// A decimal number in PostgreSQL's groups of four digits.
+fn numeric(out: &mut BytesMut, value: i128, scale: i8) {
+    let scale = usize::try_from(scale).unwrap_or(0);
+    let digits = value.unsigned_abs().to_string();
+    let digits = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, part) = digits.split_at(digits.len() - scale);
+    let whole = whole.trim_start_matches('0');
+    let lead = whole.len().div_ceil(4);
+    let groups = format!("{whole:0>width$}", width = lead * 4)
+        + &format!("{part:0<width$}", width = part.len().div_ceil(4) * 4);
+    let mut groups: Vec<i16> = groups
+        .as_bytes()
+        .chunks(4)
+        .map(|group| group.iter().fold(0, |sum, digit| sum * 10 + i16::from(digit - b'0')))
+        .collect();
+    let mut weight = i16::try_from(lead).unwrap_or(0) - 1;
+    while groups.first() == Some(&0) {
+        groups.remove(0);
+        weight -= 1;
+    }
+    while groups.last() == Some(&0) {
+        groups.pop();
+    }
+    out.put_i16(i16::try_from(groups.len()).unwrap_or(0));
+    out.put_i16(if groups.is_empty() { 0 } else { weight });
+    out.put_u16(if value < 0 { 0x4000 } else { 0 });
+    out.put_i16(i16::try_from(scale).unwrap_or(0));
+    groups.into_iter().for_each(|group| out.put_i16(group));
+}
+
+/// The zone of a name that the settings have checked.
+pub(super) fn zone(name: &str) -> Tz {
+    Tz::from_str(name).unwrap_or(Tz::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::common::ScalarValue;
+
+    fn form(kind: Type, binary: bool) -> Form {
+        Form { kind, binary }
+    }
+
+    #[track_caller]
+    fn text(value: ScalarValue, zone_name: &str, want: &str) {
+        let array = value.to_array().unwrap();
+        let column = Column::new(&array, &form(Type::TEXT, false), zone(zone_name)).unwrap();
+        let mut out = BytesMut::new();
+        assert!(column.write(0, &mut out), "{value} is null");
+        assert_eq!(std::str::from_utf8(&out).unwrap(), want);
+    }
+
+    #[test]
+    fn values_are_written_as_postgres_writes_them() {
+        use ScalarValue as V;
+        let moment = |nanos: i64| V::TimestampNanosecond(Some(nanos), Some("UTC".into()));
+        for (value, zone, want) in [
+            (V::Boolean(Some(true)), "UTC", "t"),
+            (V::Float64(Some(0.1)), "UTC", "0.1"),
+            (V::Float64(Some(1e20)), "UTC", "1e+20"),
+            (V::Float64(Some(-2.5e-7)), "UTC", "-2.5e-07"),
+            (V::Float64(Some(f64::NAN)), "UTC", "NaN"),
+            (V::Float64(Some(f64::NEG_INFINITY)), "UTC", "-Infinity"),
+            (V::Float64(Some(1.0)), "UTC", "1"),
+            (moment(0), "UTC", "1970-01-01 00:00:00+00"),
+            (moment(1_772_323_200_123_456_789), "UTC", "2026-03-01 00:00:00.123456+00"),
+            (moment(1_772_323_200_500_000_000), "Asia/Kolkata", "2026-03-01 05:30:00.5+05:30"),
+            (moment(-1), "UTC", "1969-12-31 23:59:59.999999+00"),
+            (moment(1_782_864_000_000_000_000), "Europe/Berlin", "2026-07-01 02:00:00+02"),
+            (V::TimestampNanosecond(Some(0), None), "Asia/Tokyo", "1970-01-01 00:00:00"),
+            (V::Date32(Some(20_513)), "UTC", "2026-03-01"),
+            (V::new_interval_mdn(14, 3, 3_600_000_000_000), "UTC", "1 year 2 mons 3 days 01:00:00"),
+            (V::new_interval_mdn(0, 0, 0), "UTC", "00:00:00"),
+            (V::Decimal128(Some(-12_345), 10, 2), "UTC", "-123.45"),
+            (V::Binary(Some(vec![0, 255])), "UTC", "\\x00ff"),
+        ] {
+            text(value, zone, want);
+        }
+    }
+
+    #[test]
+    fn a_list_quotes_what_would_be_read_otherwise() {
+        let items = ["a", "", "null", "b c", "d\"e", "f,g"]
+            .map(|text| ScalarValue::Utf8(Some(text.into())));
+        let list = ScalarValue::List(ScalarValue::new_list(&items, &DataType::Utf8, true));
+        text(list, "UTC", "{a,\"\",\"null\",\"b c\",\"d\\\"e\",\"f,g\"}");
+    }
+
+    #[test]
+    fn a_null_is_null_in_every_type() {
+        use ScalarValue as V;
+        for value in [
+            V::Null,
+            V::Float64(None),
+            V::IntervalMonthDayNano(None),
+            V::TimestampNanosecond(None, Some("UTC".into())),
+            V::DurationNanosecond(None),
+        ] {
+            let array = value.to_array().unwrap();
+            for binary in [false, true] {
+                let column = Column::new(&array, &form(Type::TEXT, binary), Tz::UTC).unwrap();
+                assert!(!column.write(0, &mut BytesMut::new()), "{value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_is_cut_into_groups_of_four_digits() {
+        for (value, scale, want) in [
+            (0_i128, 2, "0000 0000 0000 0002"),
+            (12_345, 2, "0002 0000 0000 0002 007b 1194"),
+            (-100_000_000, 0, "0001 0002 4000 0000 0001"),
+            (5, 5, "0001 fffe 0000 0005 1388"),
+        ] {
+            let mut out = BytesMut::new();
+            numeric(&mut out, value, scale);
+            let words: Vec<String> =
+                out.chunks(2).map(|word| format!("{:02x}{:02x}", word[0], word[1])).collect();
+            assert_eq!(words.join(" "), want, "{value} {scale}");
+        }
+    }
+}
