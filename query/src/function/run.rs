@@ -31,6 +31,9 @@
 //!
 //! *Source.* TimescaleDB Toolkit's `time_weight` and `counter_agg` for what is joined how.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arrow::array::{

@@ -6,6 +6,8 @@
 
 /// Statements made to hurt: long, deep, endless.
 mod bombs;
+/// Functions in the place of relations.
+mod calls;
 /// Codes, hints and places of errors.
 mod errors;
 /// The store that all tests ask.
