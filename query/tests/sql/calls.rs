@@ -46,8 +46,8 @@ async fn a_number_of_parameters_that_does_not_fit_is_refused() {
     let session = fixture::session(&fixture::plant());
     let sql = "SELECT * FROM history($1, $2, now())";
     for (with, code) in [(1, "42P02"), (3, "08P01")] {
-        let with = vec![text("plant/line1/mixer/temperature"); with];
-        let error = session.sql(sql, &with).await.unwrap_err();
+        let all = ["plant/line1/mixer/temperature", "2026-03-01", "too many"].map(text);
+        let error = session.sql(sql, &all[..with]).await.unwrap_err();
         assert_eq!(error.sqlstate().code(), code);
     }
 }
@@ -83,10 +83,10 @@ async fn a_plot_shows_what_sticks_out_and_nothing_that_is_not_there() {
     for pixels in [1, 3, 100, 5000] {
         let sql = format!(
             "WITH trend AS (SELECT * FROM plot('a/b', '2026-03-01', '2026-03-02', {pixels})) \
-             SELECT (SELECT max(value) FROM trend), \
+             SELECT (SELECT max(value) FROM trend) AS most, \
              (SELECT count(*) FROM trend JOIN samples USING (tag, ts) \
-              WHERE trend.value = samples.value), \
-             (SELECT count(*) FROM trend)"
+              WHERE trend.value = samples.value) AS real, \
+             (SELECT count(*) FROM trend) AS shown"
         );
         let found = ask(&session, &sql, &[]).await;
         let [row] = found.as_slice() else { panic!("one row") };

@@ -89,6 +89,17 @@ impl Bucketer {
         Ok(Self { width, zone, origin, last: None })
     }
 
+    /// The same buckets, their boundaries moved on the wall clock.
+    pub(super) fn moved(self, offset: IntervalMonthDayNano) -> Result<Self> {
+        let IntervalMonthDayNano { months, days, nanoseconds } = offset;
+        if months != 0 || matches!(self.width, Width::Months(_)) {
+            let what = "an offset of time_bucket is days and time, of buckets of days and time";
+            return Err(invalid(what).into());
+        }
+        let offset = i128::from(days) * DAY_NS + i128::from(nanoseconds);
+        Ok(Self { origin: self.origin + offset, last: None, ..self })
+    }
+
     /// The start of the bucket that a moment falls into.
     pub(super) fn start(&mut self, moment: i64) -> Result<i64> {
         if let Some((start, first, last)) = self.last
