@@ -85,8 +85,8 @@ struct Flags {
     /// Where the wire of PostgreSQL listens; port 0 picks a free one [default: 127.0.0.1:5433]
     #[arg(long, value_name = "ADDR")]
     pg: Option<String>,
-    /// Not in this version
-    #[arg(long, value_name = "ADDR", hide = true)]
+    /// Where gRPC (Arrow Flight SQL) listens; port 0 picks a free one [default: 127.0.0.1:8429]
+    #[arg(long, value_name = "ADDR")]
     grpc: Option<String>,
 }
 

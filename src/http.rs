@@ -12,14 +12,21 @@
 
 mod backup;
 mod connection;
+mod correct;
 mod guard;
+mod json;
+mod live;
+mod moment;
 mod page;
 mod problem;
+mod select;
 mod sql;
 mod status;
+mod tags;
 mod write;
 
 pub(crate) use connection::Listener;
+pub(crate) use live::FOLLOWERS_MAX;
 pub(crate) use problem::Problem;
 pub(crate) use status::Facts;
 
@@ -31,7 +38,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 
 use guard::Allowance;
 
@@ -56,7 +63,14 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/clock/confirm", post(backup::confirm_clock)),
         route("get", "/api/v1/sql", sql::answer_link()),
         route("post", "/api/v1/sql", sql::answer()),
+        route("get", "/api/v1/tags", get(tags::list)),
+        route("patch", "/api/v1/tags", patch(tags::change)),
         route("post", "/api/v1/samples", write::rows()),
+        route("post", "/api/v1/samples/edit", post(correct::edit)),
+        route("post", "/api/v1/samples/delete", post(correct::delete)),
+        route("get", "/api/v1/audit", get(correct::audit)),
+        route("get", "/api/v1/live", get(live::follow)),
+        route("get", "/api/v1/live/events", get(live::events)),
         route("post", "/api/v2/write", write::lines()),
         route("post", "/write", write::lines()),
         route("get", "/api/v1/openapi.json", get(openapi)),

@@ -33,6 +33,7 @@ use tacitus_model::{Batch, Sample};
 use tacitus_protocol::Point;
 use tacitus_storage::{Clock, Engine};
 
+use crate::live::Feed;
 use queue::Queue;
 use refusals::Refusals;
 use resolve::Resolver;
@@ -90,6 +91,7 @@ pub struct Ingest {
     queue: Arc<Queue>,
     resolver: Arc<Resolver>,
     refusals: Arc<Refusals>,
+    feed: Arc<Feed>,
     clock: Arc<dyn Clock>,
     batch_bytes_max: usize,
     room_wait: Duration,
@@ -108,11 +110,13 @@ impl Ingest {
         let refusals = Arc::new(Refusals::default());
         let queue = Arc::new(Queue::new(settings.queue_bytes_max));
         let resolver = Resolver::new(Arc::clone(&engine), settings.tags_max, Arc::clone(&refusals));
-        let committer = Committer::start(engine, Arc::clone(&queue))?;
+        let feed = Arc::new(Feed::new(engine.snapshot().sequence()));
+        let committer = Committer::start(engine, Arc::clone(&queue), Arc::clone(&feed))?;
         let ingest = Self {
             queue,
             resolver: Arc::new(resolver),
             refusals,
+            feed,
             clock,
             batch_bytes_max: settings.batch_bytes_max,
             room_wait: settings.room_wait,
@@ -170,6 +174,11 @@ impl Ingest {
             self.queue.accept(part, self.room_wait).await?;
         }
         Ok(())
+    }
+
+    /// What was committed lately.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     /// The last refused points and payloads, newest first.

@@ -4,8 +4,9 @@
 //! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
 //!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
 //!                          ├─▶ http     writes ──────┤
-//!                          │            SQL ─▶ query ─┼───────────▶ store
-//!                          └─▶ postgres SQL, COPY ────┘
+//!                          │            SQL ─▶ query ┼───────────▶ store
+//!                          ├─▶ postgres SQL, COPY ───┤
+//!                          └─▶ flight   SQL, bulk ───┘
 //! ```
 //!
 //! *Invariant.* This crate is the only place that wires: the crates below it are handed their
@@ -19,10 +20,12 @@ pub mod collect;
 pub mod config;
 pub mod demo;
 mod export;
+mod flight;
 mod http;
 mod import;
 pub mod ingest;
 mod limits;
+mod live;
 mod logging;
 mod metrics;
 pub mod postgres;

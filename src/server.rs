@@ -1,8 +1,8 @@
 //! The server: every part opened in order, wired, and closed in reverse.
 //!
 //! ```text
-//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP, Postgres ▶ ready
-//! stop   broker, collectors, HTTP, Postgres ▶ ingest (what waits is written) ▶ store
+//! start  directory ▶ store ▶ ingest ▶ broker, collectors, HTTP, Postgres, gRPC ▶ ready
+//! stop   broker, collectors, HTTP, Postgres, gRPC ▶ ingest (what waits is written) ▶ store
 //! ```
 //!
 //! *Invariant.* [`Server::start`] returns only when every listener accepts connections. After
@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tacitus_protocol::payload;
 use tacitus_query::{Limits, Session};
 use tacitus_storage::{Clock, Engine, OsDisk, Parts};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::broker::Broker;
@@ -33,6 +34,7 @@ use crate::collect::Store;
 use crate::collect::opcua::{self, Collector};
 use crate::config::{self, Data, Settings};
 use crate::demo;
+use crate::flight;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
 use crate::limits::STOP_MAX;
@@ -63,6 +65,7 @@ pub struct Running {
 struct Senders {
     http: JoinHandle<()>,
     postgres: JoinHandle<()>,
+    grpc: JoinHandle<()>,
     broker: Broker,
     collectors: Vec<Collector>,
 }
@@ -76,6 +79,8 @@ pub struct Addresses {
     pub mqtt: SocketAddr,
     /// The wire of PostgreSQL.
     pub pg: SocketAddr,
+    /// Arrow Flight SQL.
+    pub grpc: SocketAddr,
 }
 
 impl Server {
@@ -94,6 +99,7 @@ impl Server {
         let http = listener
             .local_addr()
             .map_err(|error| StartError::listen("http.addr", settings.http.addr, &error))?;
+        let (flight, grpc) = bind_flight(settings.grpc).await?;
 
         let postgres = bind_postgres(&settings.postgres).await?;
         let pg = postgres
@@ -113,7 +119,7 @@ impl Server {
         let (trigger, shutdown) = Trigger::new();
         let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
         let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
-        let addresses = Addresses { http, mqtt: broker.local_addr(), pg };
+        let addresses = Addresses { http, mqtt: broker.local_addr(), pg, grpc };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
@@ -125,15 +131,27 @@ impl Server {
             started,
             body_bytes_max: usize::try_from(settings.http.body_bytes_max).unwrap_or(usize::MAX),
             backup_dir: settings.data.backup_dir.clone(),
+            followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
+            shutdown: shutdown.clone(),
         });
         let router = http::router(facts, settings.http.body_timeout);
         let http = tokio::spawn(listener.serve(router, shutdown.clone()));
+        let service =
+            flight::Service::new(session.connect(""), session.connect(""), ingest.clone());
+        let grpc = tokio::spawn(flight.serve(service, shutdown.clone()));
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, broker, collectors };
+        let senders = Senders { http, postgres, grpc, broker, collectors };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
+}
+
+async fn bind_flight(addr: SocketAddr) -> Result<(flight::Listener, SocketAddr), StartError> {
+    let refuse = |error: std::io::Error| StartError::listen("grpc.addr", addr, &error);
+    let listener = flight::Listener::bind(addr).await.map_err(refuse)?;
+    let local = listener.local_addr().map_err(refuse)?;
+    Ok((listener, local))
 }
 
 async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener, StartError> {
@@ -236,14 +254,14 @@ impl Running {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.trigger.stop();
-        let Senders { http, postgres, broker, collectors } = self.senders;
+        let Senders { http, postgres, grpc, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let collectors =
                 futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (http, postgres, (), _) =
-                tokio::join!(http, postgres, broker.stopped(), collectors);
-            for (listener, ended) in [("HTTP", http), ("Postgres", postgres)] {
+            let (http, postgres, grpc, (), _) =
+                tokio::join!(http, postgres, grpc, broker.stopped(), collectors);
+            for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");
                 }
@@ -271,6 +289,7 @@ impl Addresses {
             "http": self.http.to_string(),
             "mqtt": self.mqtt.to_string(),
             "pg": self.pg.to_string(),
+            "grpc": self.grpc.to_string(),
         })
     }
 }
@@ -278,6 +297,7 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http={} mqtt={} pg={}", self.http, self.mqtt, self.pg)
+        let Self { http, mqtt, pg, grpc } = self;
+        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")
     }
 }

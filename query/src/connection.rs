@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::context::SessionState;
+use tacitus_model::Batch;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::Role;
@@ -116,7 +117,8 @@ impl Connection {
     /// # Errors
     /// What is wrong with the statement, or which limit it met. Nothing was written.
     pub async fn run(&self, text: &str, parameters: &[Parameter]) -> Result<Answer, QueryError> {
-        self.start(Source { text: text.into(), declared: Vec::new() }, parameters).await
+        let source = Source { text: text.into(), declared: Vec::new() };
+        self.start(source, self.relations(), parameters).await
     }
 
     /// Answers a prepared statement.
@@ -129,14 +131,72 @@ impl Connection {
         parameters: &[Parameter],
     ) -> Result<Answer, QueryError> {
         let declared = prepared.parameters.iter().cloned().map(Some).collect();
-        self.start(Source { text: Arc::clone(&prepared.text), declared }, parameters).await
+        let source = Source { text: Arc::clone(&prepared.text), declared };
+        self.start(source, self.relations(), parameters).await
     }
 
-    async fn start(&self, source: Source, parameters: &[Parameter]) -> Result<Answer, QueryError> {
+    /// Answers a statement over the store as it was when `sequence` was the last.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); a sequence that is not there yet or is no longer kept.
+    pub async fn run_as_of(
+        &self,
+        text: &str,
+        parameters: &[Parameter],
+        sequence: u64,
+    ) -> Result<Answer, QueryError> {
+        let engine = Arc::clone(&self.shared.engine);
+        // The store may be busy with itself for a moment.
+        let snapshot = tokio::task::spawn_blocking(move || engine.snapshot_as_of(sequence));
+        let snapshot = snapshot.await.map_err(|error| {
+            QueryError::new(SqlState::INTERNAL_ERROR, format!("could not look back: {error}"))
+        })?;
+        let snapshot = snapshot.map_err(|error| {
+            QueryError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
+                .with_hint(error.hint())
+        })?;
+        let relations = Relations::new(snapshot, self.dialect.clone()).of_the_past();
+        let source = Source { text: text.into(), declared: Vec::new() };
+        self.start(source, relations, parameters).await
+    }
+
+    /// Refuses a statement that cannot be followed.
+    pub(crate) async fn check_tail(&self, text: &str) -> Result<(), QueryError> {
+        let run = self.job(Source { text: text.into(), declared: Vec::new() });
+        let threads = self.shared.threads()?;
+        let work = threads.light.spawn(run.check_tail(self.relations()));
+        Work::new(work, run_time(&self.role, &self.settings)).output().await?
+    }
+
+    /// Answers a statement, and tells the sequence up to which samples are in the answer.
+    pub(crate) async fn run_up_to(&self, text: &str) -> Result<(u64, Answer), QueryError> {
+        let snapshot = self.shared.engine.snapshot();
+        let sequence = snapshot.sequence();
+        let relations = Relations::new(snapshot, self.dialect.clone());
+        let source = Source { text: text.into(), declared: Vec::new() };
+        Ok((sequence, self.start(source, relations, &[]).await?))
+    }
+
+    /// Answers a statement as if these samples were all there are.
+    pub(crate) async fn run_over(
+        &self,
+        text: &str,
+        batches: &[Arc<Batch>],
+    ) -> Result<Answer, QueryError> {
+        let relations = self.relations().over(batches)?;
+        let source = Source { text: text.into(), declared: Vec::new() };
+        self.start(source, relations, &[]).await
+    }
+
+    async fn start(
+        &self,
+        source: Source,
+        relations: Relations,
+        parameters: &[Parameter],
+    ) -> Result<Answer, QueryError> {
         let place = self.shared.admission.enter(&self.role)?;
         let threads = self.shared.threads()?;
         let limit = run_time(&self.role, &self.settings);
-        let relations = self.relations();
         let (schema_sender, schema) = oneshot::channel();
         let (sender, batches) = mpsc::channel(ANSWER_BATCHES_MAX);
         let parameters = parameters.iter().map(ScalarValue::from).collect();

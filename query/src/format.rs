@@ -14,6 +14,7 @@ mod csv;
 mod ipc;
 mod json;
 mod name;
+mod plain;
 mod time;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use ipc::ArrowWriter;
 
 pub use name::type_name;
 pub(crate) use name::udt_name;
+pub use plain::{Plain, Plainness};
 pub(crate) use time::rfc3339;
 
 /// A form an answer can take.

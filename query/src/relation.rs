@@ -5,6 +5,7 @@
 //!
 //! *Not here.* What only one wire shows: its [`Dialect`].
 
+mod added;
 mod information;
 mod rows;
 mod samples;
@@ -14,10 +15,13 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
+use tacitus_model::Batch;
 use tacitus_storage::Snapshot;
 
 use crate::dialect::Dialect;
+use crate::error::{QueryError, SqlState};
 use information::{INFORMATION, Information};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
@@ -120,12 +124,29 @@ pub fn relations() -> Vec<(&'static str, SchemaRef)> {
 pub(crate) struct Relations {
     snapshot: Snapshot,
     dialect: Option<Arc<dyn Dialect>>,
+    /// The samples, where they are not those of the snapshot.
+    samples: Option<Arc<MemTable>>,
+    /// Whether the snapshot is of an earlier sequence.
+    past: bool,
 }
 
 impl Relations {
     /// The relations as `snapshot` shows them.
     pub(crate) fn new(snapshot: Snapshot, dialect: Option<Arc<dyn Dialect>>) -> Self {
-        Self { snapshot, dialect }
+        Self { snapshot, dialect, samples: None, past: false }
+    }
+
+    /// The same where the snapshot is of an earlier sequence: what is known of now only is refused.
+    pub(crate) fn of_the_past(self) -> Self {
+        Self { past: true, ..self }
+    }
+
+    /// The same with these samples in place of the stored ones.
+    pub(crate) fn over(self, batches: &[Arc<Batch>]) -> Result<Self, QueryError> {
+        let rows = added::rows(&self.snapshot, batches).map_err(DataFusionError::from);
+        let table = rows.and_then(|rows| MemTable::try_new(Arc::clone(&SAMPLES), vec![vec![rows]]));
+        let table = table.map_err(|error| QueryError::classify(&error, ""))?;
+        Ok(Self { samples: Some(Arc::new(table)), ..self })
     }
 
     /// The columns of a relation.
@@ -203,6 +224,15 @@ impl SchemaProvider for Relations {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let snapshot = self.snapshot.clone();
+        if self.past && name == "latest" {
+            let what = "\"latest\" is of now, and cannot be read as of a sequence";
+            return Err(QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
+                .with_hint("ask samples: SELECT DISTINCT ON (tag) … ORDER BY tag, ts DESC")
+                .into());
+        }
+        if let Some(samples) = self.samples.as_ref().filter(|_| name == "samples") {
+            return Ok(Some(Arc::clone(samples) as Arc<dyn TableProvider>));
+        }
         Ok(match name {
             "samples" => Some(Arc::new(SamplesTable::new(snapshot))),
             "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),

@@ -30,6 +30,7 @@ use crate::parameters;
 use crate::preselect::preselected;
 use crate::relation::Relations;
 use crate::statement;
+use crate::tail;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -69,6 +70,14 @@ impl Run {
         statement::check_plan(&plan)?;
         let columns = self.columns(plan.schema().as_arrow());
         Ok(Prepared { text: self.source.text, parameters: types, columns })
+    }
+
+    /// Refuses a statement that cannot be followed.
+    pub(crate) async fn check_tail(self, relations: Relations) -> Result<(), QueryError> {
+        let state = self.statement_state(relations)?;
+        let statement = self.parse()?;
+        let plan = self.logical_plan(&state, statement, Vec::new()).await?;
+        tail::check(&plan)
     }
 
     /// Plans and runs the statement; sends the columns, then the rows. A reader that is gone

@@ -106,7 +106,7 @@ async fn show(demo: Demo, running: &Running, dir: &Path, kept: bool) -> Exit {
         Ok(plant) => plant,
         Err(error) => return no_plant(&error),
     };
-    if say(&first_page(addresses.http, addresses.mqtt, dir, kept)) != Exit::Done {
+    if say(&first_page(addresses, dir, kept)) != Exit::Done {
         tracing::warn!("nobody reads the first page");
     }
     plant.stopped().await;

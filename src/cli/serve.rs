@@ -89,15 +89,6 @@ impl Signals {
 
 /// Gathers file, environment and flags.
 pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
-    for (flag, given) in [("--grpc", &flags.grpc)] {
-        if given.is_some() {
-            complain(&format!(
-                "error: {flag} is not in this version\n  hint: leave it out; SQL is asked over \
-                 HTTP (`tacitus sql`)\n"
-            ));
-            return Err(Exit::Configuration);
-        }
-    }
     let file = match &flags.config {
         None => None,
         Some(path) => match std::fs::read_to_string(path) {
@@ -121,6 +112,7 @@ pub(super) fn sources(flags: &Flags) -> Result<Sources, Exit> {
         ("--http", "http.addr", &flags.http),
         ("--mqtt", "mqtt.addr", &flags.mqtt),
         ("--pg", "pg.addr", &flags.pg),
+        ("--grpc", "grpc.addr", &flags.grpc),
     ]
     .into_iter()
     .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))

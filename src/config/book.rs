@@ -201,6 +201,17 @@ pub const BOOK: &[Key] = &[
         "Larger: slow clients hold memory longer. Smaller: slow links are cut.",
     ),
     flagged(
+        "--grpc",
+        key(
+            "grpc.addr",
+            Shape::Address,
+            Fallback::Text("127.0.0.1:8429"),
+            "Where gRPC listens: Arrow Flight SQL. Left out where HTTP listens on port 0: a free \
+             port. This version has no users, so only loopback addresses are taken.",
+            "",
+        ),
+    ),
+    flagged(
         "--mqtt",
         key(
             "mqtt.addr",
@@ -296,8 +307,8 @@ pub const BOOK: &[Key] = &[
             "pg.addr",
             Shape::Address,
             Fallback::Text("127.0.0.1:5433"),
-            "Where the wire of PostgreSQL listens. Other addresses than loopback are taken only \
-             where `users_file` names users.",
+            "Where the wire of PostgreSQL listens. Left out where HTTP listens on port 0: a free \
+             port. Other addresses than loopback are taken only where `users_file` names users.",
             "",
         ),
     ),

@@ -28,6 +28,8 @@ pub struct Settings {
     pub mqtt: broker::Settings,
     /// The wire of PostgreSQL.
     pub postgres: Postgres,
+    /// Where Arrow Flight SQL is spoken.
+    pub grpc: SocketAddr,
     /// Which topics are stored, and as what.
     pub topics: Rules,
     /// The way into the store.
@@ -150,6 +152,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         http: http(&keys)?,
         mqtt: mqtt(&keys)?,
         postgres: postgres(&keys, problems)?,
+        grpc: keys.listener("grpc.addr")?,
         topics: topics?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
@@ -210,6 +213,16 @@ impl Keys<'_> {
 
     pub(super) fn address(&self, path: &str) -> Option<SocketAddr> {
         if let Value::Address(address) = self.get(path)? { Some(*address) } else { None }
+    }
+
+    /// The address of a listener. Who lets the system pick HTTP's port wants a server beside
+    /// others, so a listener that was not spoken of gets a free port too.
+    fn listener(&self, path: &str) -> Option<SocketAddr> {
+        let mut address = self.address(path)?;
+        if self.origin(path) == Origin::Default && self.address("http.addr")?.port() == 0 {
+            address.set_port(0);
+        }
+        Some(address)
     }
 
     pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
@@ -298,7 +311,7 @@ fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
         }
     };
     Some(Postgres {
-        addr: keys.address("pg.addr")?,
+        addr: keys.listener("pg.addr")?,
         connections_max: keys.count("pg.connections")?,
         secrets: Secrets { users: keys.path("pg.users_file"), certificate },
     })

@@ -53,6 +53,15 @@ fn a_listener_other_machines_reach_is_refused_because_there_are_no_users() {
 }
 
 #[test]
+fn a_listener_nobody_spoke_of_follows_http_to_a_free_port() {
+    let load = |http: &str| {
+        let flags = vec![("--http", "http.addr", http.to_owned())];
+        Config::load(&Sources { flags, ..Sources::default() }).unwrap().settings.grpc.port()
+    };
+    assert_eq!((load("127.0.0.1:8428"), load("127.0.0.1:0")), (8429, 0));
+}
+
+#[test]
 fn a_section_given_as_a_value_is_named_as_one() {
     problems(
         "http = 5\n",

@@ -2,17 +2,13 @@
 //!
 //! *Invariant.* Every line on it can be pasted and does something.
 
-use std::net::SocketAddr;
+use crate::server::Addresses;
 
 /// The first page, for standard output after the ready line. `data` is the directory where
 /// everything is, and whether it goes away with the server.
 #[must_use]
-pub fn first_page(
-    http: SocketAddr,
-    mqtt: SocketAddr,
-    data: &std::path::Path,
-    kept: bool,
-) -> String {
+pub fn first_page(addresses: Addresses, data: &std::path::Path, kept: bool) -> String {
+    let Addresses { http, mqtt, pg, grpc } = addresses;
     let fate = if kept { "kept" } else { "removed when this stops; --data DIR keeps it" };
     let data = data.display();
     let port = mqtt.port();
@@ -23,6 +19,8 @@ and OPC UA. It has filled in its last hour. Ctrl-C stops it.
 
   web page   http://{http}/
   MQTT       {mqtt}
+  Postgres   {pg} (psql, Grafana, ODBC)
+  Flight SQL {grpc} (ADBC, pandas, polars)
   data       {data} ({fate})
 
 Ask in SQL, in another terminal:
@@ -32,6 +30,10 @@ Ask in SQL, in another terminal:
   tacitus sql "SELECT time_bucket('5 minutes', ts) AS t, avg(value) AS speed, max(value) AS peak FROM samples WHERE tag = 'demo/line1/filler/speed' GROUP BY t ORDER BY t" --url http://{http}
 
   curl http://{http}/api/v1/sql -d "SELECT tag, ts, value, text FROM latest WHERE tag LIKE '%/state'"
+
+Follow what changes (Ctrl-C ends it):
+
+  curl -sN "http://{http}/api/v1/live/events?glob=demo/line1/*/speed"
 
 Say something, and find it again:
 
@@ -52,12 +54,13 @@ mod tests {
 
     #[test]
     fn the_page_names_where_to_look_and_no_place_is_left_blank() {
-        let page = first_page(
-            "127.0.0.1:18428".parse().unwrap(),
-            "127.0.0.1:11883".parse().unwrap(),
-            std::path::Path::new("demo-data"),
-            false,
-        );
+        let addresses = Addresses {
+            http: "127.0.0.1:18428".parse().unwrap(),
+            mqtt: "127.0.0.1:11883".parse().unwrap(),
+            pg: "127.0.0.1:15433".parse().unwrap(),
+            grpc: "127.0.0.1:18429".parse().unwrap(),
+        };
+        let page = first_page(addresses, std::path::Path::new("demo-data"), false);
         for part in ["http://127.0.0.1:18428/", "-p 11883", "demo-data (removed when this stops"] {
             assert!(page.contains(part), "{part}");
         }

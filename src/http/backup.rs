@@ -6,13 +6,15 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
-use tacitus_storage::{BackupOptions, BackupReport, Error, ErrorKind, OsDisk};
+use tacitus_storage::{BackupOptions, BackupReport, OsDisk};
 
+use super::json::{answer, object};
 use super::{Facts, Problem};
 
 /// What is asked for.
@@ -38,8 +40,8 @@ fn yes() -> bool {
 }
 
 /// `POST /api/v1/backup`.
-pub(super) async fn backup(State(facts): State<Arc<Facts>>, body: String) -> Response {
-    let request: Request = match serde_json::from_str(&body) {
+pub(super) async fn backup(State(facts): State<Arc<Facts>>, body: Bytes) -> Response {
+    let request: Request = match object(&body) {
         Ok(request) => request,
         Err(error) => {
             let detail = format!("the body is not understood: {error}");
@@ -58,7 +60,7 @@ pub(super) async fn backup(State(facts): State<Arc<Facts>>, body: String) -> Res
     let run = move || engine.backup(&OsDisk::open(&place)?, options);
     match tokio::task::spawn_blocking(run).await {
         Ok(Ok(report)) => document(&report),
-        Ok(Err(error)) => refusal(&error).into_response(),
+        Ok(Err(error)) => Problem::from(&error).into_response(),
         Err(panic) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, panic.to_string()).into_response()
         }
@@ -68,8 +70,7 @@ pub(super) async fn backup(State(facts): State<Arc<Facts>>, body: String) -> Res
 /// `GET /api/v1/damages`.
 pub(super) async fn damages(State(facts): State<Arc<Facts>>) -> Response {
     let damages: Vec<_> = facts.engine.damages().iter().map(crate::cli::damage).collect();
-    let body = json!({ "damages": damages }).to_string();
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    answer(&json!({ "damages": damages }))
 }
 
 /// `POST /api/v1/clock/confirm`.
@@ -77,7 +78,7 @@ pub(super) async fn confirm_clock(State(facts): State<Arc<Facts>>) -> Response {
     let engine = Arc::clone(&facts.engine);
     match tokio::task::spawn_blocking(move || engine.confirm_clock()).await {
         Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(error)) => refusal(&error).into_response(),
+        Ok(Err(error)) => Problem::from(&error).into_response(),
         Err(panic) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, panic.to_string()).into_response()
         }
@@ -97,7 +98,7 @@ fn below(folder: &Path, directory: &Path) -> Option<PathBuf> {
 }
 
 fn document(report: &BackupReport) -> Response {
-    let body = json!({
+    answer(&json!({
         "sequence": report.sequence,
         "generation": report.generation,
         "files": report.files,
@@ -105,18 +106,7 @@ fn document(report: &BackupReport) -> Response {
         "files_copied": report.files_copied,
         "bytes_copied": report.bytes_copied,
         "files_linked": report.files_linked,
-    });
-    ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
-}
-
-fn refusal(error: &Error) -> Problem {
-    let status = match error.kind() {
-        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
-        ErrorKind::Locked => StatusCode::CONFLICT,
-        ErrorKind::Full | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    Problem::new(status, error.to_string()).hint(error.hint())
+    }))
 }
 
 #[cfg(test)]

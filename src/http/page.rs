@@ -20,6 +20,8 @@ pub(super) async fn first(State(facts): State<Arc<Facts>>) -> impl IntoResponse 
         .replace("{http}", &facts.addresses.http.to_string())
         .replace("{mqtt}", &facts.addresses.mqtt.to_string())
         .replace("{mqtt_port}", &facts.addresses.mqtt.port().to_string())
+        .replace("{pg}", &facts.addresses.pg.to_string())
+        .replace("{grpc}", &facts.addresses.grpc.to_string())
         .replace("{routes}", &super::listing())
         .replace("{tags}", &status.tags.to_string())
         .replace("{samples}", &status.samples.to_string());

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
+use tacitus_storage::{Error, ErrorKind};
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -41,6 +42,15 @@ impl Problem {
         answer.headers().get(header::CONTENT_TYPE).is_some_and(|media| media == MEDIA_TYPE)
     }
 
+    /// What is wrong and what to do, for where there is no room for more.
+    pub(super) fn text(&self) -> String {
+        let word = |name: &str| self.members.get(name).and_then(Value::as_str).unwrap_or_default();
+        match word("hint") {
+            "" => word("detail").to_owned(),
+            hint => format!("{}; {hint}", word("detail")),
+        }
+    }
+
     /// Adds what the caller can do.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
@@ -52,6 +62,19 @@ impl Problem {
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.to_owned(), value.into());
         self
+    }
+}
+
+impl From<&Error> for Problem {
+    /// What the store refused.
+    fn from(error: &Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+            ErrorKind::Locked => StatusCode::CONFLICT,
+            ErrorKind::Full | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string()).hint(error.hint())
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `POST /api/v1/sql`, body SQL | the statement |
 //! | `POST /api/v1/sql`, body `{"query":…,"params":[…]}` | the statement and `$1`, `$2`, … |
 //! | `GET /api/v1/sql?q=…` | the statement |
+//! | `as_of` beside `query` or `q` | over the store as it was when this sequence was the last |
 //!
 //! *Invariant.* An answer of 200 that arrives whole is complete. The first rows are waited for
 //! before anything is sent; what goes wrong later breaks the connection, so that the client sees
@@ -62,11 +63,14 @@ struct Question {
     query: String,
     #[serde(default)]
     params: Vec<Value>,
+    /// The store as it was when this sequence was the last.
+    as_of: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Link {
     q: String,
+    as_of: Option<u64>,
 }
 
 async fn answer_body(
@@ -83,7 +87,7 @@ async fn answer_query(
     headers: HeaderMap,
     Query(link): Query<Link>,
 ) -> Result<Response, Problem> {
-    let question = Question { query: link.q, params: Vec::new() };
+    let question = Question { query: link.q, params: Vec::new(), as_of: link.as_of };
     respond(&questions, &headers, &question).await
 }
 
@@ -99,7 +103,7 @@ fn question(headers: &HeaderMap, body: &[u8]) -> Result<Question, Problem> {
         });
     }
     match std::str::from_utf8(body) {
-        Ok(query) => Ok(Question { query: query.to_owned(), params: Vec::new() }),
+        Ok(query) => Ok(Question { query: query.to_owned(), params: Vec::new(), as_of: None }),
         Err(error) => Err(refuse(format!("the statement is not UTF-8: {error}"))),
     }
 }
@@ -113,11 +117,12 @@ async fn respond(
     let parameters: Result<Vec<Parameter>, Problem> =
         (1..).zip(&question.params).map(|(at, value)| parameter(at, value)).collect();
     let parameters = parameters?;
-    let mut answer = questions
-        .session
-        .sql(&question.query, &parameters)
-        .await
-        .map_err(|error| refusal(&error))?;
+    let connection = questions.session.connect("");
+    let answer = match question.as_of {
+        Some(sequence) => connection.run_as_of(&question.query, &parameters, sequence).await,
+        None => connection.run(&question.query, &parameters).await,
+    };
+    let mut answer = answer.map_err(|error| refusal(&error))?;
     let mut renderer = Renderer::new(format, answer.schema()).map_err(|error| refusal(&error))?;
     let mut bytes = renderer.begin();
     let first = answer.next().await;
@@ -186,7 +191,7 @@ fn unusable(at: usize, what: &str) -> Problem {
 }
 
 /// An error of a statement as a problem.
-fn refusal(error: &QueryError) -> Problem {
+pub(super) fn refusal(error: &QueryError) -> Problem {
     let mut problem =
         Problem::new(status(error), error.message()).with("sqlstate", error.sqlstate().code());
     if let Some(hint) = error.hint() {

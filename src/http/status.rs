@@ -12,15 +12,18 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tacitus_query::Session;
 use tacitus_storage::{Engine, EngineStatus};
+use tokio::sync::Semaphore;
 
-use super::Problem;
+use super::json::answer;
 use super::sql::Questions;
 use super::write::Writes;
+use super::{FOLLOWERS_MAX, Problem};
 use crate::broker;
 use crate::collect::{Phase, State as Collector};
 use crate::ingest::Ingest;
 use crate::metrics::{Metrics, Reading};
 use crate::server::Addresses;
+use crate::shutdown::Shutdown;
 
 /// What the routes know of the server.
 #[derive(Debug)]
@@ -45,6 +48,10 @@ pub(crate) struct Facts {
     pub(crate) body_bytes_max: usize,
     /// Backups go below this.
     pub(crate) backup_dir: std::path::PathBuf,
+    /// Places of those who follow.
+    pub(crate) followers: Arc<Semaphore>,
+    /// When to stop.
+    pub(crate) shutdown: Shutdown,
 }
 
 impl FromRef<Arc<Facts>> for Writes {
@@ -72,14 +79,14 @@ pub(super) async fn health(State(facts): State<Arc<Facts>>) -> Response {
             "free space on the disk of the data directory; writing resumes by itself",
         )
     } else {
-        document(&json!({"status": "ok"}))
+        answer(&json!({"status": "ok"}))
     }
 }
 
 pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
     let engine = facts.engine.status();
     let counters = facts.ingest.counters();
-    document(&json!({
+    answer(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tags": engine.tags,
         "samples": engine.samples,
@@ -144,17 +151,15 @@ pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
             })
         })
         .collect();
-    document(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
-}
-
-/// A JSON answer.
-fn document(value: &Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+    answer(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
 }
 
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
     let mut readings = store(&facts.engine.status());
     readings.extend(ingest(&facts.ingest));
+    let following = FOLLOWERS_MAX.saturating_sub(facts.followers.available_permits());
+    let help = "Clients that follow latest values or a query";
+    readings.push(Reading::gauge("live_followers", help, following as u64));
     readings.extend(mqtt(&facts.broker));
     readings.extend(collectors(&facts.collectors));
     match facts.metrics.text(&readings) {

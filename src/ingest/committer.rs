@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::WriteError;
 use super::queue::{Entry, Queue};
+use crate::live::Feed;
 
 /// About how many bytes of batches become one commit. LIMIT: the last of a group waits for all of
 /// it, and the group must fit a log file.
@@ -64,14 +65,18 @@ pub struct Committer {
 }
 
 impl Committer {
-    pub(super) fn start(engine: Arc<Engine>, queue: Arc<Queue>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        engine: Arc<Engine>,
+        queue: Arc<Queue>,
+        feed: Arc<Feed>,
+    ) -> std::io::Result<Self> {
         let (fail, failed) = watch::channel(None);
         let (tend, stop) = mpsc::channel();
         let guard = Guard { queue: Arc::clone(&queue), fail };
         let committing = {
             let (engine, guard) = (Arc::clone(&engine), guard.clone());
             std::thread::Builder::new().name("commit".to_owned()).spawn(move || {
-                commit_all(&engine, &guard);
+                commit_all(&engine, &feed, &guard);
             })?
         };
         let keeping = {
@@ -156,7 +161,7 @@ impl Drop for Guard {
     }
 }
 
-fn commit_all(engine: &Engine, guard: &Guard) {
+fn commit_all(engine: &Engine, feed: &Feed, guard: &Guard) {
     // Moved in, so that a panic drops it on this thread.
     let guard = guard.clone();
     let mut refusing = None;
@@ -172,10 +177,10 @@ fn commit_all(engine: &Engine, guard: &Guard) {
             // One batch that cannot be kept must not stop those that came with it.
             for entry in group {
                 let result = commit(engine, std::slice::from_ref(&entry.batch));
-                settle(vec![entry], result, &guard, &mut refusing);
+                settle(vec![entry], result, feed, &guard, &mut refusing);
             }
         } else {
-            settle(group, result, &guard, &mut refusing);
+            settle(group, result, feed, &guard, &mut refusing);
         }
     }
     let lost = guard.queue.lost();
@@ -184,10 +189,11 @@ fn commit_all(engine: &Engine, guard: &Guard) {
     }
 }
 
-/// Tells the senders of a group what became of it.
+/// Tells the senders of a group what became of it, and those who follow before them.
 fn settle(
-    group: Vec<Entry>,
+    mut group: Vec<Entry>,
     result: Result<u64, Error>,
+    feed: &Feed,
     guard: &Guard,
     refusing: &mut Option<ErrorKind>,
 ) {
@@ -195,6 +201,7 @@ fn settle(
     let error = match result {
         Ok(sequence) => {
             queue.note_commit(group.iter().map(|entry| entry.batch.len()).sum());
+            feed.publish(sequence, group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)));
             if refusing.take().is_some() {
                 tracing::info!("writing again");
             }

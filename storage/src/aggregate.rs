@@ -184,7 +184,7 @@ impl<'a> Fold<'a> {
         // What cannot be read shows again with the rows.
         if let Ok(Some(numbers)) = read {
             let part = |rows| numbers.part(rows).statistics();
-            self.split(numbers.times, numbers.numbers.len(), part);
+            self.split(numbers.times, numbers.digits.len(), part);
         } else {
             self.rows(&run.read(page, false)?);
         }
@@ -360,3 +360,6 @@ impl<'a> StateFold<'a> {
 fn state_of(number: f64) -> Option<u64> {
     (0.0..4_294_967_296.0).contains(&number).then_some(number as u64)
 }
+
+#[cfg(test)]
+mod tests;

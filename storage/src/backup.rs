@@ -23,6 +23,7 @@ use tacitus_model::Timestamp;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{FileName, Manifest};
+use crate::moment::{self, Moment};
 use crate::naming::Naming;
 use copy::{Fingerprint, Source};
 use list::{Entry, List};
@@ -87,6 +88,7 @@ pub(crate) fn backup(
     };
     let mut entries = Vec::new();
     for (name, record) in manifest.files() {
+        moment::pass(Moment::Copy);
         let source = Source::open(sealed.disk, manifest, name, &record)?;
         let fingerprint = source.fingerprint()?;
         let entry = former.entry(to, name, &fingerprint)?;

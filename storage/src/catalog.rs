@@ -402,8 +402,8 @@ impl Catalog {
     /// The tag that a name leads to at a sequence.
     pub(crate) fn find_at(&self, path: &str, sequence: u64) -> Option<Arc<Tag>> {
         let inner = self.read();
-        let entry = inner.tags.entry(inner.find(path)?)?;
-        entry.led(path, sequence).then(|| Arc::new(entry.tag))
+        let led = |id| inner.tags.entry(id).is_some_and(|entry| entry.led(path, sequence));
+        inner.tag(inner.names.find_committed(&inner.tags, path, led)?)
     }
 
     /// The kind of the tag with this id, if it exists at a sequence.

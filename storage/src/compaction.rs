@@ -34,6 +34,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::StoreId;
 use crate::manifest::{Deletion, SegmentRecord, Tier};
 use crate::merge::{Merge, Part, Source};
+use crate::moment::{self, Moment};
 use crate::planted::{self, Bug};
 use crate::segment::{Finished, Segment, SegmentWriter, WriteOptions};
 use crate::visibility::Visibility;
@@ -97,6 +98,7 @@ impl Workshop<'_> {
         }
         let tags = inputs.iter().fold(RoaringBitmap::new(), |all, input| all | input.tag_set());
         for id in tags {
+            moment::pass(Moment::Rewrite);
             self.check_halted()?;
             outputs.tag(inputs, TagId(id))?;
         }
@@ -215,7 +217,9 @@ impl Outputs<'_> {
                         class: shelf.class.to_string(),
                         first_sequence: self.inputs.0,
                         last_sequence: self.inputs.1,
-                        history: self.workshop.history,
+                        // Whether a row was replaced before another came is told by their own
+                        // sequences alone.
+                        history: if replaced > 0 { 0 } else { self.workshop.history },
                     };
                     let disk = &**self.workshop.disk;
                     entry.insert(SegmentWriter::begin(disk, &self.workshop.store, options)?)

@@ -256,6 +256,33 @@ fn a_sync_that_is_tried_again_after_it_failed_is_found() {
     assert!(found);
 }
 
+/// After a failed sync the system takes the lost bytes for clean: they are read back after a
+/// restart, a sync has nothing to write, and a power cut takes them away under what came since.
+#[test]
+fn what_a_restart_read_back_after_a_failed_sync_outlives_a_power_cut() {
+    let disk = SimDisk::new();
+    let engine = golden::open(&disk).unwrap();
+    let tag = golden::define(&engine, "a", Kind::Float);
+    engine.commit(&[golden::batch(tag, Kind::Float, 0..100)]).unwrap();
+    let at = disk.operations() + 1;
+    disk.set_faults(SimFaults { sync_fails_at: Some(at), ..SimFaults::default() });
+    engine.commit(&[golden::batch(tag, Kind::Float, 100..200)]).unwrap_err();
+    drop(engine);
+    for evicted in [false, true] {
+        let disk = disk.fork();
+        if evicted {
+            disk.evict();
+        }
+        let engine = golden::open(&disk).unwrap();
+        engine.commit(&[golden::batch(tag, Kind::Float, 200..300)]).unwrap();
+        let shown = golden::rows(&engine).unwrap();
+        assert_eq!(shown.len(), if evicted { 200 } else { 300 });
+        drop(engine);
+        let survivor = disk.crash(|_| Survival::Lost);
+        assert_eq!(golden::rows(&golden::open(&survivor).unwrap()).unwrap(), shown);
+    }
+}
+
 const RESERVE: u64 = 20_000;
 
 /// Fills a disk; the least that was free while writes were taken.

@@ -18,6 +18,8 @@ use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
 
 use crate::block::{Block, Row};
 use crate::merge::keep;
+use crate::moment::{self, Moment};
+use crate::planted::{self, Bug};
 use crate::table::Table;
 use crate::visibility::Visibility;
 use slab::Chain;
@@ -81,6 +83,7 @@ impl Head {
         let offset = sequence - self.first_sequence;
         let mut bytes = 0;
         for (tag, ts, value, quality) in batch.iter() {
+            moment::pass(Moment::Append);
             let Some(entry) = self.tags.reach(tag) else { continue };
             let row = Row::of(ts, value, quality);
             bytes += row.text.as_ref().map_or(0, |text| text.len());
@@ -147,7 +150,8 @@ impl Head {
 }
 
 /// Rows in order of arrival as rows in order of time, of equal times the last one; the others go
-/// to `replaced`, older first.
+/// to `replaced`, older first, but for those that a row of their own batch replaced: nobody ever
+/// saw them.
 fn in_time_order(arrived: Block, mut replaced: impl FnMut(Row)) -> Block {
     if arrived.times.is_sorted_by(|a, b| a < b) {
         return arrived;
@@ -155,13 +159,13 @@ fn in_time_order(arrived: Block, mut replaced: impl FnMut(Row)) -> Block {
     let mut order: Vec<usize> = (0..arrived.len()).collect();
     order.sort_by_key(|row| arrived.times.get(*row));
     let mut sorted = Block::tracked(arrived.kind, arrived.sequences.is_some());
-    for (row, next) in order.iter().zip(order.iter().skip(1).map(Some).chain([None])) {
-        let again = next.is_some_and(|next| arrived.times.get(*next) == arrived.times.get(*row));
-        let Some(row) = arrived.row(*row) else { continue };
-        if again {
-            replaced(row);
-        } else {
-            sorted.push(row);
+    let mut rows = order.iter().filter_map(|row| arrived.row(*row)).peekable();
+    while let Some(row) = rows.next() {
+        match rows.peek().filter(|next| next.ts == row.ts) {
+            Some(_) if planted::active(Bug::KeepResent) => sorted.push(row),
+            Some(next) if next.sequence > row.sequence => replaced(row),
+            Some(_) => {}
+            None => sorted.push(row),
         }
     }
     sorted

@@ -45,6 +45,7 @@ mod log;
 mod manifest;
 mod marks;
 mod merge;
+mod moment;
 mod naming;
 mod planted;
 mod publish;
@@ -52,6 +53,8 @@ mod repair;
 mod scan;
 mod scrub;
 mod segment;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod statistics;
 mod table;

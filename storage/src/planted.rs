@@ -1,4 +1,4 @@
-//! Faults that a test plants, to prove that the crash harness would find them.
+//! Faults that a test plants, to prove that the harnesses would find them.
 //!
 //! *Invariant.* Outside of this crate's own tests no fault is ever active, and the check is a
 //! constant that the compiler removes.
@@ -36,6 +36,34 @@ pub(crate) enum Bug {
     ForgetLastRow,
     /// A compaction leaves out the qualities.
     ForgetQualities,
+    /// A sample that is sent again is kept beside the one that was there.
+    KeepResent,
+    /// A sequence is shown before all rows of its batch are in the head.
+    ShowHalf,
+}
+
+#[cfg(test)]
+impl Bug {
+    /// Every fault there is.
+    pub(crate) const ALL: [Self; 17] = [
+        Self::AcknowledgeBeforeSync,
+        Self::SkipDirectorySync,
+        Self::AcceptTornTail,
+        Self::ReplayRecycledFrame,
+        Self::SkipSomeSyncs,
+        Self::RenameBeforeSync,
+        Self::RetrySync,
+        Self::SkipChecksum,
+        Self::CutMiddle,
+        Self::ForgetManifest,
+        Self::IgnoreReserve,
+        Self::BelieveClock,
+        Self::ForgetTag,
+        Self::ForgetLastRow,
+        Self::ForgetQualities,
+        Self::KeepResent,
+        Self::ShowHalf,
+    ];
 }
 
 #[cfg(not(test))]

@@ -5,10 +5,11 @@
 //! segment   damaged ─▶ its intact pages in a new one; unreadable ─▶ given up
 //! log       a gap ─▶ every intact frame sealed into a segment, a new log begun   (only if asked)
 //! catalog   damaged ─▶ the definitions that are left, stand-ins for the others    (only if asked)
+//! audit     damaged ─▶ given up; what was deleted stays deleted                   (only if asked)
 //! then      a new manifest published ─▶ what it replaces is renamed to NAME.bad
 //! ```
-//! A gap in the log or a lost definition needs a word of its own because it changes what samples
-//! there are without any file saying so afterwards.
+//! A gap in the log, a lost definition or a lost record of changes needs a word of its own because
+//! no file says so afterwards.
 //!
 //! *Invariant.* Nothing that can be read is lost, and no damaged file is removed. Cut anywhere,
 //! the store is as damaged as before, or repaired.
@@ -25,7 +26,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::log::{self, RecoverFrom};
-use crate::manifest::{Manifest, SegmentRecord};
+use crate::manifest::{Manifest, SegmentRecord, Tier};
 use crate::marks::Marks;
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
@@ -78,6 +79,7 @@ pub fn repair(disk: &Arc<dyn Disk>, options: RepairOptions) -> Result<RepairRepo
     let mut repair = Repair::new(disk, options, manifest, rebuilt);
     repair.report.found = found;
     repair.read_definitions()?;
+    repair.read_changes()?;
     repair.read_log()?;
     // From here on things are written, though nothing counts before the manifest does.
     repair.segments()?;
@@ -121,6 +123,22 @@ impl<'a> Repair<'a> {
                 self.definitions.lost = true;
             }
         }
+        Ok(())
+    }
+
+    /// Gives up a record of changes that cannot be read. What they deleted stays deleted: that
+    /// stands in the manifest too.
+    fn read_changes(&mut self) -> Result<(), Error> {
+        let Some(file) = self.manifest.audit else { return Ok(()) };
+        match read_audit(&**self.disk, &self.manifest.store, file.number) {
+            Ok(_) => return Ok(()),
+            // The disk may give the file tomorrow.
+            Err(error) if error.kind() == ErrorKind::Io && !error.is_not_found() => Err(error),
+            Err(error) if !self.options.salvage => Err(needs_salvage(&error.to_string())),
+            Err(_) => Ok(()),
+        }?;
+        self.replaced.push(Naming::audit(file.number));
+        self.manifest.audit = None;
         Ok(())
     }
 
@@ -185,7 +203,7 @@ impl<'a> Repair<'a> {
             class: record.class.clone(),
             first_sequence: record.file.first_sequence,
             last_sequence: record.file.last_sequence,
-            history: 0,
+            history: if record.tier == Tier::Raw { 0 } else { record.applied },
         };
         let mut writer = SegmentWriter::begin(&**self.disk, &self.manifest.store, options)?;
         for (entry, pages) in segment.intact() {
@@ -282,6 +300,8 @@ impl<'a> Repair<'a> {
         let names = disk.list().map_err(list)?;
         let newest = names.iter().filter_map(|name| Naming::manifest_number(name)).max();
         self.manifest.generation = newest.unwrap_or(former) + 1;
+        // A rewritten segment has another number, and with it another place.
+        self.manifest.sort();
         if let Some(salvage) = &self.salvage {
             let store = self.manifest.store;
             log::create(self.disk, store, self.options.log_file_bytes, salvage.next_file)?;

@@ -14,6 +14,8 @@
 
 mod numbers;
 
+use std::hint::select_unpredictable;
+
 use tacitus_model::{Kind, Quality, TimeRange, Timestamp};
 
 pub(crate) use numbers::{Numbers, Times};
@@ -50,13 +52,14 @@ pub struct Statistics {
     pub max_ns: i64,
     /// The sum of the values.
     pub sum: f64,
-    /// The sum of the squares of the values' distances from their mean.
-    pub m2: f64,
     /// The integral over time of the values, in value · seconds, between consecutive samples:
     /// each held to the next (step), or joined by a line (linear).
     pub integral: f64,
     /// The time that the integral is over, in nanoseconds.
     pub good_ns: i64,
+    /// The sum of the squares of the values' distances from their mean. (Not beside `sum`: the
+    /// two would share a register, and every sum wait for the division of a moment.)
+    pub m2: f64,
     /// An integer beyond ±2^53 was rounded to the nearest float.
     pub rounded: bool,
 }
@@ -179,12 +182,11 @@ impl Statistics {
         if next.values == 0 {
             return;
         }
-        if next.min < self.min {
-            (self.min, self.min_ns) = (next.min, next.min_ns);
-        }
-        if next.max > self.max {
-            (self.max, self.max_ns) = (next.max, next.max_ns);
-        }
+        let (lower, higher) = (next.min < self.min, next.max > self.max);
+        self.min_ns = select_unpredictable(lower, next.min_ns, self.min_ns);
+        self.max_ns = select_unpredictable(higher, next.max_ns, self.max_ns);
+        self.min = select_unpredictable(lower, next.min, self.min);
+        self.max = select_unpredictable(higher, next.max, self.max);
         if self.values == 0 {
             self.m2 = next.m2;
         } else {
@@ -221,8 +223,12 @@ impl<'a> Run<'a> {
         if flawed {
             self.blank(numbers);
         }
-        let numbers =
-            Numbers { step: self.step, numbers, divisor: 1.0, times: Times::Each(self.times) };
+        let numbers = Numbers {
+            step: self.step,
+            digits: numbers,
+            divisor: 1.0,
+            times: Times::Each(self.times),
+        };
         Statistics { good: good as u64, bad: bad as u64, rounded, ..numbers.statistics() }
     }
 

@@ -11,6 +11,7 @@ use std::fmt::Display;
 
 use tacitus_model::{Kind, TagId, TimeRange};
 
+use crate::audit::read_audit;
 use crate::backup;
 use crate::cache::BlockCache;
 use crate::catalog::read_catalog;
@@ -134,6 +135,7 @@ impl<'a> Survey<'a> {
         self.report.sequence = self.manifest.checkpoint;
         self.manifest_itself();
         self.catalogs();
+        self.audit();
         self.log();
         self.segments();
         if let Err(error) = Marks::load(self.disk, &self.manifest.store) {
@@ -177,6 +179,16 @@ impl<'a> Survey<'a> {
                     self.damage(Damage { bytes: file.bytes, ..Damage::whole(&name, &error) });
                 }
             }
+        }
+    }
+
+    fn audit(&mut self) {
+        let Some(file) = self.manifest.audit else { return };
+        self.report.files += 1;
+        self.report.bytes += file.bytes;
+        if let Err(error) = read_audit(self.disk, &self.manifest.store, file.number) {
+            let name = Naming::audit(file.number);
+            self.damage(Damage { bytes: file.bytes, ..Damage::whole(&name, &error) });
         }
     }
 

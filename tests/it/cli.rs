@@ -16,21 +16,6 @@ fn outcome(output: &Output) -> (i32, String, String) {
 }
 
 #[test]
-fn wires_of_later_versions_are_refused_by_name() {
-    for flag in ["--grpc"] {
-        let (code, out, err) = run(&["serve", flag, "127.0.0.1:0"]);
-        assert_eq!((code, out.as_str()), (2, ""));
-        assert_eq!(
-            err,
-            format!(
-                "error: {flag} is not in this version\n  hint: leave it out; SQL is asked over \
-                 HTTP (`tacitus sql`)\n"
-            )
-        );
-    }
-}
-
-#[test]
 fn config_check_reports_every_problem_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("t.toml");

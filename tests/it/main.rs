@@ -11,8 +11,16 @@
 mod backup;
 // What is typed, and the exact texts and exit codes that come back.
 mod cli;
+// Tags changed and samples corrected over HTTP.
+mod corrections;
+// The examples of the documentation.
+mod examples;
+// Arrow Flight SQL as its own client speaks it.
+mod flight;
 // A disk without room: refused, readable, and alive again when there is room.
 mod full;
+// The pack for Grafana, every query of it.
+mod grafana;
 // What HTTP answers to what is wrong.
 mod http;
 // Samples that are a pure function of their number, and what must be found of them.
@@ -25,5 +33,7 @@ mod mqtt;
 mod poison;
 // A server as a child process.
 mod server;
+// Following the store: events, WebSocket, the tail of a query.
+mod live;
 // SIGTERM: a polite stop.
 mod stop;

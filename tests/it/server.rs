@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) mqtt: String,
     /// The address of its PostgreSQL wire, once ready.
     pub(crate) pg: String,
+    /// Its gRPC address, once ready.
+    pub(crate) grpc: String,
 }
 
 impl Server {
@@ -69,7 +71,8 @@ impl Server {
             .unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, http: String::new(), mqtt: String::new(), pg: String::new() }
+        let (http, mqtt, pg, grpc) = Default::default();
+        Self { child, stdout, stderr, http, mqtt, pg, grpc }
     }
 
     /// Waits for the ready line and learns the addresses from it.
@@ -87,6 +90,7 @@ impl Server {
                 ("http", address) => address.clone_into(&mut self.http),
                 ("mqtt", address) => address.clone_into(&mut self.mqtt),
                 ("pg", address) => address.clone_into(&mut self.pg),
+                ("grpc", address) => address.clone_into(&mut self.grpc),
                 (other, _) => panic!("no listener is called {other}"),
             }
         }

@@ -32,6 +32,18 @@ impl Names {
         self.find_entered(tags, name)
     }
 
+    /// The tag whose entry holds a name, and of which it is so; what is staged has no say.
+    pub(super) fn find_committed(
+        &self,
+        tags: &Tags,
+        name: &str,
+        so: impl Fn(TagId) -> bool,
+    ) -> Option<TagId> {
+        let hash = self.hasher.hash_one(name);
+        let own = |id: u32| tags.holds(TagId(id), name) && so(TagId(id));
+        self.slots.find(hash, own).map(TagId)
+    }
+
     /// The tag whose entry holds a name.
     fn find_entered(&self, tags: &Tags, name: &str) -> Option<TagId> {
         let hash = self.hasher.hash_one(name);

@@ -256,3 +256,16 @@ fn an_id_that_skips_is_damage() {
     let entry = Entry::new(TagId(2), definition("b"));
     assert_eq!(catalog.enter(&entry, 1).unwrap_err().kind(), ErrorKind::Corrupt);
 }
+
+#[test]
+fn a_name_that_is_to_be_released_leads_to_its_tag_until_the_commit() {
+    let catalog = Catalog::default();
+    let id = catalog.define(definition("a")).unwrap().id;
+    catalog.alias(id, &path("b")).unwrap();
+    commit(&catalog, 1);
+    catalog.release("b").unwrap();
+    catalog.define(definition("b")).unwrap();
+    assert_eq!(catalog.find_at("b", 9).map(|tag| tag.id), Some(id));
+    commit(&catalog, 3);
+    assert_ne!(catalog.find_at("b", 9).map(|tag| tag.id), Some(id));
+}

@@ -232,4 +232,71 @@ mod tests {
         assert_eq!(elsewhere.kind(), io::ErrorKind::Unsupported);
         assert!(disk.total_bytes().unwrap() >= disk.free_bytes().unwrap());
     }
+
+    /// Bytes of mapped segments of a directory that are in memory, by what the system says.
+    fn mapped_bytes(directory: &Path) -> (usize, u64) {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let (mut mappings, mut bytes, mut ours) = (0, 0, false);
+        for line in maps.lines() {
+            if let Some(kilobytes) = line.strip_prefix("Rss:").filter(|_| ours) {
+                bytes += kilobytes.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024;
+            } else if line.starts_with(|first: char| first.is_ascii_hexdigit())
+                && line.contains('-')
+            {
+                ours = line.contains(directory.to_str().unwrap()) && line.ends_with(".seg");
+                mappings += usize::from(ours);
+            }
+        }
+        (mappings, bytes)
+    }
+
+    #[test]
+    fn segments_are_read_through_mappings_or_without_one_as_asked() {
+        use tacitus_model::{Batch, Kind, Quality, Sample, TagId, TimeRange, Timestamp, Value};
+
+        for maps in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let disk = OsDisk::open(dir.path()).unwrap();
+            let disk = if maps { disk } else { disk.without_mappings() };
+            let parts = crate::Parts {
+                disk: std::sync::Arc::new(disk),
+                clock: std::sync::Arc::new(crate::FixedClock::default()),
+                chance: std::sync::Arc::new(crate::SeededChance::new(1)),
+            };
+            // Without a cache every read goes to the file.
+            let settings = crate::Settings {
+                reserve_bytes: Some(0),
+                cache_bytes_max: 0,
+                ..crate::Settings::default()
+            };
+            let engine = crate::Engine::open(parts, settings).unwrap();
+            let tag = crate::golden::define(&engine, "a", Kind::Float);
+            let sample = |n: i64| Sample {
+                tag: TagId(tag.0),
+                ts: Timestamp::from_nanos(n * n),
+                // Bits that no codec makes small.
+                value: Value::Float(f64::from_bits(
+                    n.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 2,
+                )),
+                quality: Quality::GOOD,
+            };
+            for first in (0..100_000).step_by(10_000) {
+                let batch: Batch = (first..first + 10_000).map(sample).collect();
+                engine.commit(&[batch]).unwrap();
+            }
+            engine.seal().unwrap();
+            let read = || -> usize {
+                let snapshot = engine.snapshot();
+                snapshot.scan(tag, TimeRange::ALL).map(|block| block.unwrap().len()).sum()
+            };
+            let (mappings, before) = mapped_bytes(dir.path());
+            assert_eq!(mappings, usize::from(maps));
+            assert_eq!(read(), 100_000);
+            let (_, after) = mapped_bytes(dir.path());
+            let bytes = engine.status().segment_bytes;
+            assert!(bytes > 300_000, "{bytes}");
+            let through = after > before && after * 10 > bytes * 9;
+            assert_eq!(through, maps, "{before}, then {after} of {bytes} bytes");
+        }
+    }
 }

@@ -141,6 +141,25 @@ impl SimDisk {
         Self { state: Arc::new(Mutex::new(state)), folder: self.folder.clone() }
     }
 
+    /// Throws out what the system has in memory beside the medium: bytes that a failed `sync` lost
+    /// are read back as they were before.
+    pub fn evict(&self) {
+        for file in &mut self.lock().files {
+            let mut content = file.durable.clone();
+            content.resize(file.content.len().max(content.len()), 0);
+            for sector in &file.pending {
+                let from = sector * SECTOR;
+                let to = (from + SECTOR).min(file.content.len());
+                if let (Some(into), Some(with)) =
+                    (content.get_mut(from..to), file.content.get(from..to))
+                {
+                    into.copy_from_slice(with);
+                }
+            }
+            file.content = content;
+        }
+    }
+
     /// Flips one bit of a durable byte.
     pub fn flip(&self, name: &str, offset: usize, bit: u8) {
         let mut state = self.lock();

@@ -12,6 +12,7 @@ use crate::catalog::Draft;
 use crate::engine::{Engine, Writer};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::log::{self, Log, encode_audit, encode_batch, encode_definition, encode_import};
+use crate::planted::{self, Bug};
 use crate::version::Version;
 
 /// One thing to write.
@@ -99,6 +100,9 @@ impl Engine {
             writer.log.append(writer.next_sequence, records, &frame.payload)?;
             self.log_bytes.store(writer.log.bytes(), Ordering::Relaxed);
             let version = self.shared.version.load_full();
+            if planted::active(Bug::ShowHalf) {
+                self.shared.visible.store(writer.next_sequence, Ordering::Release);
+            }
             for item in frame.items {
                 self.apply(&version, item, writer.next_sequence)?;
                 writer.next_sequence += 1;

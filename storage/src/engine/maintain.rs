@@ -13,6 +13,7 @@
 //! them, so that its output can take their place. A file goes only after the manifest without it
 //! is durable and its last reader is gone. A clock that is in doubt expires nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -45,7 +46,8 @@ enum Zeal {
 #[derive(Debug)]
 enum Job {
     Merge(Vec<Arc<Segment>>),
-    Summarise(Arc<Segment>, Tier),
+    /// Statistics in place of the first; the second only hold what was replaced in them.
+    Summarise(Vec<Arc<Segment>>, Vec<Arc<Segment>>, Tier),
     Drop(Vec<Arc<Segment>>),
 }
 
@@ -115,9 +117,10 @@ impl Engine {
                 let outputs = workshop.merge(&inputs)?;
                 (inputs, outputs)
             }
-            Job::Summarise(input, tier) => {
-                let output = summarise(&workshop, &input, tier)?;
-                (vec![input], output.into_iter().collect())
+            Job::Summarise(mut inputs, past, tier) => {
+                let output = summarise(&workshop, &inputs, tier)?;
+                inputs.extend(past);
+                (inputs, output.into_iter().collect())
             }
             Job::Drop(inputs) => (inputs, Vec::new()),
         };
@@ -177,7 +180,17 @@ impl Engine {
         let due = inputs.len() >= self.settings.compact_segments
             || bytes >= self.settings.compact_bytes
             || zeal == Zeal::Everything;
-        (due && !inputs.is_empty()).then_some(Job::Merge(inputs))
+        let last = inputs.last()?.record().file.last_sequence;
+        // What was replaced in them goes to the partitions too, so that both expire together.
+        let room = COMPACTION_INPUTS_MAX - inputs.len();
+        let past = segments.iter().filter(|segment| {
+            let record = segment.record();
+            record.level == 0 && record.replaced && record.file.last_sequence <= last
+        });
+        let mut inputs = inputs;
+        inputs.extend(past.take(room).map(|segment| Arc::clone(segment)));
+        inputs.sort_by_key(|segment| segment.record().rank());
+        due.then_some(Job::Merge(inputs))
     }
 
     /// Segments of one class and partition that belong together.
@@ -230,21 +243,33 @@ impl Engine {
         })
     }
 
-    /// The oldest partition whose samples, or statistics, are too old for what they are.
+    /// A partition whose samples, or statistics, are too old for what they are. It goes as a whole:
+    /// a part of it could be what another part replaced.
     fn expire(&self, segments: &[&Arc<Segment>], now: Timestamp) -> Option<Job> {
         if !self.clock_is_sound(now) {
             return None;
         }
         let dense = segments.iter().filter(|segment| segment.record().level > 0);
-        dense.into_iter().find_map(|segment| {
+        let mut shelves: BTreeMap<(&str, i64), Vec<Arc<Segment>>> = BTreeMap::new();
+        for segment in dense {
             let record = segment.record();
-            match self.partitions.tier(&record.class, record.last_ns, now) {
-                Some(tier) if tier > record.tier && !record.replaced => {
-                    Some(Job::Summarise(Arc::clone(segment), tier))
-                }
-                None => Some(Job::Drop(vec![Arc::clone(segment)])),
-                Some(_) => None,
+            let partition = self.partitions.of(&record.class, record.first_ns);
+            shelves.entry((&record.class, partition)).or_default().push(Arc::clone(segment));
+        }
+        shelves.into_iter().find_map(|((class, _), shelf)| {
+            let last_ns = shelf.iter().map(|segment| segment.record().last_ns).max()?;
+            let Some(tier) = self.partitions.tier(class, last_ns, now) else {
+                return Some(Job::Drop(shelf));
+            };
+            let older = shelf.into_iter().filter(|segment| segment.record().tier < tier);
+            let (raw, summed): (Vec<_>, Vec<_>) =
+                older.partition(|segment| segment.record().tier == Tier::Raw);
+            let (past, raw): (Vec<_>, Vec<_>) =
+                raw.into_iter().partition(|segment| segment.record().replaced);
+            if !raw.is_empty() || !past.is_empty() {
+                return Some(Job::Summarise(raw, past, tier));
             }
+            summed.into_iter().next().map(|one| Job::Summarise(vec![one], Vec::new(), tier))
         })
     }
 
@@ -277,7 +302,8 @@ impl Engine {
         manifest.segments.extend(outputs.iter().map(|output| output.record().clone()));
         manifest.sort();
         manifest.next_number = self.numbers.load(Ordering::Relaxed);
-        manifest.history = history;
+        // A seal meanwhile may have left out what was replaced up to it already.
+        manifest.history = manifest.history.max(history);
         drop_settled(&mut manifest);
         manifest.publish(&*self.parts.disk)?;
         let deletions = manifest.deletions.clone();
@@ -329,14 +355,15 @@ fn forget(segments: &[&Arc<Segment>], history: u64) -> Option<Job> {
     (!past.is_empty()).then_some(Job::Drop(past))
 }
 
-/// Drops deletions that every segment has applied, where nobody may look back behind them.
+/// Drops deletions that every segment has applied, where nobody may look back behind them. What was
+/// put away for those who look back is still there, and hidden by nothing else.
 fn drop_settled(manifest: &mut Manifest) {
     let Manifest { deletions, segments, history, .. } = manifest;
     deletions.retain(|deletion| {
         deletion.sequence > *history
             || segments.iter().any(|segment| {
                 segment.file.first_sequence < deletion.sequence
-                    && segment.applied < deletion.sequence
+                    && (segment.replaced || segment.applied < deletion.sequence)
                     && segment.range().overlaps(&deletion.range)
             })
     });

@@ -106,6 +106,10 @@ fn create(parts: &Parts, settings: &Settings) -> Result<Manifest, Error> {
     let bytes = low.to_le_bytes().into_iter().chain(high.to_le_bytes());
     store.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
     log::create(&parts.disk, store, settings.log_file_bytes, 1)?;
+    // From its first moment on a store knows how late it was: a clock that jumps before the first
+    // marks were kept would be believed by the next start.
+    let high_water_ns = parts.clock.now().nanos();
+    Marks { high_water_ns, ..Marks::default() }.publish(disk, &store)?;
     let manifest = Manifest::new(store);
     manifest.publish(disk)?;
     Ok(manifest)

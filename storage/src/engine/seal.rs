@@ -26,6 +26,7 @@ use crate::head::Head;
 use crate::limits::SPACE_ASKED_EVERY_NS;
 use crate::log::StoreId;
 use crate::manifest::{Manifest, Mark, SegmentRecord, Tier};
+use crate::moment::{self, Moment};
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
 use crate::segment::{Segment, SegmentWriter, WriteOptions};
@@ -232,8 +233,12 @@ impl Engine {
         if self.settings.audit_ns == 0 {
             manifest.history = manifest.checkpoint;
         }
-        let at_ns = self.parts.clock.now().nanos();
-        manifest.mark(Mark { sequence: manifest.checkpoint, at_ns }, self.settings.audit_ns);
+        // By what a wrong clock said nobody could tell later how far to look back.
+        self.watch_clock(keeper);
+        if !self.clock_suspect() {
+            let at_ns = self.parts.clock.now().nanos();
+            manifest.mark(Mark { sequence: manifest.checkpoint, at_ns }, self.settings.audit_ns);
+        }
         let known = self.shared.version.load_full();
         let mut segments = known.segments.clone();
         for record in &manifest.segments {
@@ -322,6 +327,7 @@ impl Engine {
         let mut writer = begin(false)?;
         let mut past: Vec<SegmentWriter<'_>> = Vec::new();
         for id in head.tags() {
+            moment::pass(Moment::Seal);
             let Some(tag) = self.shared.catalog.get(id) else { continue };
             let TagDefinition { kind, step, thinning, .. } = tag.definition;
             let (mut rows, replaced) = head.read_all(id, kind);

@@ -117,3 +117,17 @@ fn a_reader_never_sees_parts_of_two_latest_values() {
         }
     });
 }
+
+#[test]
+fn a_row_that_its_own_batch_replaced_was_never_there() {
+    let head = Head::new(1);
+    head.append(&batch(&[(10, 1.0), (10, 2.0)]), 1);
+    head.append(&batch(&[(10, 3.0), (10, 4.0), (5, 0.5)]), 2);
+    let (rows, replaced) = head.read_all(TAG, Kind::Float);
+    assert_eq!(rows.sequences, Some(vec![2, 2]));
+    let [replaced] = &replaced[..] else { panic!("one row was replaced, by a later batch") };
+    assert_eq!(
+        (replaced.bits[0], replaced.sequences.as_deref()),
+        (2.0_f64.to_bits(), Some(&[1][..]))
+    );
+}

@@ -104,6 +104,8 @@ impl Files {
         // A file that was made ready already gives its place to the short one.
         let ready = stock.prepared.take().map(|ready| ready.number);
         let number = ready.unwrap_or(stock.next_number);
+        // Where this fails the number is still to be made: a gap would be taken for damage.
+        stock.next_number = number;
         let (from, file) = blank(&*self.disk, number, LOG_FILE_BYTES_MIN)?;
         name_log_file(&*self.disk, &self.store, &from, &*file, number)?;
         stock.next_number = number + 1;

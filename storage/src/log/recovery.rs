@@ -32,6 +32,8 @@ struct ReadFile {
     file: Box<dyn DiskFile>,
     end: u64,
     last_sequence: u64,
+    /// Its last frame and where it begins; kept only of the last file with frames.
+    last_frame: Option<(u64, Vec<u8>)>,
 }
 
 pub(crate) fn recover(
@@ -45,7 +47,11 @@ pub(crate) fn recover(
     let mut replay = Replay { store, checkpoint: from.checkpoint, expected: None, apply };
     let mut files = Vec::with_capacity(numbers.len());
     for number in numbers {
-        files.push(replay.read(&**disk, number)?);
+        let file = replay.read(&**disk, number)?;
+        if file.last_sequence > 0 {
+            files.iter_mut().for_each(|earlier: &mut ReadFile| earlier.last_frame = None);
+        }
+        files.push(file);
     }
     // Files made ready but never written follow the last one with frames.
     let written = files.iter().rposition(|file| file.last_sequence > 0).unwrap_or(0);
@@ -57,10 +63,15 @@ pub(crate) fn recover(
         .iter()
         .map(|file| FullFile { number: file.number, last_sequence: file.last_sequence })
         .collect();
-    let current = Current::from(last);
     // A frame that a killed process wrote may so far be only in the system's cache; what is shown
-    // to a reader from here on must outlive a power cut.
-    let name = Naming::log(current.number);
+    // to a reader from here on must outlive a power cut. Where its sync failed the system takes it
+    // for clean, so that it has to be written again to be synced at all.
+    let name = Naming::log(last.number);
+    if let Some((offset, frame)) = &last.last_frame {
+        let written = last.file.write_at(*offset, frame);
+        written.map_err(|source| Error::io("write", &name, source))?;
+    }
+    let current = Current::from(last);
     current.file.sync().map_err(|source| Error::io("sync", &name, source))?;
     disk.sync_dir().map_err(|source| Error::io("sync the directory of", &name, source))?;
     let prepared = behind.next();
@@ -79,7 +90,7 @@ pub(crate) fn recover(
 
 impl std::convert::From<ReadFile> for Current {
     fn from(read: ReadFile) -> Self {
-        let ReadFile { number, file, end, last_sequence } = read;
+        let ReadFile { number, file, end, last_sequence, .. } = read;
         Self { number, file, end, last_sequence }
     }
 }
@@ -148,13 +159,19 @@ impl Replay<'_> {
         }
         let mut end = FILE_HEADER_BYTES as u64;
         let mut last_sequence = 0;
+        let mut last_begins = None;
         while let Some(frame) = frame::decode(&self.store, number, &bytes, end) {
             self.take(&name, end, frame)?;
             last_sequence = frame.head.first_sequence + u64::from(frame.head.records) - 1;
+            last_begins = Some(end);
             end = frame.next;
         }
         self.refuse_frames_behind(&name, &bytes, number, end)?;
-        Ok(ReadFile { number, file, end, last_sequence })
+        let last_frame = last_begins.and_then(|from| {
+            let range = usize::try_from(from).ok()?..usize::try_from(end).ok()?;
+            Some((from, bytes.get(range)?.to_vec()))
+        });
+        Ok(ReadFile { number, file, end, last_sequence, last_frame })
     }
 
     fn take(&mut self, name: &str, offset: u64, frame: frame::Frame<'_>) -> Result<(), Error> {

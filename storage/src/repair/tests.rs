@@ -231,3 +231,54 @@ fn a_repair_that_is_cut_off_anywhere_is_completed_by_the_next() {
         }
     }
 }
+
+#[test]
+fn a_damaged_record_of_changes_is_named_and_given_up_only_if_asked() {
+    let disk = golden::store();
+    let engine = golden::open(&disk).unwrap();
+    let range = tacitus_model::TimeRange { first: timestamp(0), last: timestamp(2005) };
+    engine.delete(&[TagId(1)], range, "anna", "test").unwrap();
+    engine.seal().unwrap();
+    drop(engine);
+    let before = rows_of(&disk);
+    let [name] = &names(&disk, Naming::audit_number)[..] else { panic!("one audit file") };
+    let size = disk.open(name).unwrap().size().unwrap();
+    for at in 0..usize::try_from(size).unwrap() {
+        let damaged = disk.fork();
+        damaged.flip(name, at, 3);
+        let found = verify(&damaged).unwrap().damages;
+        assert!(found.iter().any(|damage| damage.file == *name), "byte {at}");
+        assert_eq!(run(&damaged, PLAIN).unwrap_err().kind(), ErrorKind::Corrupt, "byte {at}");
+        let report = run(&damaged, SALVAGE).unwrap();
+        assert_eq!(report.put_aside, [Naming::bad(name)], "byte {at}");
+        assert_eq!(report.after.damages, []);
+        assert_eq!(rows_of(&damaged), before, "what was deleted stays deleted");
+    }
+}
+
+#[test]
+fn one_of_several_segments_of_an_import_is_repaired() {
+    let disk = golden::store();
+    let engine = golden::open(&disk).unwrap();
+    let mut block = crate::block::Block::empty(tacitus_model::Kind::Float);
+    for month in 0..3 {
+        for n in 0..1500 {
+            let ts = timestamp(month * 30 * 86_400_000_000_000 + n * 1000);
+            let value = tacitus_model::Value::Float(0.5);
+            block.push(crate::block::Row::of(ts, &value, tacitus_model::Quality::GOOD));
+        }
+    }
+    engine.import(std::iter::once(Ok((TagId(1), block)))).unwrap();
+    drop(engine);
+    let segments = names(&disk, Naming::segment_number);
+    let mut repaired = 0;
+    for name in &segments {
+        let damaged = disk.fork();
+        damaged.flip(name, 4100, 3);
+        let report = run(&damaged, PLAIN).unwrap();
+        repaired += report.found.len();
+        assert_eq!(report.after.damages, [], "{name}");
+        golden::rows(&golden::open(&damaged).unwrap()).unwrap();
+    }
+    assert!(repaired >= 3, "{repaired}");
+}

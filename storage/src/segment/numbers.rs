@@ -74,6 +74,6 @@ impl PageNumbers {
             }
             Times::Each(&self.times)
         };
-        Ok(Some(Numbers { step, numbers, divisor, times }))
+        Ok(Some(Numbers { step, digits: numbers, divisor, times }))
     }
 }

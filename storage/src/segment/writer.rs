@@ -177,7 +177,7 @@ impl<'a> SegmentWriter<'a> {
         self.turn_to(like.tag, like.step, like.kind, false)?;
         let Some(current) = &mut self.current else { return Ok(()) };
         current.error_bound = like.error_bound;
-        let sequence = self.options.last_sequence;
+        let sequence = self.options.last_sequence.max(self.options.history);
         let place = Place { first_sequence: sequence, last_sequence: sequence, ..Place::default() };
         current.pages.push(statistics);
         // The table of tags keeps the latest value for those who start from it.

@@ -24,8 +24,8 @@ pub(crate) enum Times<'a> {
 pub(crate) struct Numbers<'a> {
     /// Whether a value holds until the next.
     pub(crate) step: bool,
-    pub(crate) numbers: &'a [f64],
-    /// What each number is divided by.
+    pub(crate) digits: &'a [f64],
+    /// What they are divided by.
     pub(crate) divisor: f64,
     pub(crate) times: Times<'a>,
 }
@@ -68,15 +68,15 @@ impl Numbers<'_> {
     /// Some of the rows.
     pub(crate) fn part(&self, rows: Range<usize>) -> Self {
         let times = self.times.part(rows.clone());
-        Self { numbers: self.numbers.get(rows).unwrap_or_default(), times, ..*self }
+        Self { digits: self.digits.get(rows).unwrap_or_default(), times, ..*self }
     }
 
     /// Their statistics, all of them being good.
     pub(crate) fn statistics(&self) -> Statistics {
-        let ([first, ..], [held @ .., last]) = (self.numbers, self.numbers) else {
+        let ([first, ..], [held @ .., last]) = (self.digits, self.digits) else {
             return Statistics::default();
         };
-        let rows = self.numbers.len() as u64;
+        let rows = self.digits.len() as u64;
         let (first_ns, last_ns) = (self.times.at(0), self.times.at(held.len()));
         let number = |number: &f64| {
             let number = number / self.divisor;
@@ -106,17 +106,17 @@ impl Numbers<'_> {
 
     /// All numbers count.
     fn whole(&self, survey: Survey, held: &[f64], found: &mut Statistics) {
-        let last = self.numbers.last().copied().unwrap_or_default();
+        let last = self.digits.last().copied().unwrap_or_default();
         let (least, most) = (lesser(survey.least, last), greater(survey.most, last));
         let sum = survey.sum + last;
         let divisor = self.divisor;
         found.values = found.rows;
         found.sum = sum / divisor;
         (found.min, found.max) = (least / divisor, most / divisor);
-        found.min_ns = self.times.at(position(self.numbers, least));
-        found.max_ns = self.times.at(position(self.numbers, most));
+        found.min_ns = self.times.at(position(self.digits, least));
+        found.max_ns = self.times.at(position(self.digits, most));
         // Divided twice: the square of a divisor may be too large, or too small.
-        found.m2 = moment(self.numbers, sum / count(found.values)) / divisor / divisor;
+        found.m2 = moment(self.digits, sum / count(found.values)) / divisor / divisor;
         found.good_ns = found.last_ns.saturating_sub(found.first_ns);
         // Half of each end: what is held counts wholly where the tag steps.
         let (own, next) = if self.step { (1.0, 0.0) } else { (0.5, 0.5) };
@@ -128,7 +128,7 @@ impl Numbers<'_> {
             Times::Each(times) => {
                 let begun = times.get(..held.len()).unwrap_or_default();
                 let ended = times.get(1..).unwrap_or_default();
-                let after = self.numbers.get(1..).unwrap_or_default();
+                let after = self.digits.get(1..).unwrap_or_default();
                 integral(begun, ended, held, after, own, next) / divisor / 1e9
             }
         };
@@ -137,7 +137,7 @@ impl Numbers<'_> {
     /// Some numbers do not count.
     fn holed(&self, found: &mut Statistics) {
         let mut before: Option<(i64, f64)> = None;
-        for (row, number) in self.numbers.iter().enumerate() {
+        for (row, number) in self.digits.iter().enumerate() {
             let (ts, number) = (self.times.at(row), number / self.divisor);
             let holds = number.is_finite();
             if let Some((at, held)) = before

@@ -118,6 +118,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn digits_at_a_steady_pace_are_the_rows_they_stand_for(
+        digits in proptest::collection::vec(-1_000_000..1_000_000_i32, 1..1100),
+        exponent in 0..7_i32, first_ns in -5_000..5_000_i64, step_ns in 1..5_000_000_000_u64,
+        step: bool, cut in 0.0..1.0_f64,
+    ) {
+        let divisor = 10_f64.powi(exponent);
+        let numbers: Vec<f64> = digits.iter().map(|digits| f64::from(*digits)).collect();
+        let bits: Vec<u64> = numbers.iter().map(|number| (number / divisor).to_bits()).collect();
+        let times: Vec<i64> =
+            (0..digits.len() as u64).map(|row| first_ns + (row * step_ns).cast_signed()).collect();
+        let run = Run {
+            kind: Kind::Float, step, times: &times, bits: &bits, nulls: None, qualities: None,
+        };
+        let steady = Times::Steady { first_ns, step_ns };
+        let numbers = Numbers { step, digits: &numbers, divisor, times: steady };
+        let at = (cut * times.len() as f64) as usize;
+        let before = steady.before(times[at], times.len());
+        prop_assert_eq!(before, at);
+        prop_assert_eq!(steady.before(times[at] + 1, times.len()), at + 1);
+        prop_assert_eq!(steady.before(i64::MAX, times.len()), times.len());
+        prop_assert_eq!(steady.before(i64::MIN, times.len()), 0);
+        let mut merged = numbers.part(0..at).statistics();
+        merged.absorb(&numbers.part(at..times.len()).statistics(), step);
+        let rows = Statistics::of(run);
+        for found in [numbers.statistics(), merged] {
+            let sums = |of: &Statistics| [of.sum, of.m2, of.integral];
+            for (own, other) in sums(&found).into_iter().zip(sums(&rows)) {
+                prop_assert!(close(own, other), "{own} {other}");
+            }
+            let (sum, m2, integral) = (rows.sum, rows.m2, rows.integral);
+            prop_assert_eq!(Statistics { sum, integral, m2, ..found }, rows);
+        }
+    }
+}
+
 #[test]
 fn a_wide_integer_is_said_to_be_rounded() {
     let of = |number: i64| {

@@ -53,6 +53,46 @@ fn a_clock_far_from_the_last_run_is_suspect_and_one_that_is_near_is_not() {
 }
 
 #[test]
+fn a_new_store_remembers_when_it_was_made() {
+    let disk = SimDisk::new();
+    drop(open(&disk, NOW_NS));
+    let (engine, _) = open(&disk, NOW_NS + 4 * DAY_NS);
+    assert!(engine.clock_suspect(), "nothing was kept since, yet the clock jumped");
+}
+
+/// A seal noted when it happened, by a clock in 1970, and all that was committed before it counted
+/// as older than what anyone may look back at.
+#[test]
+fn what_was_sealed_under_a_wrong_clock_can_be_looked_back_at() {
+    let (engine, clock) = open(&store(), NOW_NS);
+    let define = |path: &str| {
+        let path = tacitus_model::TagPath::new(path).unwrap();
+        let definition =
+            tacitus_model::TagDefinition::new(path, tacitus_model::Kind::Float, "test");
+        engine.catalog().define(definition).unwrap();
+        engine.commit(&[]).unwrap()
+    };
+    let first = define("a");
+    clock.set(Timestamp::from_nanos(0));
+    define("b");
+    engine.seal().unwrap();
+    clock.set(Timestamp::from_nanos(NOW_NS));
+    define("c");
+    engine.seal().unwrap();
+    // A rewriting keeps what may be looked back at, and no more.
+    let tag = engine.catalog().find("a").unwrap().id;
+    let sample = tacitus_model::Sample {
+        tag,
+        ts: Timestamp::from_nanos(NOW_NS),
+        value: tacitus_model::Value::Float(1.0),
+        quality: tacitus_model::Quality::GOOD,
+    };
+    engine.commit(&[[sample].into_iter().collect()]).unwrap();
+    engine.compact().unwrap();
+    assert_eq!(engine.snapshot_as_of(first).unwrap().tags().len(), 1);
+}
+
+#[test]
 fn a_jump_while_running_freezes_retention_until_the_clock_is_right_again() {
     let (engine, clock) = open(&store(), NOW_NS);
     for (now_ns, suspect) in [

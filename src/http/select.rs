@@ -1,0 +1,95 @@
+//! Which tags a request means.
+//!
+//! | parameter | selects tags |
+//! |---|---|
+//! | `tag=PATH` | that this name leads to |
+//! | `glob=PATTERN` | whose path matches: `*` within a level, `**` across levels, `?`, `{a,b}` |
+//! | `prefix=TEXT`, `regex=EXPRESSION` | whose path begins so, or has a match |
+//! | `label=KEY=VALUE`, `label=KEY` | with this label |
+//! | `kind=`, `unit=`, `source=` | of this kind, unit, source |
+//!
+//! *Invariant.* Several names and patterns select what any of them does; of these, labels, kind,
+//! unit and source keep what all of them name. Without any parameter, every tag is meant.
+
+use axum::http::StatusCode;
+use tacitus_model::Kind;
+use tacitus_storage::TagQuery;
+
+use super::Problem;
+
+/// What a request said of tags so far.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    any: Vec<TagQuery>,
+    all: Vec<TagQuery>,
+}
+
+impl Selection {
+    /// Takes a parameter; whether it is one about tags.
+    pub(super) fn take(&mut self, name: &str, value: &str) -> Result<bool, Problem> {
+        let value = || value.to_owned();
+        match name {
+            "tag" => self.any.push(TagQuery::Name(value())),
+            "glob" => self.any.push(TagQuery::Glob(value())),
+            "prefix" => self.any.push(TagQuery::Prefix(value())),
+            "regex" => self.any.push(TagQuery::Regex(value())),
+            "label" => self.all.push(match value().split_once('=') {
+                Some((key, value)) => {
+                    TagQuery::Label { key: key.to_owned(), value: value.to_owned() }
+                }
+                None => TagQuery::HasLabel(value()),
+            }),
+            "kind" => self.all.push(TagQuery::Kind(kind(&value())?)),
+            "unit" => self.all.push(TagQuery::Unit(value())),
+            "source" => self.all.push(TagQuery::Source(value())),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The tags it means.
+    pub(super) fn query(self) -> TagQuery {
+        let Self { any, mut all } = self;
+        if !any.is_empty() {
+            all.push(TagQuery::AnyOf(any));
+        }
+        if all.is_empty() { TagQuery::All } else { TagQuery::AllOf(all) }
+    }
+}
+
+/// A parameter that no route of this path knows.
+pub(super) fn unknown(name: &str, known: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, format!("there is no parameter \"{name}\""))
+        .hint(format!("the parameters are {known}"))
+}
+
+fn kind(name: &str) -> Result<Kind, Problem> {
+    let kinds = [Kind::Float, Kind::Int, Kind::Bool, Kind::State, Kind::Text];
+    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("\"{name}\" is no kind"))
+            .hint("the kinds are float, int, bool, state and text")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_add_up_and_conditions_narrow() {
+        let of = |parameters: &[(&str, &str)]| {
+            let mut selection = Selection::default();
+            for (name, value) in parameters {
+                assert!(selection.take(name, value).unwrap(), "{name}");
+            }
+            selection.query()
+        };
+        assert_eq!(of(&[]), TagQuery::All);
+        let label = TagQuery::Label { key: "line".into(), value: "1=2".into() };
+        let any = TagQuery::AnyOf(vec![TagQuery::Name("a".into()), TagQuery::Glob("b/*".into())]);
+        let want = TagQuery::AllOf(vec![label, any]);
+        assert_eq!(of(&[("tag", "a"), ("label", "line=1=2"), ("glob", "b/*")]), want);
+        assert!(!Selection::default().take("limit", "5").unwrap());
+        assert!(Selection::default().take("kind", "complex").is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! The feed, and a follower beside writers, deletions and new tags: it ends with exactly what
+//! the store has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacitus_model::{Batch, Quality, Sample, TagChange, TagId, TimeRange, Timestamp, Value};
+use tacitus_protocol::Point;
+use tacitus_storage::{Clock, Engine, FixedClock, Parts, SeededChance, SimDisk, TagQuery};
+
+use super::latest::{Latest, Refusal, TAGS_MAX, Update, UpdateKind};
+use super::{FEED_BYTES_MAX, Feed, Lagged, Mark};
+use crate::ingest::{Committer, Ingest, Settings};
+
+/// No step of a test takes longer on a machine that is merely busy.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+struct Store {
+    engine: Arc<Engine>,
+    ingest: Ingest,
+    _committer: Committer,
+}
+
+fn store() -> Store {
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(Timestamp::from_nanos(1_000_000_000)));
+    let parts = Parts {
+        disk: Arc::new(SimDisk::new()),
+        clock: Arc::clone(&clock),
+        chance: Arc::new(SeededChance::new(7)),
+    };
+    let settings = tacitus_storage::Settings {
+        reserve_bytes: Some(0),
+        ..tacitus_storage::Settings::default()
+    };
+    let engine = Arc::new(Engine::open(parts, settings).unwrap());
+    let started = Ingest::start(Arc::clone(&engine), clock, &Settings::default());
+    let (ingest, committer) = started.unwrap();
+    Store { engine, ingest, _committer: committer }
+}
+
+impl Store {
+    async fn write(&self, path: &str, ts: i64, value: f64) -> u64 {
+        let point = Point::new(path, Value::Float(value)).at(Some(Timestamp::from_nanos(ts)));
+        let resolved = self.ingest.resolve(vec![point], "test");
+        self.ingest.write(resolved.batch).await.unwrap()
+    }
+
+    fn follow(&self, query: TagQuery, position: Option<u64>) -> Result<Latest, Refusal> {
+        let feed = Arc::clone(self.ingest.feed());
+        Latest::new(Arc::clone(&self.engine), feed, query, position)
+    }
+
+    fn id(&self, path: &str) -> TagId {
+        self.engine.catalog().find(path).unwrap().id
+    }
+
+    /// What the store has of all tags under a prefix.
+    fn latest(&self, prefix: &str) -> BTreeMap<TagId, Sample> {
+        let snapshot = self.engine.snapshot();
+        let ids = snapshot.select_ids(&TagQuery::Prefix(prefix.to_owned())).unwrap();
+        ids.into_iter().filter_map(|id| Some((id, snapshot.latest(id)?))).collect()
+    }
+}
+
+async fn next(latest: &mut Latest) -> Update {
+    tokio::time::timeout(DEADLINE, latest.next()).await.expect("no update came").unwrap()
+}
+
+/// What a client makes of an update.
+fn apply(state: &mut BTreeMap<TagId, Sample>, update: Update) {
+    if update.kind == UpdateKind::Snapshot {
+        state.clear();
+    }
+    for (tag, sample) in update.values {
+        match sample {
+            Some(sample) => drop(state.insert(tag, sample)),
+            None => drop(state.remove(&tag)),
+        }
+    }
+}
+
+fn under(prefix: &str) -> TagQuery {
+    TagQuery::Prefix(prefix.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_written_meanwhile_the_follower_ends_with_what_the_store_has() {
+    let store = Arc::new(store());
+    for tag in 0..20 {
+        store.write(&format!("a/{tag}"), 0, 0.0).await;
+    }
+    let mut latest = store.follow(under("a/"), None).unwrap();
+    let writers = (0..3_u32).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for step in 0..200_u32 {
+                // Late, repeated and newer samples, of old and new tags, and of some nobody follows.
+                let tag = (step * 7 + writer) % 30;
+                let place = if step % 5 == 0 { "b" } else { "a" };
+                let ts = i64::from((step * 13) % 101);
+                let value = f64::from(step * 10 + writer);
+                store.write(&format!("{place}/{tag}"), ts, value).await;
+                if step % 67 == 66 {
+                    let range = TimeRange { first: Timestamp::MIN, last: Timestamp::MAX };
+                    let tags = [store.id("a/3")];
+                    let deleted = store.engine.delete(&tags, range, "test", "test").unwrap();
+                    store.ingest.feed().reset(deleted);
+                }
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut state = BTreeMap::new();
+    let mut sequence = 0;
+    for writer in writers {
+        writer.await.unwrap();
+        let update = next(&mut latest).await;
+        assert!(update.sequence >= sequence, "sequences never fall");
+        sequence = update.sequence;
+        apply(&mut state, update);
+    }
+    // The end is known by a last value that nobody overwrites.
+    store.write("a/0", 1_000_000, -1.0).await;
+    let end = store.id("a/0");
+    while state.get(&end).is_none_or(|sample| sample.value != Value::Float(-1.0)) {
+        apply(&mut state, next(&mut latest).await);
+    }
+    assert_eq!(state, store.latest("a/"));
+}
+
+#[tokio::test]
+async fn the_snapshot_comes_first_and_then_only_what_changed() {
+    let store = store();
+    store.write("a/1", 1, 1.0).await;
+    store.write("a/2", 1, 2.0).await;
+    let mut latest = store.follow(under("a/"), None).unwrap();
+    let first = next(&mut latest).await;
+    assert_eq!((first.kind, first.values.len()), (UpdateKind::Snapshot, 2));
+    store.write("b/1", 1, 1.0).await;
+    store.write("a/2", 0, 9.0).await;
+    store.write("a/1", 2, 3.0).await;
+    let changed = next(&mut latest).await;
+    let tags: Vec<TagId> = changed.values.iter().map(|(tag, _)| *tag).collect();
+    assert_eq!((changed.kind, tags), (UpdateKind::Changes, vec![store.id("a/1")]));
+}
+
+#[tokio::test]
+async fn who_comes_back_gets_what_changed_meanwhile() {
+    let store = store();
+    store.write("a/1", 1, 1.0).await;
+    let position = store.write("a/2", 1, 2.0).await;
+    store.write("a/2", 2, 3.0).await;
+    let mut latest = store.follow(under("a/"), Some(position)).unwrap();
+    let update = next(&mut latest).await;
+    let tags: Vec<TagId> = update.values.iter().map(|(tag, _)| *tag).collect();
+    assert_eq!((update.kind, tags), (UpdateKind::Changes, vec![store.id("a/2")]));
+
+    store.ingest.feed().reset(position + 1);
+    let mut lagged = store.follow(under("a/"), Some(position)).unwrap();
+    let update = next(&mut lagged).await;
+    assert_eq!((update.kind, update.values.len()), (UpdateKind::Snapshot, 2));
+}
+
+#[tokio::test]
+async fn a_change_of_tags_is_followed() {
+    let store = store();
+    store.write("a/1", 1, 1.0).await;
+    let label = TagQuery::Label { key: "line".into(), value: "1".into() };
+    let mut latest = store.follow(label, None).unwrap();
+    assert!(next(&mut latest).await.values.is_empty());
+    let labels = TagChange::Labels(vec![("line".into(), "1".into())]);
+    store.engine.catalog().redefine(store.id("a/1"), [labels]).unwrap();
+    store.ingest.feed().reset(store.engine.commit(&[]).unwrap());
+    let update = next(&mut latest).await;
+    let good = Some((store.id("a/1"), Quality::GOOD));
+    let got = update.values.first().map(|(tag, sample)| (*tag, sample.as_ref().unwrap().quality));
+    assert_eq!(got, good);
+}
+
+#[tokio::test]
+async fn too_many_tags_are_refused() {
+    let store = store();
+    let points: Vec<Point> = (0..=TAGS_MAX)
+        .map(|tag| Point::new(format!("a/{tag}"), Value::Float(0.0)).at(Some(Timestamp::MIN)))
+        .collect();
+    let resolved = store.ingest.resolve(points, "test");
+    store.ingest.write(resolved.batch).await.unwrap();
+    assert!(matches!(store.follow(under("a/"), None), Err(Refusal::TooMany(_))));
+    assert!(store.follow(under("a/1"), None).is_ok());
+}
+
+fn batch(ts: i64, rows: usize) -> Batch {
+    let sample = Sample {
+        tag: TagId(1),
+        ts: Timestamp::from_nanos(ts),
+        value: Value::Float(0.0),
+        quality: Quality::GOOD,
+    };
+    Batch::from_iter(std::iter::repeat_n(sample, rows))
+}
+
+fn sequences(feed: &Feed, position: u64) -> Result<Vec<u64>, Lagged> {
+    Ok(feed.after(position)?.iter().map(|entry| entry.sequence).collect())
+}
+
+#[test]
+fn batches_have_the_sequences_the_commit_gave_them() {
+    let feed = Feed::new(10);
+    // Sequence 11 was a definition; the empty batch got none.
+    feed.publish(13, [batch(1, 1), Batch::default(), batch(2, 1)]);
+    assert_eq!(sequences(&feed, 10), Ok(vec![12, 13]));
+    assert_eq!(sequences(&feed, 12), Ok(vec![13]));
+    assert_eq!(sequences(&feed, 9), Err(Lagged));
+    assert_eq!(*feed.watch().borrow(), Mark { sequence: 13, resets: 0 });
+}
+
+#[test]
+fn who_asks_for_what_is_gone_lags() {
+    let feed = Feed::new(0);
+    let rows = FEED_BYTES_MAX / batch(0, 1).size_bytes() / 2;
+    for sequence in 1..=3 {
+        feed.publish(sequence, [batch(0, rows)]);
+    }
+    assert_eq!(sequences(&feed, 0), Err(Lagged));
+    assert_eq!(sequences(&feed, 1), Ok(vec![2, 3]));
+    feed.reset(3);
+    assert_eq!(sequences(&feed, 2), Err(Lagged));
+    assert_eq!(sequences(&feed, 3), Ok(vec![]));
+}
