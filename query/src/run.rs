@@ -74,9 +74,9 @@ impl Run {
 
     /// Refuses a statement that cannot be followed.
     pub(crate) async fn check_tail(self, relations: Relations) -> Result<(), QueryError> {
-        let state = self.statement_state(relations)?;
+        let (state, called) = self.statement_state(relations, Some(Vec::new()))?;
         let statement = self.parse()?;
-        let plan = self.logical_plan(&state, statement, Vec::new()).await?;
+        let plan = self.logical_plan(&state, &called, statement, Vec::new()).await?;
         tail::check(&plan)
     }
 

@@ -159,7 +159,8 @@ fn other(argument: &ColumnarValue) -> Result<Option<Other>> {
             Ok(offset.map(Other::Offset))
         }
         _ => Err(invalid(
-            "the time zone, the origin and the offset of time_bucket must be the same for all rows".to_owned(),
+            "the time zone, the origin and the offset of time_bucket must be the same for all rows"
+                .to_owned(),
         )),
     }
 }
@@ -180,7 +181,10 @@ fn bucketer(width: IntervalMonthDayNano, others: &[Other]) -> Result<Bucketer> {
         }
     };
     let bucketer = Bucketer::new(Width::try_from(width)?, zone, origin)?;
-    offset.map_or(Ok(bucketer), |offset| bucketer.moved(offset))
+    match offset {
+        Some(offset) => bucketer.moved(offset),
+        None => Ok(bucketer),
+    }
 }
 
 fn buckets(

@@ -55,6 +55,9 @@ fn invalid(what: &str) -> QueryError {
     QueryError::new(SqlState::INVALID_PARAMETER_VALUE, what)
 }
 
+/// How long an interval is of which only the start is asked for: room for its edges.
+const MOMENT_WIDTH_NS: i64 = 4;
+
 /// The intervals that are still to come.
 #[derive(Debug, Clone)]
 pub(super) struct Intervals {
@@ -95,14 +98,17 @@ impl Intervals {
         let at = usize::try_from(self.made).ok()?;
         let low = *moments.get(at)?;
         self.made += 1;
-        let high = moments.get(at + 1).copied().or(low.checked_add(1))?;
+        let high = moments.get(at + 1).copied().unwrap_or(low.saturating_add(MOMENT_WIDTH_NS));
         Some(Interval { low, high, backward: false, shortened: false })
     }
 
     /// The interval of a moment that starts where the range ends.
     fn end(&mut self) -> Option<Interval> {
         let whole = std::mem::take(&mut self.with_end);
-        let high = self.to.checked_add(1).filter(|_| whole)?;
+        let high = self.to.saturating_add(MOMENT_WIDTH_NS);
+        if !whole || high <= self.to {
+            return None;
+        }
         Some(Interval { low: self.to, high, backward: false, shortened: false })
     }
 
