@@ -10,6 +10,8 @@ mod hint;
 
 use std::fmt;
 
+pub(crate) use hint::nearest;
+
 /// A five-letter code of PostgreSQL's appendix A "Error Codes".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SqlState(&'static str);

@@ -20,6 +20,7 @@
 //! *Not here.* Sockets and HTTP (the server), and how samples are stored (`tacitus-storage`).
 
 mod admission;
+mod aggregate;
 mod answer;
 mod connection;
 mod cost;
@@ -28,6 +29,7 @@ mod error;
 mod filter;
 mod format;
 mod function;
+mod history;
 mod holding;
 mod limits;
 mod memory;
@@ -42,6 +44,7 @@ mod statement;
 mod summary;
 mod tail;
 mod yielding;
+mod zone;
 
 pub use answer::{Answer, Canceller};
 pub use connection::{Connection, Prepared};

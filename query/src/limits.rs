@@ -42,6 +42,20 @@ pub(crate) const SAMPLES_OF_TAG_GUESS: usize = 100_000;
 /// milliseconds pass before a cancelled statement notices.
 pub(crate) const STEPS_PER_POLL_MAX: usize = 64;
 
+/// Intervals of a tag that are worked out together. LIMIT: what is known of each takes half a
+/// kilobyte, and a cancelled statement notices between them.
+pub(crate) const INTERVALS_AT_ONCE_MAX: usize = 1024;
+
+/// Times in a list of `interpolate` and `wide`. LIMIT: a statement of that many times is as long
+/// as one may be.
+pub(crate) const MOMENTS_MAX: usize = 65_536;
+
+/// Tags of `wide`. LIMIT: each is a column, and columns cost planning time and memory.
+pub(crate) const WIDE_TAGS_MAX: usize = 1000;
+
+/// Pixels of `plot`. LIMIT: more than any screen has across.
+pub(crate) const PIXELS_MAX: i64 = 100_000;
+
 /// Batches that wait between a statement and its reader. LIMIT: a slow reader stops the statement
 /// instead of filling memory.
 pub(crate) const ANSWER_BATCHES_MAX: usize = 2;

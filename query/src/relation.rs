@@ -6,6 +6,7 @@
 //! *Not here.* What only one wire shows: its [`Dialect`].
 
 mod added;
+mod audit;
 mod information;
 mod rows;
 mod samples;
@@ -22,6 +23,7 @@ use tacitus_storage::Snapshot;
 
 use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
+use audit::AUDIT;
 use information::{INFORMATION, Information};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
@@ -155,6 +157,7 @@ impl Relations {
             "samples" => Some(&SAMPLES),
             "latest" => Some(&LATEST),
             TAGS_NAME => Some(&TAGS),
+            "audit" => Some(&AUDIT),
             _ => None,
         }
     }
@@ -172,11 +175,11 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 3] = ["latest", "samples", TAGS_NAME];
+    pub(crate) const NAMES: [&'static str; 4] = ["audit", "latest", "samples", TAGS_NAME];
 
     /// The names of all columns of all relations, for hints.
     pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
-        [&*TAGS, &*SAMPLES, &*LATEST].into_iter().flat_map(|schema| {
+        [&*TAGS, &*SAMPLES, &*LATEST, &*AUDIT].into_iter().flat_map(|schema| {
             let schema: &'static Schema = schema;
             schema.fields().iter().map(|field| field.name().as_str())
         })
@@ -237,6 +240,7 @@ impl SchemaProvider for Relations {
             "samples" => Some(Arc::new(SamplesTable::new(snapshot))),
             "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),
             TAGS_NAME => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
+            "audit" => Some(audit::audit(&snapshot)?),
             _ => None,
         })
     }

@@ -25,6 +25,7 @@ use crate::cost;
 use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
 use crate::function;
+use crate::history::{Functions, Placeholders};
 use crate::parameters;
 use crate::preselect::preselected;
 use crate::relation::Relations;
@@ -58,7 +59,7 @@ type Batches = Sender<Result<RecordBatch, QueryError>>;
 impl Run {
     /// Checks the statement and finds its columns and parameters.
     pub(crate) async fn prepare(self, relations: Relations) -> Result<Prepared, QueryError> {
-        let state = self.statement_state(relations)?;
+        let (state, _) = self.statement_state(relations, None)?;
         let statement = self.parse()?;
         let types = parameters::types(&state, &statement, &self.source.declared)
             .await
@@ -73,9 +74,9 @@ impl Run {
 
     /// Refuses a statement that cannot be followed.
     pub(crate) async fn check_tail(self, relations: Relations) -> Result<(), QueryError> {
-        let state = self.statement_state(relations)?;
+        let (state, called) = self.statement_state(relations, Some(Vec::new()))?;
         let statement = self.parse()?;
-        let plan = self.logical_plan(&state, statement, Vec::new()).await?;
+        let plan = self.logical_plan(&state, &called, statement, Vec::new()).await?;
         tail::check(&plan)
     }
 
@@ -123,18 +124,24 @@ impl Run {
     }
 
     /// The state of one statement: its relations, its time, its time zone.
-    fn statement_state(&self, relations: Relations) -> Result<SessionState, QueryError> {
+    fn statement_state(
+        &self,
+        relations: Relations,
+        values: Option<Vec<ScalarValue>>,
+    ) -> Result<(SessionState, Arc<Placeholders>), QueryError> {
         let mut state = (*self.state).clone();
         for function in function::tag::of_tags(relations.snapshot()) {
             state.register_udf(Arc::new(function)).map_err(|error| self.classify(&error))?;
         }
+        let snapshot = relations.snapshot().clone();
         state.register_catalog_list(Arc::new(relations));
         if self.time_zone != "UTC" {
             let options = state.config_mut().options_mut();
             options.execution.time_zone = Some(self.time_zone.clone());
         }
         state.mark_start_execution();
-        Ok(state)
+        let called = Functions::register(&mut state, snapshot, values);
+        Ok((state, called.map_err(|error| self.classify(&error))?))
     }
 
     fn parse(&self) -> Result<datafusion::sql::parser::Statement, QueryError> {
@@ -155,9 +162,9 @@ impl Run {
         values: Vec<ScalarValue>,
     ) -> Result<(Arc<dyn ExecutionPlan>, SessionState), QueryError> {
         let classify = |error: DataFusionError| self.classify(&error);
-        let state = self.statement_state(relations)?;
+        let (state, called) = self.statement_state(relations, Some(values.clone()))?;
         let statement = self.parse()?;
-        let plan = self.logical_plan(&state, statement, values).await?;
+        let plan = self.logical_plan(&state, &called, statement, values).await?;
         let plan = preselected(&state, plan).await.map_err(classify)?;
         let plan = state.create_physical_plan(&plan).await.map_err(classify)?;
         Ok((plan, state))
@@ -166,6 +173,7 @@ impl Run {
     async fn logical_plan(
         &self,
         state: &SessionState,
+        called: &Placeholders,
         statement: datafusion::sql::parser::Statement,
         values: Vec<ScalarValue>,
     ) -> Result<LogicalPlan, QueryError> {
@@ -179,7 +187,7 @@ impl Run {
             _ => (state.statement_to_plan(statement).await.map_err(classify)?, values),
         };
         statement::check_plan(&plan)?;
-        statement::check_parameters(&plan, values.len())?;
+        statement::check_parameters(&plan, called.highest(), values.len())?;
         if values.is_empty() { Ok(plan) } else { plan.with_param_values(values).map_err(classify) }
     }
 

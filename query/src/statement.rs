@@ -193,8 +193,13 @@ fn is_word(token: &Token) -> bool {
     !literal && !mark
 }
 
-/// Refuses a number of parameters that does not fit the statement.
-pub(crate) fn check_parameters(plan: &LogicalPlan, given: usize) -> Result<(), QueryError> {
+/// Refuses a number of parameters that does not fit the statement, whose calls of functions in
+/// place of relations take those up to `called`.
+pub(crate) fn check_parameters(
+    plan: &LogicalPlan,
+    called: usize,
+    given: usize,
+) -> Result<(), QueryError> {
     if given > PARAMETERS_MAX {
         return Err(QueryError::new(
             SqlState::PROTOCOL_VIOLATION,
@@ -203,7 +208,7 @@ pub(crate) fn check_parameters(plan: &LogicalPlan, given: usize) -> Result<(), Q
     }
     let names = plan.get_parameter_names().map_err(|error| QueryError::classify(&error, ""))?;
     let mut wanted = 0;
-    for name in names {
+    for name in names.into_iter().chain((called > 0).then(|| format!("${called}"))) {
         let number = name.strip_prefix('$').and_then(|number| number.parse().ok());
         match number {
             Some(number) if number > given => {

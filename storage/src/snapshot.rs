@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
 
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
+use crate::audit::AuditEntry;
 use crate::block::Row;
 use crate::catalog::TagQuery;
 use crate::codec::Totals;
@@ -62,6 +63,13 @@ impl Snapshot {
     /// All tags, by rising id.
     pub fn tags(&self) -> Vec<Arc<Tag>> {
         self.shared.catalog.committed(self.sequence)
+    }
+
+    /// Who edited and deleted samples, and why, as far as this snapshot sees it.
+    pub fn audit(&self) -> Vec<Arc<AuditEntry>> {
+        let mut entries = self.shared.audit.entries();
+        entries.retain(|entry| entry.sequence <= self.sequence);
+        entries
     }
 
     /// The tag with this id.

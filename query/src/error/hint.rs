@@ -8,7 +8,7 @@ fn distance_max(name: &str) -> usize {
 }
 
 /// The name most like `wrong`, if one is near.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

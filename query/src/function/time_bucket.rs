@@ -1,10 +1,10 @@
-//! `time_bucket(width, ts [, time zone | origin [, origin]])`: the start of the bucket a moment
+//! `time_bucket(width, ts [, time zone] [, origin] [, offset])`: the start of the bucket a moment
 //! falls into, as TimescaleDB defines it.
 //!
 //! - `width`: an interval, or its text (`'15 minutes'`, `'1 day'`, `'3 months'`). Months may not be
 //!   mixed with days or time. The same for all rows.
-//! - third argument: a text is a time zone (`'Europe/Berlin'`), a moment is the origin; with a
-//!   time zone a fourth may be the origin.
+//! - a text after the moment is a time zone (`'Europe/Berlin'`), a moment the origin, an interval
+//!   the offset: how far the boundaries are moved. They stand in this order, each may be left out.
 //! - origin: 2000-01-03 (a Monday) for widths in days and time, 2000-01-01 for months, midnight in
 //!   the time zone. For months it must be the first of a month at midnight, because TimescaleDB
 //!   uses no more of it.
@@ -17,7 +17,6 @@
 //! an order by time is an order by bucket.
 
 mod bucket;
-mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -35,8 +34,8 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::{QueryError, SqlState};
+use crate::zone::Zone;
 use bucket::{Bucketer, Width};
-use zone::Zone;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -60,8 +59,8 @@ impl ScalarUDFImpl for TimeBucket {
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        if !(2..=4).contains(&given.len()) {
-            return Err(mismatch("time_bucket takes two to four arguments".to_owned()));
+        if !(2..=5).contains(&given.len()) {
+            return Err(mismatch("time_bucket takes two to five arguments".to_owned()));
         }
         given.iter().enumerate().map(|(at, kind)| argument_type(at, kind)).collect()
     }
@@ -115,6 +114,7 @@ fn argument_type(at: usize, given: &DataType) -> Result<DataType> {
         (0, Interval(_) | Duration(_) | Utf8 | LargeUtf8 | Utf8View | Null) => {
             Interval(IntervalUnit::MonthDayNano)
         }
+        (2.., Interval(_) | Duration(_)) => Interval(IntervalUnit::MonthDayNano),
         (_, DataType::Timestamp(_, zone)) if at > 0 => {
             DataType::Timestamp(TimeUnit::Nanosecond, zone.clone())
         }
@@ -135,6 +135,7 @@ fn argument_type(at: usize, given: &DataType) -> Result<DataType> {
 enum Other {
     Zone(Zone),
     Origin(i64),
+    Offset(IntervalMonthDayNano),
 }
 
 fn width_of(width: &ColumnarValue) -> Result<Option<IntervalMonthDayNano>> {
@@ -154,21 +155,36 @@ fn other(argument: &ColumnarValue) -> Result<Option<Other>> {
         ColumnarValue::Scalar(ScalarValue::TimestampNanosecond(origin, _)) => {
             Ok(origin.map(Other::Origin))
         }
+        ColumnarValue::Scalar(ScalarValue::IntervalMonthDayNano(offset)) => {
+            Ok(offset.map(Other::Offset))
+        }
         _ => Err(invalid(
-            "the time zone and the origin of time_bucket must be the same for all rows".to_owned(),
+            "the time zone, the origin and the offset of time_bucket must be the same for all rows"
+                .to_owned(),
         )),
     }
 }
 
 fn bucketer(width: IntervalMonthDayNano, others: &[Other]) -> Result<Bucketer> {
+    let (others, offset) = match others {
+        [others @ .., Other::Offset(offset)] => (others, Some(*offset)),
+        others => (others, None),
+    };
     let (zone, origin) = match others {
         [] => (Zone::Utc, None),
         [Other::Zone(zone)] => (*zone, None),
         [Other::Origin(origin)] => (Zone::Utc, Some(*origin)),
         [Other::Zone(zone), Other::Origin(origin)] => (*zone, Some(*origin)),
-        _ => return Err(mismatch("an origin is the last argument of time_bucket".to_owned())),
+        _ => {
+            let order = "after the moment come a time zone, an origin and an offset";
+            return Err(mismatch(order.to_owned()));
+        }
     };
-    Bucketer::new(Width::try_from(width)?, zone, origin)
+    let bucketer = Bucketer::new(Width::try_from(width)?, zone, origin)?;
+    match offset {
+        Some(offset) => bucketer.moved(offset),
+        None => Ok(bucketer),
+    }
 }
 
 fn buckets(

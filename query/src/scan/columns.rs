@@ -59,7 +59,7 @@ impl TagColumns {
     }
 
     /// One column of a block.
-    fn column(&self, column: SampleColumn, block: &Block) -> Result<ArrayRef> {
+    pub(crate) fn column(&self, column: SampleColumn, block: &Block) -> Result<ArrayRef> {
         let rows = block.len();
         Ok(match column {
             SampleColumn::Tag => take(&self.path, &UInt32Array::from(vec![0; rows]), None)?,

@@ -6,12 +6,16 @@
 
 /// Statements made to hurt: long, deep, endless.
 mod bombs;
+/// Functions in the place of relations.
+mod calls;
 /// Codes, hints and places of errors.
 mod errors;
 /// The store that all tests ask.
 mod fixture;
 /// What statements may take: time, memory, rows, places.
 mod limits;
+/// The published tables of OPC UA Part 13.
+mod part13;
 /// A filter answers the same whether the store answers it or not.
 mod pushdown;
 /// `tests/slt/*.slt`: behaviour a user can read.

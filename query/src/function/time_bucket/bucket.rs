@@ -17,10 +17,10 @@ use arrow::datatypes::IntervalMonthDayNano;
 use chrono::{DateTime, Datelike, NaiveDate};
 use datafusion::error::{DataFusionError, Result};
 
-use super::zone::{Shown, Zone};
 use crate::error::{QueryError, SqlState};
+use crate::zone::{Shown, Zone};
 
-const DAY_NS: i128 = 86_400 * super::zone::SECOND_NS;
+const DAY_NS: i128 = 86_400 * crate::zone::SECOND_NS;
 /// 2000-01-03T00:00:00, a Monday, on any wall.
 const ORIGIN: i128 = 10_959 * DAY_NS;
 const MONTHS_OF_YEAR: i128 = 12;
@@ -87,6 +87,17 @@ impl Bucketer {
             }
         };
         Ok(Self { width, zone, origin, last: None })
+    }
+
+    /// The same buckets, their boundaries moved on the wall clock.
+    pub(super) fn moved(self, offset: IntervalMonthDayNano) -> Result<Self> {
+        let IntervalMonthDayNano { months, days, nanoseconds } = offset;
+        if months != 0 || matches!(self.width, Width::Months(_)) {
+            let what = "an offset of time_bucket is days and time, of buckets of days and time";
+            return Err(invalid(what).into());
+        }
+        let offset = i128::from(days) * DAY_NS + i128::from(nanoseconds);
+        Ok(Self { origin: self.origin + offset, last: None, ..self })
     }
 
     /// The start of the bucket that a moment falls into.

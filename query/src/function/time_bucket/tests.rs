@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::bucket::{Bucketer, Width};
-use super::zone::Zone;
 use crate::format::rfc3339;
+use crate::zone::Zone;
 
 const HOUR: i128 = 3_600_000_000_000;
 

@@ -13,11 +13,11 @@ use datafusion::error::Result;
 use crate::error::{QueryError, SqlState};
 
 /// Nanoseconds of a second.
-pub(super) const SECOND_NS: i128 = 1_000_000_000;
+pub(crate) const SECOND_NS: i128 = 1_000_000_000;
 
 /// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Zone {
+pub(crate) enum Zone {
     /// UTC, where nothing ever jumps.
     Utc,
     /// A place of the IANA time zone database.
@@ -28,7 +28,7 @@ pub(super) enum Zone {
 
 /// When a wall clock shows a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// Once.
     Once(i128),
     /// Never: the clock jumps over it at this moment.
@@ -39,7 +39,7 @@ pub(super) enum Shown {
 
 impl Zone {
     /// The time zone of this name: an IANA name, `UTC`, or an offset such as `+05:30`.
-    pub(super) fn named(name: &str) -> Result<Self> {
+    pub(crate) fn named(name: &str) -> Result<Self> {
         if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("z") {
             return Ok(Self::Utc);
         }
@@ -64,12 +64,12 @@ impl Zone {
     }
 
     /// Whether the distance from UTC ever changes.
-    pub(super) fn jumps(self) -> bool {
+    pub(crate) fn jumps(self) -> bool {
         matches!(self, Self::Place(_))
     }
 
     /// How far the wall clock is ahead of UTC at a moment.
-    pub(super) fn offset(self, moment: i128) -> i128 {
+    pub(crate) fn offset(self, moment: i128) -> i128 {
         let seconds = match self {
             Self::Utc => 0,
             Self::Fixed(seconds) => seconds,
@@ -82,7 +82,7 @@ impl Zone {
     }
 
     /// When the wall clock shows a local time.
-    pub(super) fn shown(self, local: i128) -> Shown {
+    pub(crate) fn shown(self, local: i128) -> Shown {
         let Self::Place(place) = self else { return Shown::Once(local - self.offset(local)) };
         let Some(naive) = naive(local.div_euclid(SECOND_NS)) else { return Shown::Once(local) };
         let ahead =
@@ -106,7 +106,7 @@ impl Zone {
     }
 
     /// The moment between two at which the offset of the earlier ends.
-    pub(super) fn offset_end(self, from: i128, until: i128) -> i128 {
+    pub(crate) fn offset_end(self, from: i128, until: i128) -> i128 {
         let offset = self.offset(from);
         first_second(from, until, |moment| self.offset(moment) != offset)
     }

@@ -1,0 +1,145 @@
+//! `percentile(value, fraction)`: the value below which this part of a group's values lies, exact,
+//! on the line between the two values next to it, as PostgreSQL's `percentile_cont` has it. Null
+//! and NaN do not count; null without values.
+//!
+//! It holds all values of a group; `approx_percentile_cont` takes little memory.
+//!
+//! *Partial state.* Two columns: `values`, a list of doubles, and `fraction`.
+//!
+//! *Invariant.* The fraction is 0 to 1 and the same for all rows of a group.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+
+use crate::error::{QueryError, SqlState};
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Percentile {
+    signature: Signature,
+}
+
+impl Percentile {
+    pub(super) fn new() -> Self {
+        let types = vec![DataType::Float64, DataType::Float64];
+        Self { signature: Signature::exact(types, Volatility::Immutable) }
+    }
+}
+
+fn item() -> FieldRef {
+    Arc::new(Field::new("item", DataType::Float64, false))
+}
+
+impl AggregateUDFImpl for Percentile {
+    fn name(&self) -> &'static str {
+        "percentile"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let field = |name, kind| Field::new(format_state_name(args.name, name), kind, true);
+        let values = field("values", DataType::List(item()));
+        Ok(vec![Arc::new(values), Arc::new(field("fraction", DataType::Float64))])
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Values::default()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    values: Vec<f64>,
+    fraction: Option<f64>,
+}
+
+impl Values {
+    fn fraction(&mut self, given: &ArrayRef) -> Result<()> {
+        for fraction in given.as_primitive::<Float64Type>().iter().flatten() {
+            let same = self.fraction.is_none_or(|own| own.to_bits() == fraction.to_bits());
+            if !same || !(0.0..=1.0).contains(&fraction) {
+                return Err(QueryError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    "percentile: the fraction must be 0 to 1 and the same for all rows",
+                )
+                .with_hint("percentile(value, 0.95)")
+                .into());
+            }
+            self.fraction = Some(fraction);
+        }
+        Ok(())
+    }
+}
+
+fn two(columns: &[ArrayRef]) -> Result<(&ArrayRef, &ArrayRef)> {
+    match columns {
+        [values, fraction] => Ok((values, fraction)),
+        _ => Err(DataFusionError::Internal("two columns were planned".to_owned())),
+    }
+}
+
+impl Accumulator for Values {
+    fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let (values, fraction) = two(columns)?;
+        self.fraction(fraction)?;
+        let numbers = values.as_primitive::<Float64Type>().iter().flatten();
+        self.values.extend(numbers.filter(|number| !number.is_nan()));
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let (lists, fraction) = two(states)?;
+        self.fraction(fraction)?;
+        let lists = lists.as_list::<i32>();
+        for row in (0..lists.len()).filter(|row| lists.is_valid(*row)) {
+            self.values.extend(lists.value(row).as_primitive::<Float64Type>().values());
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a position among values in memory"
+    )]
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let (Some(fraction), false) = (self.fraction, self.values.is_empty()) else {
+            return Ok(ScalarValue::Float64(None));
+        };
+        let place = fraction * (self.values.len() - 1) as f64;
+        let (_, low, above) =
+            self.values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+        let low = *low;
+        let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+        let part = place.fract();
+        let found = if part > 0.0 { low + (high - low) * part } else { low };
+        Ok(ScalarValue::Float64(Some(found)))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values = Float64Array::from(std::mem::take(&mut self.values));
+        let lengths = OffsetBuffer::from_lengths([values.len()]);
+        let list = ListArray::try_new(item(), lengths, Arc::new(values), None)?;
+        Ok(vec![ScalarValue::List(Arc::new(list)), ScalarValue::Float64(self.fraction)])
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.values.capacity() * size_of::<f64>()
+    }
+}

@@ -1,0 +1,41 @@
+//! The relations that are functions of tags and times: what a historian is asked for.
+//!
+//! ```text
+//! call ─ arguments ─ tags of the snapshot ─ Producer: one part a tag ─ rows ─ batches
+//! ```
+//!
+//! | function | rows |
+//! |---|---|
+//! | `history` | samples as they are, with bounding values |
+//! | `resample` | one an interval and tag: aggregates with their status codes |
+//! | `interpolate` | one a time and tag: the value then |
+//! | `wide` | one a time: a column for each tag |
+//! | `plot` | what a trend of so many pixels shows |
+//!
+//! *Invariant.* They read the snapshot of the statement, as the relations do. What they give does
+//! not depend on whether it came from samples or from statistics.
+//!
+//! *Not here.* The definitions of the aggregates ([`aggregate`](crate::aggregate)).
+
+mod argument;
+mod interpolate;
+mod planner;
+mod plot;
+mod producer;
+mod raw;
+mod resample;
+mod selection;
+mod series;
+mod step;
+mod wide;
+
+pub(crate) use planner::{Functions, Placeholders};
+
+/// The functions and how they are called, for hints.
+pub(crate) const USAGES: [(&str, &str); 5] = [
+    ("history", "history(tags, from, to [, bounds => 'outside'])"),
+    ("interpolate", "interpolate(tags, from, to, step) or interpolate(tags, times)"),
+    ("plot", "plot(tags, from, to, pixels)"),
+    ("resample", "resample(tags, from, to, step, 'average', 'maximum', … [, timezone => '…'])"),
+    ("wide", "wide(tags, from, to, step [, 'average'])"),
+];

@@ -1,0 +1,116 @@
+//! What is made of statistics is what is made of samples.
+
+use proptest::prelude::*;
+use tacitus_model::{Batch, Kind, Quality, Sample, TagDefinition, TagPath, Timestamp, Value};
+use tacitus_storage::{Engine, FixedClock, Parts, Progress, SeededChance, Settings, SimDisk};
+
+use super::*;
+use crate::aggregate::{Aggregate, Output, Walk};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// A tag of so many samples, some of them in segments and some in the head; every `bad_every`th
+/// one bad.
+fn samples(rows: u32, step: bool, bad_every: Option<u32>) -> TagSamples {
+    let parts = Parts {
+        disk: Arc::new(SimDisk::new()),
+        clock: Arc::new(FixedClock::at(Timestamp::from_nanos(0))),
+        chance: Arc::new(SeededChance::new(7)),
+    };
+    let settings = Settings { log_bytes_max: 1, ..Settings::default() };
+    let engine = Engine::open(parts, settings).unwrap();
+    let path = TagPath::new("a/b").unwrap();
+    let definition = TagDefinition { step, ..TagDefinition::new(path, Kind::Float, "test") };
+    let tag = engine.catalog().define(definition).unwrap();
+    let sample = |at: u32| {
+        let bad = bad_every.is_some_and(|every| at % every == every - 1);
+        // Values come again, so that extremes do too.
+        let number = f64::from(at.wrapping_mul(2_654_435_761) >> 20) / 8.0;
+        Sample {
+            tag: tag.id,
+            ts: Timestamp::from_nanos(i64::from(at) * SECOND + i64::from(at % 3) * 1000),
+            value: if bad { Value::Null } else { Value::Float(number) },
+            quality: if bad { Quality::BAD } else { Quality::GOOD },
+        }
+    };
+    for part in (0..rows).collect::<Vec<u32>>().chunks(6000) {
+        let batch: Batch = part.iter().map(|at| sample(*at)).collect();
+        engine.commit(&[batch]).unwrap();
+        if part.len() == 6000 {
+            while engine.step().unwrap() != Progress::Idle {}
+        }
+    }
+    TagSamples { snapshot: engine.snapshot(), tag: Arc::new(tag.as_ref().clone()) }
+}
+
+fn intervals(from: i64, width: i64, count: i64, backward: bool) -> Vec<Interval> {
+    let edge = |at: i64| from + at * width;
+    let one = |at| Interval { low: edge(at), high: edge(at + 1), backward, shortened: false };
+    (0..count).map(one).collect()
+}
+
+fn outputs(series: StoreSeries, walk: &Walk, intervals: &[Interval]) -> Vec<Output> {
+    let mut pass = walk.clone().over(series, intervals.to_vec());
+    let mut found = Vec::new();
+    while pass.step(|_, outputs, _| found.extend_from_slice(outputs)).unwrap() {}
+    found
+}
+
+fn near(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
+        (a, b) => a == b,
+    }
+}
+
+/// Compares both ways for every aggregate alone; how often statistics were used.
+fn compare(samples: &TagSamples, intervals: &[Interval], stepped: bool) -> usize {
+    let mut known = 0;
+    for aggregate in Aggregate::all() {
+        let configuration = Configuration { stepped, ..Configuration::STANDARD };
+        let walk = Walk::new(&[aggregate], configuration);
+        let open =
+            StoreSeries::open(samples.clone(), intervals, walk.needs, &walk.configuration).unwrap();
+        known += usize::from(matches!(open.source, Source::Known(_)));
+        let low = intervals.first().unwrap().low;
+        let plain = StoreSeries::open_samples(samples.clone(), low);
+        let (fast, slow) = (outputs(open, &walk, intervals), outputs(plain, &walk, intervals));
+        assert_eq!(fast.len(), slow.len());
+        for (at, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
+            let same =
+                near(fast.value, slow.value) && fast.ts == slow.ts && fast.quality == slow.quality;
+            assert!(same, "{aggregate:?} interval {at}: {fast:?} is not {slow:?}");
+        }
+    }
+    known
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn statistics_say_what_samples_say(
+        step: bool,
+        stepped: bool,
+        backward: bool,
+        bad_every in prop_oneof![Just(None), (900_u32..9000).prop_map(Some)],
+        from_s in -3000_i64..6000,
+        from_ns in prop_oneof![Just(0_i64), 0..SECOND],
+        width_s in 2100_i64..5000,
+        count in 1_i64..8,
+    ) {
+        let samples = samples(20_000, step, bad_every);
+        let from = from_s * SECOND + from_ns;
+        compare(&samples, &intervals(from, width_s * SECOND, count, backward), stepped);
+    }
+}
+
+#[test]
+fn statistics_are_used_for_all_that_can_be_made_of_them() {
+    let samples = samples(20_000, false, None);
+    let known = compare(&samples, &intervals(500, 5000 * SECOND, 3, false), false);
+    // Not for transitions, times in a state and the two worst qualities.
+    assert_eq!(known, 37 - 5);
+}
