@@ -307,3 +307,21 @@ fn a_seal_in_the_middle_of_a_rewriting_does_not_open_the_past_again() {
     let refused = engine.snapshot_as_of(3).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
 }
+
+/// The first value was in the statistics of its minute although it had been replaced, and so was
+/// the second, once it was rewritten.
+#[test]
+fn a_replaced_sample_is_not_in_the_statistics_of_its_minute() {
+    let settings = || Settings { compact_segments: 100, ..kept_for(24, 0) };
+    let mut plant = Plant::new(settings());
+    plant.write(NOW_NS, 60, 1.0);
+    plant.engine.compact().unwrap();
+    plant.write(NOW_NS, 30, 2.0);
+    plant.reopen(settings(), NOW_NS + 2 * DAY_NS);
+    plant.upkeep();
+    assert_eq!(plant.rows(), 0);
+    let edges = [NOW_NS, NOW_NS + 60_000_000_000];
+    let windows = plant.engine.snapshot().aggregate(plant.tag, &edges, Edges::Exact).unwrap();
+    let [window] = &windows.statistics[..] else { panic!("one window") };
+    assert_eq!((window.rows, window.sum.to_bits()), (60, 90.0_f64.to_bits()));
+}

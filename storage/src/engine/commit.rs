@@ -56,7 +56,9 @@ impl Engine {
         let touched = (entry.change == Change::Deleted).then(|| (entry.tags.clone(), entry.range));
         let sequence = self.commit_items(Some(entry), batches)?;
         if let Some((tags, range)) = touched {
-            self.refresh_latest(&tags, range)?;
+            // The deletion is durable all the same; made again, it looks the samples up again.
+            let refreshed = self.refresh_latest(&tags, range);
+            refreshed.map_err(|error| error.with_outcome(Outcome::Unknown))?;
         }
         Ok(sequence)
     }

@@ -35,7 +35,8 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::commit`]; [`ErrorKind::Invalid`] for a tag that does not exist, an empty
-    /// range, or without a user or a reason.
+    /// range, or without a user or a reason. With [`crate::Outcome::Unknown`] also where the
+    /// samples are deleted and what is the latest could not be read: delete them again.
     pub fn delete(
         &self,
         tags: &[TagId],

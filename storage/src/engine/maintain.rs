@@ -89,14 +89,24 @@ impl Engine {
         if self.is_halted() {
             return Ok(Progress::Idle);
         }
-        let (version, manifest) = {
-            let keeper = self.lock_keeper();
-            (self.shared.version.load_full(), keeper.manifest.clone())
-        };
         let now = self.parts.clock.now();
-        let history = self.history(&manifest, now);
-        let Some(job) = self.pick(&version, &manifest, zeal, now, history) else {
-            return Ok(Progress::Idle);
+        let mut sealed = false;
+        let (manifest, history, job) = loop {
+            let (version, manifest) = {
+                let keeper = self.lock_keeper();
+                (self.shared.version.load_full(), keeper.manifest.clone())
+            };
+            let history = self.history(&manifest, now);
+            let Some(job) = self.pick(&version, &manifest, zeal, now, history) else {
+                return Ok(Progress::Idle);
+            };
+            // Statistics are made of the samples that hold, so that later ones must be at hand.
+            let waiting = version.heads().any(|head| head.rows() > 0);
+            if sealed || !waiting || !matches!(job, Job::Summarise(..)) {
+                break (manifest, history, job);
+            }
+            self.seal()?;
+            sealed = true;
         };
         let workshop = Workshop {
             disk: &self.parts.disk,
@@ -266,10 +276,21 @@ impl Engine {
                 older.partition(|segment| segment.record().tier == Tier::Raw);
             let (past, raw): (Vec<_>, Vec<_>) =
                 raw.into_iter().partition(|segment| segment.record().replaced);
+            if raw.iter().any(|own| Self::is_overlaid(own, segments)) {
+                return self.gather(segments, Zeal::Everything);
+            }
             if !raw.is_empty() || !past.is_empty() {
                 return Some(Job::Summarise(raw, past, tier));
             }
             summed.into_iter().next().map(|one| Job::Summarise(vec![one], Vec::new(), tier))
+        })
+    }
+
+    /// Whether what came later and lies elsewhere may replace samples of a segment.
+    fn is_overlaid(own: &Segment, segments: &[&Arc<Segment>]) -> bool {
+        segments.iter().any(|other| {
+            let record = other.record();
+            record.level == 0 && !record.replaced && record.range().overlaps(&own.record().range())
         })
     }
 

@@ -9,7 +9,7 @@ use tacitus_model::{
     Batch, Kind, Quality, Sample, TagChange, TagDefinition, TagId, TagPath, TimeRange, Timestamp,
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::moment::{Moment, watched};
 use crate::simulation::book::{Class, DAY_NS, Effect, HOUR_NS};
 use crate::simulation::checks;
@@ -186,9 +186,21 @@ impl World {
             Err(error) => {
                 let hides = matches!(effect, Effect::Hide(..));
                 self.changes.1 += usize::from(!hides);
-                self.failed(&[effect], &error)
+                self.failed(&[effect], &error)?;
+                // What is the latest may not have been looked up: a start does so.
+                let looked_up = !hides || error.outcome() == Outcome::NotWritten;
+                if looked_up || self.engine().status().poisoned { Ok(()) } else { self.relook() }
             }
         }
+    }
+
+    /// Somebody deletes again what could not be looked at.
+    fn relook(&mut self) -> Result<(), String> {
+        let tags: Vec<TagId> = (1..=self.names.committed.tags.len())
+            .map(|id| TagId(u32::try_from(id).unwrap()))
+            .collect();
+        let looked = self.engine().refresh_latest(&tags, TimeRange::ALL);
+        looked.or_else(|error| self.refused(&error))
     }
 
     /// A tag of a name that leads nowhere yet, or nothing.
