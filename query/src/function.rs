@@ -6,6 +6,7 @@
 //! *Not here.* Functions that stand for relations ([`history`](crate::history)).
 
 mod age;
+mod bounded;
 mod convert;
 mod ends;
 mod fill;
@@ -61,5 +62,5 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     }
     state.register_udwf(Arc::new(WindowUDF::from(fill::Locf::new())))?;
     state.register_udwf(Arc::new(WindowUDF::from(fill::Interpolate::new())))?;
-    Ok(())
+    bounded::register(state)
 }

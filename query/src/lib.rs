@@ -30,6 +30,7 @@ mod filter;
 mod format;
 mod function;
 mod history;
+mod holding;
 mod limits;
 mod memory;
 mod parameters;

@@ -60,6 +60,10 @@ pub(crate) const PIXELS_MAX: i64 = 100_000;
 /// instead of filling memory.
 pub(crate) const ANSWER_BATCHES_MAX: usize = 2;
 
+/// What one function may make of one batch, in bytes. LIMIT: it is outside of the memory that is
+/// counted; a text of a sample has 64 KiB.
+pub(crate) const MADE_BYTES_MAX: f64 = 64.0 * 1024.0 * 1024.0;
+
 /// The most settings of one connection. LIMIT: every name of the table fits, and some of the
 /// client's own.
 pub(crate) const SETTINGS_MAX: usize = 200;

@@ -31,6 +31,7 @@ use crate::answer::Answer;
 use crate::connection::Connection;
 use crate::error::{QueryError, SqlState};
 use crate::function;
+use crate::holding::CountWindows;
 use crate::limits::{BATCH_ROWS_MAX, Limits, THREAD_STACK_BYTES};
 use crate::relation::{CATALOG, SCHEMA};
 use crate::statement::Parameter;
@@ -174,6 +175,7 @@ fn optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     // Before distribution and order are decided.
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements").unwrap_or_default();
     rules.insert(at, Arc::new(Summarize));
+    rules.push(Arc::new(CountWindows));
     rules.push(Arc::new(YieldAboveJoins));
     rules
 }

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use pgwire::api::Type;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete,
@@ -279,6 +280,8 @@ impl Conversation {
                 .enumerate()
                 .map(|(at, kind)| match statement.declared.get(at) {
                     Some(oid) if types::declared(*oid).is_some() => *oid,
+                    // asyncpg looks at types by numbers, which it can only send as such.
+                    _ if statement.text.contains("typeinfo_tree") => Type::OID_ARRAY.oid(),
                     _ => types::of_parameter(kind).oid(),
                 })
                 .collect();

@@ -8,6 +8,7 @@ mod catalog;
 mod empty;
 mod functions;
 mod names;
+mod wording;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -65,13 +66,16 @@ impl Dialect for Postgres {
         name: &str,
         _public: &Arc<dyn SchemaProvider>,
     ) -> Option<Arc<dyn SchemaProvider>> {
-        (name == catalog::PG_CATALOG).then(catalog::schema).flatten()
+        (name == catalog::PG_CATALOG).then(|| catalog::schema(&self.facts)).flatten()
     }
 
     fn rewrite(&self, text: &str, mut statement: Statement) -> Statement {
         names::give(&mut statement);
+        wording::common(&mut statement);
         if reads_catalog(text) {
-            statement = catalog::rewrite(empty::answered(statement));
+            statement = wording::known(text).unwrap_or_else(|| empty::answered(statement));
+            wording::of_catalog(&mut statement);
+            statement = catalog::rewrite(statement);
         }
         statement
     }

@@ -43,6 +43,7 @@ impl Failure {
     }
 
     /// The code.
+    #[cfg(test)]
     pub(super) fn code(&self) -> &'static str {
         self.code
     }
@@ -80,7 +81,7 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let (code, hint) = match error {
             WriteError::Full => ("53100", "free space on the disk; then send the rows again"),
-            WriteError::Busy => ("53400", "send the rows again in a moment"),
+            WriteError::Busy => ("53300", "send the rows again in a moment"),
             WriteError::Stopped => ("57P01", "send the rows again after the restart"),
             WriteError::Invalid => ("22000", "nothing was kept"),
             WriteError::Poisoned => {

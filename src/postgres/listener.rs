@@ -144,7 +144,8 @@ impl Door {
         let Some(mut line) = negotiate_tls::<()>(stream, self.login.tls.clone()).await? else {
             return Ok(None);
         };
-        let scram = self.scram()?;
+        let scram = self.scram(line.is_secure())?;
+        let exposed = !line.is_secure() && !line.socket_addr().ip().is_loopback();
         loop {
             let message = line.next().await.ok_or(Ended::Gone)??;
             let outcome = match message {
@@ -156,6 +157,10 @@ impl Door {
                 _ if self.place.is_none() => {
                     return refuse(line, &Failure::new("53300", "too many connections are open"))
                         .await;
+                }
+                _ if exposed && self.login.tls.is_some() => {
+                    let failure = Failure::new("28000", "other machines are asked to use TLS");
+                    return refuse(line, &failure.hint("connect with sslmode=require")).await;
                 }
                 message => match &scram {
                     Some(scram) => scram.on_startup(&mut line, message).await,
@@ -192,10 +197,11 @@ impl Door {
     }
 
     /// A login of its own for this connection: the library keeps the state of one in it.
-    fn scram(&self) -> Result<Option<SASLAuthStartupHandler<Greeting>>, Ended> {
+    /// It is bound to the certificate where the line is private.
+    fn scram(&self, secure: bool) -> Result<Option<SASLAuthStartupHandler<Greeting>>, Ended> {
         let Some(users) = &self.login.users else { return Ok(None) };
         let mut scram = ScramAuth::new(Arc::clone(users) as _);
-        if let Some(certificate) = &self.login.certificate {
+        if let Some(certificate) = self.login.certificate.as_ref().filter(|_| secure) {
             scram.configure_certificate(certificate)?;
         }
         let handler = SASLAuthStartupHandler::new(Arc::new(Greeting))

@@ -18,7 +18,7 @@ use pgwire::api::{ClientInfo, PidSecretKeyGenerator, RandomPidSecretKeyGenerator
 use pgwire::error::PgWireResult;
 use pgwire::messages::startup::SecretKey;
 use pgwire::tokio::TlsAcceptor;
-use tacitus_query::POSTGRES_VERSION;
+use tacitus_query::{POSTGRES_VERSION, Settings};
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -153,6 +153,7 @@ fn with_salt(password: &str) -> Password {
 
 #[async_trait]
 impl AuthSource for Users {
+    #[expect(elided_lifetimes_in_paths, reason = "the trait is declared without them")]
     async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
         let known = login.user().and_then(|user| self.salted.get(user));
         Ok(known.unwrap_or(&self.nobody).clone())
@@ -169,30 +170,47 @@ impl PidSecretKeyGenerator for Keys {
     }
 }
 
+/// What a client sets when it says who it is. What nobody knows is no reason to turn it away.
+pub(super) fn settings<C: ClientInfo + ?Sized>(client: &C) -> Settings {
+    let mut settings = Settings::default();
+    let told = client.metadata();
+    for (name, value) in told {
+        if !matches!(name.as_str(), "user" | "database" | "replication" | "options") {
+            drop(settings.set(name, value));
+        }
+    }
+    let options = told.get("options").map_or("", String::as_str);
+    for (name, value) in options.split("-c").filter_map(|option| option.trim().split_once('=')) {
+        drop(settings.set(name.trim(), value.trim()));
+    }
+    settings
+}
+
 /// What the server says of itself when a client has logged in.
 #[derive(Debug)]
 pub(super) struct Greeting;
 
 impl ServerParameterProvider for Greeting {
     fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
-        let own = |name: &str| client.metadata().get(name).cloned().unwrap_or_default();
+        let told = settings(client);
+        let own = |name: &str| told.get(name).unwrap_or_default().to_owned();
         let facts = [
             (
                 "server_version",
                 format!("{POSTGRES_VERSION} (Tacitus {})", env!("CARGO_PKG_VERSION")),
             ),
             ("server_encoding", "UTF8".to_owned()),
-            ("client_encoding", "UTF8".to_owned()),
-            ("DateStyle", "ISO, MDY".to_owned()),
-            ("IntervalStyle", "postgres".to_owned()),
-            ("TimeZone", "UTC".to_owned()),
+            ("client_encoding", own("client_encoding")),
+            ("DateStyle", own("DateStyle")),
+            ("IntervalStyle", own("IntervalStyle")),
+            ("TimeZone", own("TimeZone")),
             ("integer_datetimes", "on".to_owned()),
             ("standard_conforming_strings", "on".to_owned()),
             ("in_hot_standby", "off".to_owned()),
             ("default_transaction_read_only", "off".to_owned()),
             ("is_superuser", "off".to_owned()),
             ("application_name", own("application_name")),
-            ("session_authorization", own("user")),
+            ("session_authorization", client.metadata().get("user").cloned().unwrap_or_default()),
         ];
         Some(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }

@@ -305,8 +305,8 @@ fn bounds(values: &ArrayRef, row: usize) -> (usize, usize) {
 }
 
 fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
-    // Writing to memory does not fail.
-    drop(out.write_fmt(text));
+    let written = out.write_fmt(text);
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
 }
 
 /// A float as PostgreSQL writes it: digits, or an exponent for what is very large or small.

@@ -90,17 +90,7 @@ impl Work {
         let database = told.get("database").map_or(user, String::as_str);
         let dialect = Arc::new(Postgres::new(user, database, pid));
         let mut connection = parts.session.connect(user).with_dialect(Arc::clone(&dialect) as _)?;
-        for (name, value) in told {
-            // What a client says at its start and nobody knows is no reason to turn it away.
-            if !matches!(name.as_str(), "user" | "database" | "replication" | "options") {
-                drop(connection.settings_mut().set(name, value));
-            }
-        }
-        let options = told.get("options").map_or("", String::as_str);
-        for (name, value) in options.split("-c").filter_map(|option| option.trim().split_once('='))
-        {
-            drop(connection.settings_mut().set(name.trim(), value.trim()));
-        }
+        *connection.settings_mut() = super::login::settings(client);
         dialect.keep(connection.settings());
         Ok(Self {
             connection,

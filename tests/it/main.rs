@@ -29,6 +29,8 @@ mod ledger;
 mod kill;
 // A minimal MQTT client that knows which message was acknowledged.
 mod mqtt;
+// The wire of PostgreSQL, asked by a real driver.
+mod postgres;
 // A sync that fails: no acknowledgement after it, exit code 4.
 mod poison;
 // A server as a child process.

@@ -230,8 +230,8 @@ impl Information {
             ]],
             "enabled_roles" => vec![vec![("role_name", OWNER.into())]],
             "schemata" => self.relations.schemas().iter().map(|name| schema_row(name)).collect(),
-            "tables" => self.table_rows(),
-            "columns" => self.column_rows(),
+            "tables" => table_rows(),
+            "columns" => column_rows(),
             "table_constraints" => Relations::NAMES
                 .iter()
                 .filter(|table| !key(table).is_empty())
@@ -263,37 +263,6 @@ impl Information {
         }
     }
 
-    fn table_rows(&self) -> Vec<Row> {
-        let row = |schema: &str, name: &str, kind: &str| -> Row {
-            vec![
-                ("table_catalog", CATALOG.into()),
-                ("table_schema", schema.into()),
-                ("table_name", name.into()),
-                ("table_type", kind.into()),
-                ("self_referencing_column_name", Cell::Null),
-                ("reference_generation", Cell::Null),
-                ("user_defined_type_name", Cell::Null),
-                ("is_insertable_into", "NO".into()),
-                ("is_typed", "NO".into()),
-                ("commit_action", Cell::Null),
-            ]
-        };
-        let own = Relations::NAMES.iter().map(|name| row(SCHEMA, name, "BASE TABLE"));
-        let views = views().map(|name| row(INFORMATION, name, "VIEW"));
-        own.chain(views).collect()
-    }
-
-    fn column_rows(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for table in Relations::NAMES {
-            let Some(schema) = Relations::columns(table) else { continue };
-            for (position, field) in (1..).zip(schema.fields()) {
-                rows.push(column_row(table, position, field));
-            }
-        }
-        rows
-    }
-
     fn view(&self, name: &str) -> Result<Option<RecordBatch>> {
         if let Some((_, columns)) = EMPTY.iter().find(|(view, _)| *view == name) {
             let fields: Vec<Field> = columns.iter().map(|column| text_field(column)).collect();
@@ -301,6 +270,37 @@ impl Information {
         }
         if FILLED.contains(&name) { batch(&self.rows(name)).map(Some) } else { Ok(None) }
     }
+}
+
+fn table_rows() -> Vec<Row> {
+    let row = |schema: &str, name: &str, kind: &str| -> Row {
+        vec![
+            ("table_catalog", CATALOG.into()),
+            ("table_schema", schema.into()),
+            ("table_name", name.into()),
+            ("table_type", kind.into()),
+            ("self_referencing_column_name", Cell::Null),
+            ("reference_generation", Cell::Null),
+            ("user_defined_type_name", Cell::Null),
+            ("is_insertable_into", "NO".into()),
+            ("is_typed", "NO".into()),
+            ("commit_action", Cell::Null),
+        ]
+    };
+    let own = Relations::NAMES.iter().map(|name| row(SCHEMA, name, "BASE TABLE"));
+    let views = views().map(|name| row(INFORMATION, name, "VIEW"));
+    own.chain(views).collect()
+}
+
+fn column_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for table in Relations::NAMES {
+        let Some(schema) = Relations::columns(table) else { continue };
+        for (position, field) in (1..).zip(schema.fields()) {
+            rows.push(column_row(table, position, field));
+        }
+    }
+    rows
 }
 
 fn views() -> impl Iterator<Item = &'static str> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tacitus_query::{Limits, Parameter, QueryError, Session, SqlState};
+use datafusion::arrow::datatypes::DataType;
+use tacitus_query::{Limits, Parameter, QueryError, RoleLimits, Session, SqlState};
 
 use crate::fixture::{plant, session_within};
 
@@ -128,4 +129,90 @@ async fn the_plan_of_a_statement_that_ran_counts_what_was_read() {
     for part in ["SamplesExec: tags=5", "tags_read=1", "blocks_read=1", "rows_read=10"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_window_over_everything_is_counted_as_memory() {
+    let session = session_within(&plant(), Limits { memory_bytes_max: 16 << 20, ..limits() });
+    let sql =
+        "SELECT max(x) FROM (SELECT min(value) OVER () AS x FROM generate_series(1, 100000000))";
+    check(&session, sql, SqlState::OUT_OF_MEMORY).await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_memory_goes_to_temporary_files_up_to_their_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let within = |temp_bytes_max| {
+        let temp_dir = Some(dir.path().to_owned());
+        session_within(
+            &plant(),
+            Limits { memory_bytes_max: 24 << 20, temp_bytes_max, temp_dir, ..limits() },
+        )
+    };
+    let sql = "SELECT count(*) FROM (SELECT value, row_number() OVER (ORDER BY value % 1000) AS row \
+               FROM generate_series(1, 4000000)) WHERE row > 0";
+    assert_eq!(count(&within(1 << 30), sql).await, Ok(1));
+    check(&within(1 << 20), sql, SqlState::TOO_MUCH_TEMPORARY).await;
+    check(&within(0), sql, SqlState::OUT_OF_MEMORY).await;
+}
+
+#[tokio::test]
+async fn a_role_has_limits_of_its_own() {
+    let small = RoleLimits { rows_max: 3, statements_max: 1, ..Limits::default().role() };
+    let roles = [("small".to_owned(), small)].into();
+    let session = session_within(&plant(), Limits { roles, ..limits() });
+    let all = async |role: &str| -> Result<(), QueryError> {
+        let mut answer = session.connect(role).run("SELECT * FROM tags", &[]).await?;
+        while let Some(batch) = answer.next().await {
+            batch?;
+        }
+        Ok(())
+    };
+    assert_eq!(all("other").await, Ok(()));
+    assert_eq!(all("small").await.unwrap_err().sqlstate(), SqlState::PROGRAM_LIMIT_EXCEEDED);
+    let connection = session.connect("small");
+    let held = connection.run("SELECT * FROM tags", &[]).await.unwrap();
+    let refused = connection.run("SELECT 1", &[]).await.unwrap_err();
+    assert_eq!(refused.sqlstate(), SqlState::TOO_MANY_STATEMENTS);
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_cancel_stops_an_answer_from_anywhere() {
+    let session = session_within(&plant(), limits());
+    let mut answer =
+        session.sql("SELECT * FROM generate_series(1, 1000000000000)", &[]).await.unwrap();
+    answer.next().await.unwrap().unwrap();
+    let canceller = answer.canceller();
+    tokio::spawn(async move { canceller.cancel() });
+    let stopped = loop {
+        match answer.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => break error,
+            None => panic!("it was answered"),
+        }
+    };
+    assert_eq!(stopped.sqlstate(), SqlState::QUERY_CANCELED);
+    assert!(answer.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_prepared_statement_knows_its_columns_and_the_types_of_its_parameters() {
+    let session = session_within(&plant(), limits());
+    let connection = session.connect("");
+    let sql = "SELECT ts, value AS v FROM samples \
+               WHERE tag = ANY($1) AND ts >= $2 AND value < $3 ORDER BY ts LIMIT $4";
+    let prepared = connection.prepare(sql, &[]).await.unwrap();
+    let types: Vec<String> = prepared.parameters().iter().map(tacitus_query::type_name).collect();
+    assert_eq!(types, ["text[]", "timestamp with time zone", "double precision", "bigint"]);
+    let names: Vec<&str> =
+        prepared.columns().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["ts", "v"]);
+    let declared = connection.prepare("SELECT $1", &[Some(DataType::Int32)]).await.unwrap();
+    assert_eq!(declared.parameters(), [DataType::Int32]);
+    let values = [Parameter::Text("7".to_owned())];
+    let mut answer = connection.run_prepared(&declared, &values).await.unwrap();
+    assert_eq!(answer.next().await.unwrap().unwrap().column(0).data_type(), &DataType::Int32);
+    let wrong = connection.run_prepared(&declared, &[Parameter::Text("x".to_owned())]).await;
+    assert_eq!(wrong.unwrap_err().sqlstate(), SqlState::INVALID_TEXT_REPRESENTATION);
 }

@@ -2,18 +2,20 @@
 //!
 //! *Invariant.* The numbers of relations and types stay the same as long as the server runs.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Int32Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::TableType;
-use datafusion::prelude::SessionConfig;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
+use datafusion::prelude::{SessionConfig, ident, lit};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_pg_catalog::pg_catalog::catalog_info::CatalogInfo;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
@@ -22,7 +24,9 @@ use datafusion_pg_catalog::pg_catalog::{
     PgCatalogSchemaProvider, PgCatalogStaticTables, setup_pg_catalog,
 };
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-use tacitus_query::{CATALOG, SCHEMA, relations};
+use tacitus_query::{CATALOG, SCHEMA, SETTINGS, Setting, relations};
+
+use super::functions::Facts;
 
 /// The name of the schema.
 pub(super) const PG_CATALOG: &str = "pg_catalog";
@@ -34,7 +38,7 @@ static TABLES: LazyLock<Option<Arc<dyn SchemaProvider>>> = LazyLock::new(|| {
             PgCatalogSchemaProvider::try_new(Listing, Arc::new(tables), EmptyContextProvider)
         })
         .inspect_err(|error| tracing::error!(%error, "the Postgres catalog cannot be made"));
-    tables.ok().map(|tables| Arc::new(Tables { tables: Arc::new(tables) }) as _)
+    tables.ok().map(|tables| Arc::new(tables) as _)
 });
 
 /// What rewrites questions of tools.
@@ -51,9 +55,10 @@ static FUNCTIONS: LazyLock<Option<SessionState>> = LazyLock::new(|| {
     Some(context.state())
 });
 
-/// The tables of the schema.
-pub(super) fn schema() -> Option<Arc<dyn SchemaProvider>> {
-    TABLES.clone()
+/// The tables of the schema, as one connection sees them.
+pub(super) fn schema(facts: &Arc<Facts>) -> Option<Arc<dyn SchemaProvider>> {
+    let tables = TABLES.clone()?;
+    Some(Arc::new(Tables { tables, facts: Arc::clone(facts) }))
 }
 
 /// Adds the functions of the catalog and the names of its types.
@@ -115,6 +120,7 @@ impl CatalogInfo for Listing {
 #[derive(Debug)]
 struct Tables {
     tables: Arc<dyn SchemaProvider>,
+    facts: Arc<Facts>,
 }
 
 /// The version of TimescaleDB whose `time_bucket` is meant: Grafana then groups by it.
@@ -126,15 +132,59 @@ fn extensions() -> Result<RecordBatch> {
         ("extname", Arc::new(StringArray::from(vec!["plpgsql", "timescaledb"])) as _),
         ("extowner", Arc::new(Int32Array::from(vec![10, 10])) as _),
         ("extnamespace", Arc::new(Int32Array::from(vec![11, 2200])) as _),
-        (
-            "extrelocatable",
-            Arc::new(datafusion::arrow::array::BooleanArray::from(vec![false, false])) as _,
-        ),
+        ("extrelocatable", Arc::new(BooleanArray::from(vec![false, false])) as _),
         ("extversion", Arc::new(StringArray::from(vec!["1.0", TIMESCALE])) as _),
         ("extconfig", Arc::new(StringArray::from(vec![None::<&str>, None])) as _),
         ("extcondition", Arc::new(StringArray::from(vec![None::<&str>, None])) as _),
     ]);
     Ok(batch?)
+}
+
+impl Tables {
+    /// A table with columns that it lacks.
+    async fn with_nulls(
+        &self,
+        name: &str,
+        more: &[&str],
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(table) = self.tables.table(name).await? else { return Ok(None) };
+        let mut columns: Vec<Expr> =
+            table.schema().fields().iter().map(|field| ident(field.name())).collect();
+        for column in more.iter().filter(|column| table.schema().index_of(column).is_err()) {
+            columns.push(lit(ScalarValue::Utf8(None)).alias(*column));
+        }
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?
+            .project(columns)?
+            .build()?;
+        Ok(Some(Arc::new(ViewTable::new(plan, None))))
+    }
+}
+
+fn settings(facts: &Facts) -> Result<RecordBatch> {
+    let own = facts.settings.read().unwrap_or_else(PoisonError::into_inner);
+    let column = |of: &dyn Fn(&Setting) -> Option<String>| -> ArrayRef {
+        Arc::new(SETTINGS.iter().map(of).collect::<StringArray>())
+    };
+    let now = |one: &Setting| own.get(one.name).map(str::to_owned);
+    let said = |text: &'static str| move |_: &Setting| Some(text.to_owned());
+    let default = |one: &Setting| Some(one.default.to_owned());
+    let context = |one: &Setting| Some(if one.settable { "user" } else { "internal" }.to_owned());
+    Ok(RecordBatch::try_from_iter([
+        ("name", column(&|one| Some(one.name.to_owned()))),
+        ("setting", column(&now)),
+        ("unit", column(&|_| None)),
+        ("category", column(&said("Tacitus"))),
+        ("short_desc", column(&|one| Some(one.description.to_owned()))),
+        ("extra_desc", column(&|_| None)),
+        ("context", column(&context)),
+        ("vartype", column(&said("string"))),
+        ("source", column(&said("default"))),
+        ("min_val", column(&|_| None)),
+        ("max_val", column(&|_| None)),
+        ("enumvals", column(&|_| None)),
+        ("boot_val", column(&default)),
+        ("reset_val", column(&default)),
+    ])?)
 }
 
 #[async_trait]
@@ -144,11 +194,13 @@ impl SchemaProvider for Tables {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        if name == "pg_extension" {
-            let batch = extensions()?;
-            return Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)));
-        }
-        self.tables.table(name).await
+        let batch = match name {
+            "pg_extension" => extensions()?,
+            "pg_settings" => settings(&self.facts)?,
+            "pg_class" => return self.with_nulls(name, &["relacl", "reloptions"]).await,
+            _ => return self.tables.table(name).await,
+        };
+        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -6,8 +6,11 @@
 //! *Invariant.* Only a question whose rows all come from such a table, directly or by an inner
 //! join, is answered so.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
     Expr, JoinOperator, ObjectName, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins,
+    Value, ValueWithSpan, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -63,11 +66,34 @@ pub(super) fn answered(statement: Statement) -> Statement {
             format!("NULL::text AS \"{}{mark}\"", name.replace('"', "\"\""))
         })
         .collect();
-    let sql = format!("SELECT {} WHERE false", columns.join(", "));
+    // A client that gave parameters is not told that there are none.
+    let parameters = placeholders(&statement);
+    let wanted: String =
+        (1..=parameters).map(|number| format!(" AND ${number} IS NOT NULL")).collect();
+    let sql = format!("SELECT {} WHERE false{wanted}", columns.join(", "));
     match Parser::parse_sql(&PostgreSqlDialect {}, &sql) {
         Ok(mut statements) if statements.len() == 1 => statements.remove(0),
         _ => statement,
     }
+}
+
+/// How many parameters a statement has.
+fn placeholders(statement: &Statement) -> usize {
+    struct Most(usize);
+    impl Visitor for Most {
+        type Break = ();
+
+        fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+            if let Value::Placeholder(name) = &value.value {
+                let number = name.strip_prefix('$').and_then(|number| number.parse().ok());
+                self.0 = self.0.max(number.unwrap_or(0));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut most = Most(0);
+    let _never_breaks: ControlFlow<()> = statement.visit(&mut most);
+    most.0
 }
 
 /// The columns of a question that can have no rows: of every arm of a union.

@@ -31,11 +31,15 @@ pub(super) struct Facts {
 const NULLS: &[&str] = &[
     "col_description",
     "inet_client_addr",
+    "json_build_object",
     "inet_server_addr",
     "obj_description",
     "pg_get_function_arguments",
     "pg_get_function_identity_arguments",
+    "pg_get_function_arg_default",
     "pg_get_function_result",
+    "pg_get_function_sqlbody",
+    "pg_get_statisticsobjdef",
     "pg_get_functiondef",
     "pg_get_indexdef",
     "pg_get_ruledef",
@@ -59,6 +63,9 @@ const TRUES: &[&str] = &[
     "pg_collation_is_visible",
     "pg_conversion_is_visible",
     "pg_function_is_visible",
+    "has_sequence_privilege",
+    "has_tablespace_privilege",
+    "pg_has_role",
     "pg_opclass_is_visible",
     "pg_operator_is_visible",
     "pg_type_is_visible",
@@ -88,6 +95,13 @@ pub(super) fn register(state: &mut SessionState, facts: &Arc<Facts>) -> Result<(
         ("pg_char_to_encoding", ScalarValue::Int32(Some(6))),
         ("txid_current", ScalarValue::Int64(Some(1))),
         ("inet_server_port", ScalarValue::Int32(None)),
+        ("to_regtype", ScalarValue::Int32(None)),
+        ("pg_my_temp_schema", ScalarValue::Int32(Some(0))),
+        ("pg_is_other_temp_schema", ScalarValue::Boolean(Some(false))),
+        ("pg_size_pretty", text("")),
+        ("pg_table_size", ScalarValue::Int64(Some(0))),
+        ("pg_indexes_size", ScalarValue::Int64(Some(0))),
+        ("pg_database_size", ScalarValue::Int64(Some(0))),
         ("inet_client_port", ScalarValue::Int32(None)),
     ];
     constants.extend(NULLS.iter().map(|name| (*name, ScalarValue::Utf8View(None))));
@@ -96,7 +110,10 @@ pub(super) fn register(state: &mut SessionState, facts: &Arc<Facts>) -> Result<(
         state.register_udf(Arc::new(ScalarUDF::from(Constant::new(name, value))))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(CurrentSetting::new(Arc::clone(facts)))))?;
-    state.register_udf(Arc::new(ScalarUDF::from(QuoteIdent::new())))?;
+    for (name, to) in [("quote_ident", quoted as fn(&str) -> String), ("pg_relation_name", bare)] {
+        state.register_udf(Arc::new(ScalarUDF::from(OfText::new(name, to))))?;
+    }
+    state.register_udf(Arc::new(ScalarUDF::from(SetConfig::new())))?;
     Ok(())
 }
 
@@ -193,16 +210,81 @@ impl ScalarUDFImpl for CurrentSetting {
     }
 }
 
-/// `quote_ident(name)`
+/// `set_config(name, value, is_local)`: the value; what is to be set is set by SET.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct QuoteIdent {
+struct SetConfig {
     signature: Signature,
 }
 
-impl QuoteIdent {
+impl SetConfig {
     fn new() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
+        Self { signature: Signature::any(3, Volatility::Stable) }
     }
+}
+
+impl ScalarUDFImpl for SetConfig {
+    fn name(&self) -> &'static str {
+        "set_config"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match arguments.args.get(1) {
+            Some(value) => value.cast_to(&DataType::Utf8View, None),
+            None => Ok(ColumnarValue::Scalar(ScalarValue::Utf8View(None))),
+        }
+    }
+}
+
+/// A function that makes a text of a text.
+#[derive(Debug)]
+struct OfText {
+    name: &'static str,
+    to: fn(&str) -> String,
+    signature: Signature,
+}
+
+impl OfText {
+    fn new(name: &'static str, to: fn(&str) -> String) -> Self {
+        Self { name, to, signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl PartialEq for OfText {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for OfText {}
+
+impl Hash for OfText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// The name of a relation without its schema and without quotes.
+fn bare(name: &str) -> String {
+    let mut last = String::new();
+    let mut quoted = false;
+    for letter in name.trim().chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            '.' if !quoted => last.clear(),
+            letter if quoted => last.push(letter),
+            letter if letter.is_whitespace() => {}
+            letter => last.extend(letter.to_lowercase()),
+        }
+    }
+    last
 }
 
 /// Words that are no names without quotes.
@@ -294,9 +376,9 @@ fn quoted(name: &str) -> String {
     }
 }
 
-impl ScalarUDFImpl for QuoteIdent {
-    fn name(&self) -> &'static str {
-        "quote_ident"
+impl ScalarUDFImpl for OfText {
+    fn name(&self) -> &str {
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -308,7 +390,7 @@ impl ScalarUDFImpl for QuoteIdent {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        map_text(&arguments, |name| Ok(Some(quoted(name))))
+        map_text(&arguments, |name| Ok(Some((self.to)(name))))
     }
 }
 
@@ -349,6 +431,11 @@ mod tests {
             ("", "\"\""),
         ] {
             assert_eq!(quoted(name), want);
+        }
+        for (name, want) in
+            [("\"public\" . \"My Table\"", "My Table"), ("public.Samples", "samples")]
+        {
+            assert_eq!(bare(name), want);
         }
     }
 }
