@@ -31,6 +31,7 @@ mod function;
 mod holding;
 mod limits;
 mod memory;
+mod pacing;
 mod parameters;
 mod preselect;
 mod relation;
