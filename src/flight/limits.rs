@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-/// LIMIT: statements that were asked about and not fetched yet; a client fetches at once.
-pub(super) const TICKETS_MAX: usize = 1024;
+use super::shelf::Room;
 
-/// LIMIT: how long a ticket waits to be fetched.
-pub(super) const TICKET_KEPT: Duration = Duration::from_mins(5);
+/// LIMIT: statements that were asked about and not fetched yet; a client fetches at once. With
+/// their parameters they may be long.
+pub(super) const TICKETS: Room =
+    Room { things: 1024, bytes: 64 << 20, kept: Duration::from_mins(5) };
 
-/// LIMIT: prepared statements of all clients together; some keep dozens.
-pub(super) const PREPARED_MAX: usize = 4096;
-
-/// LIMIT: how long a prepared statement is kept after its last use. Clients that vanish never
-/// close theirs.
-pub(super) const PREPARED_KEPT: Duration = Duration::from_hours(1);
+/// LIMIT: prepared statements of all clients together; some keep dozens, and clients that vanish
+/// never close theirs.
+pub(super) const PREPARED: Room =
+    Room { things: 4096, bytes: 64 << 20, kept: Duration::from_hours(1) };
 
 /// LIMIT: rows of parameters of one prepared statement; each is a statement of its own.
 pub(super) const PARAMETER_ROWS_MAX: usize = 1000;

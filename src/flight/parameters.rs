@@ -24,6 +24,18 @@ pub(super) fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<Parameter>>, Statu
     numbered.map(|(batch, row)| parameters(batch, row)).collect()
 }
 
+/// About how many bytes rows of parameters hold in memory.
+pub(super) fn bytes(rows: &[Vec<Parameter>]) -> usize {
+    let held = |parameter: &Parameter| match parameter {
+        Parameter::Text(text) => text.len(),
+        Parameter::Value(value) => value.size(),
+        _ => 0,
+    };
+    let row =
+        |row: &Vec<Parameter>| size_of_val(row.as_slice()) + row.iter().map(held).sum::<usize>();
+    rows.iter().map(row).sum()
+}
+
 fn parameters(batch: &RecordBatch, row: usize) -> Result<Vec<Parameter>, Status> {
     let columns = batch.columns().iter();
     columns

@@ -8,6 +8,7 @@
 
 use std::pin::Pin;
 
+use arrow_array::RecordBatch;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
@@ -173,7 +174,7 @@ impl Service {
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = &query.prepared_statement_handle;
                 let batches: Vec<_> = put::decoded(messages).try_collect().await?;
-                let types = batches.first().map(|batch| batch.schema());
+                let types = batches.first().map(RecordBatch::schema);
                 let types = types.ok_or_else(|| Status::invalid_argument("no row was bound"))?;
                 self.statements.bind(handle, &types, parameters::rows(&batches)?).await?;
                 let prepared_statement_handle = Some(handle.clone());

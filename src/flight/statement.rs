@@ -26,7 +26,8 @@ use tacitus_query::{
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::limits::{MESSAGE_OUT_BYTES_MAX, PREPARED_KEPT, PREPARED_MAX, TICKET_KEPT, TICKETS_MAX};
+use super::limits::{MESSAGE_OUT_BYTES_MAX, PREPARED, TICKETS};
+use super::parameters;
 use super::shelf::{Handle, Shelf};
 use super::status::{fault, of_query};
 
@@ -42,11 +43,14 @@ pub(super) fn plainness(metadata: &MetadataMap) -> Plainness {
     if basic { Plainness::Basic } else { Plainness::Arrow }
 }
 
+/// Rows of parameters.
+type Rows = Arc<Vec<Vec<Parameter>>>;
+
 /// A statement that waits to be fetched: it runs once for each row of parameters.
 #[derive(Debug, Clone)]
 pub(super) struct Planned {
     prepared: Arc<Prepared>,
-    parameters: Vec<Vec<Parameter>>,
+    parameters: Rows,
     plain: Plain,
 }
 
@@ -54,7 +58,7 @@ pub(super) struct Planned {
 #[derive(Debug)]
 struct Held {
     prepared: Arc<Prepared>,
-    parameters: Vec<Vec<Parameter>>,
+    parameters: Rows,
 }
 
 /// What a client learns of a statement it prepared.
@@ -95,8 +99,8 @@ impl Statements {
     pub(super) fn new(connection: Connection) -> Self {
         Self {
             connection: Arc::new(connection),
-            tickets: Shelf::new("ticket", TICKETS_MAX, TICKET_KEPT),
-            prepared: Shelf::new("prepared statement", PREPARED_MAX, PREPARED_KEPT),
+            tickets: Shelf::new("ticket", TICKETS),
+            prepared: Shelf::new("prepared statement", PREPARED),
             running: Arc::default(),
         }
     }
@@ -123,18 +127,19 @@ impl Statements {
         plainness: Plainness,
     ) -> Result<(SchemaRef, Handle), Status> {
         let prepared = Arc::new(self.plan(text).await?);
-        self.lay(prepared, vec![Vec::new()], plainness)
+        self.lay(prepared, Arc::new(vec![Vec::new()]), plainness)
     }
 
     fn lay(
         &self,
         prepared: Arc<Prepared>,
-        parameters: Vec<Vec<Parameter>>,
+        parameters: Rows,
         plainness: Plainness,
     ) -> Result<(SchemaRef, Handle), Status> {
         let plain = Plain::new(prepared.columns(), plainness);
         let columns = SchemaRef::clone(plain.schema());
-        let handle = self.tickets.put(Planned { prepared, parameters, plain })?;
+        let bytes = bytes(&prepared, &parameters);
+        let handle = self.tickets.put(Planned { prepared, parameters, plain }, bytes)?;
         Ok((columns, handle))
     }
 
@@ -149,8 +154,9 @@ impl Statements {
         let named = |(at, kind)| Field::new(format!("${at}"), Clone::clone(kind), true);
         let fields: Vec<Field> = (1..).zip(prepared.parameters()).map(named).collect();
         let parameters = Plain::new(&Schema::new(fields), Plainness::Arrow);
-        let held = Held { prepared, parameters: vec![Vec::new()] };
-        let handle = self.prepared.put(held)?;
+        let rows = Arc::new(vec![Vec::new()]);
+        let bytes = bytes(&prepared, &rows);
+        let handle = self.prepared.put(Held { prepared, parameters: rows }, bytes)?;
         Ok(Description { handle, columns, parameters: parameters.schema().as_ref().clone() })
     }
 
@@ -169,7 +175,9 @@ impl Statements {
             }
             None => prepared,
         };
-        self.prepared.with(handle, |held| *held = Held { prepared, parameters: rows })
+        let parameters = Arc::new(rows);
+        let bytes = bytes(&prepared, &parameters);
+        self.prepared.replace(handle, Held { prepared, parameters }, bytes)
     }
 
     /// The columns of a prepared statement.
@@ -191,7 +199,7 @@ impl Statements {
     ) -> Result<(SchemaRef, Handle), Status> {
         let (prepared, parameters) = self
             .prepared
-            .with(handle, |held| (Arc::clone(&held.prepared), held.parameters.clone()))?;
+            .with(handle, |held| (Arc::clone(&held.prepared), Arc::clone(&held.parameters)))?;
         self.lay(prepared, parameters, plainness)
     }
 
@@ -228,6 +236,11 @@ impl Statements {
         }
         self.tickets.take(handle).map(|_planned| CancelStatus::Cancelled)
     }
+}
+
+/// About how many bytes a statement with its parameters holds in memory.
+fn bytes(prepared: &Prepared, parameters: &Rows) -> usize {
+    prepared.text().len() + parameters::bytes(parameters)
 }
 
 /// The types of parameters as they are bound, where the statement leaves them open: PostgreSQL

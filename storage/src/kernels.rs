@@ -79,8 +79,8 @@ impl Reader {
         Some(out)
     }
 
-    /// The lanes of all pages, which have no nulls and good qualities alone, one page after the
-    /// other in the same place; gives the last.
+    /// The lanes of all pages, one page after the other in the same place; gives the last. `None`
+    /// where a row is null or not good, and for texts.
     pub fn lanes(&self, encoded: &Encoded) -> Option<u64> {
         let mut out = [0; PAGE_ROWS_MAX];
         for (number, page, rows) in encoded.pages() {

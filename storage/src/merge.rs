@@ -6,7 +6,7 @@
 //! handed on whole when it ends before any other source begins; otherwise the sparser of the two
 //! is read, so that one late sample costs the pages it touches and no more.
 //!
-//! *Invariant.* Parts come in time order without overlap; of equal times the row of the later
+//! *Invariant.* Parts come in time order without overlap, but for statistics without rows; of equal times the row of the later
 //! source is given, once; nothing is given that the reader may not see.
 
 use std::ops::Range;
@@ -80,7 +80,13 @@ struct TagPages {
 #[derive(Debug, Clone, Copy)]
 enum Next {
     Row(i64),
-    Page { first_ns: i64, last_ns: i64, rows: u64 },
+    /// `bare`: there are statistics and no rows to be told apart from others.
+    Page {
+        first_ns: i64,
+        last_ns: i64,
+        rows: u64,
+        bare: bool,
+    },
 }
 
 impl Next {
@@ -145,11 +151,11 @@ impl Source {
             if pages.run.pages.is_empty() {
                 return Ok(None);
             }
-            let Some((seen, page)) = pages.peek_or_pass()? else { continue };
+            let Some((seen, page, bare)) = pages.peek_or_pass()? else { continue };
             match seen {
                 Seen::Whole => {
                     let Statistics { first_ns, last_ns, rows, .. } = page;
-                    return Ok(Some(Next::Page { first_ns, last_ns, rows }));
+                    return Ok(Some(Next::Page { first_ns, last_ns, rows, bare }));
                 }
                 Seen::Nothing => pages.run.pages.start += 1,
                 Seen::Part => self.read()?,
@@ -214,7 +220,7 @@ impl Source {
 impl TagPages {
     /// What is seen of the next page; `None` where its entry cannot be read, so that all pages of
     /// that block of the table were passed over.
-    fn peek_or_pass(&mut self) -> Result<Option<(Seen, Statistics)>, Error> {
+    fn peek_or_pass(&mut self) -> Result<Option<(Seen, Statistics, bool)>, Error> {
         let PageRun { entry, pages, gaps, .. } = &self.run;
         let (gaps, tag, page) = (gaps.clone(), entry.tag, pages.start);
         let peeked = self.peek().map(Some);
@@ -226,8 +232,8 @@ impl TagPages {
         Ok(seen)
     }
 
-    /// What is seen of the next page.
-    fn peek(&mut self) -> Result<(Seen, Statistics), Error> {
+    /// What is seen of the next page, and whether it has no rows.
+    fn peek(&mut self) -> Result<(Seen, Statistics, bool), Error> {
         let PageRun { segment, pages, .. } = &self.run;
         let page = self.reader.statistics(segment, pages.start)?;
         let place = self.reader.place(segment, pages.start)?;
@@ -237,7 +243,7 @@ impl TagPages {
         // Where only statistics were kept there are no rows to choose from.
         let whole = inside || place.is_bare();
         let cut = seen == Seen::Whole && !whole;
-        Ok((if cut { Seen::Part } else { seen }, page))
+        Ok((if cut { Seen::Part } else { seen }, page, place.is_bare()))
     }
 
     /// Whether the reader's moment is past the whole segment.
@@ -317,7 +323,8 @@ impl Merge {
             let alone = self.sources.len() == 1;
             let Some(source) = self.sources.get_mut(winner) else { return Ok(None) };
             match next {
-                Next::Page { last_ns, .. } if last_ns < until || alone => {
+                // Statistics that outlived their rows stand beside whatever came later.
+                Next::Page { last_ns, bare, .. } if last_ns < until || alone || bare => {
                     return Ok(source.take_pages(until)?.map(Part::Pages));
                 }
                 Next::Page { .. } => self.untangle(winner, until)?,
@@ -360,7 +367,8 @@ impl Merge {
         let mut sparsest = winner;
         let mut density = None;
         for (at, source) in self.sources.iter_mut().enumerate() {
-            let Some(Next::Page { first_ns, last_ns, rows }) = source.next()? else { continue };
+            let next = source.next()?;
+            let Some(Next::Page { first_ns, last_ns, rows, bare: false }) = next else { continue };
             if at != winner && first_ns != until {
                 continue;
             }
@@ -380,7 +388,7 @@ impl Merge {
         for (at, source) in self.sources.iter_mut().enumerate() {
             match source.next()? {
                 Some(Next::Row(own)) if own == ts => equal.push(at),
-                Some(Next::Page { first_ns, .. }) if first_ns == ts => {
+                Some(Next::Page { first_ns, bare: false, .. }) if first_ns == ts => {
                     source.read()?;
                     return Ok(true);
                 }

@@ -17,7 +17,6 @@
 //! tags and names, and backups.
 
 #![expect(clippy::print_stdout, reason = "the counts are part of what the run shows")]
-#![expect(clippy::expect_used, reason = "a test may panic")]
 
 mod acts;
 mod book;
@@ -173,7 +172,7 @@ fn simulate(seed: u64) -> Result<Outcome, String> {
     // A panic may have come while the world was borrowed.
     let lines = shared.try_borrow().map(|world| world.trace.last_lines()).unwrap_or_default();
     Err(format!(
-        "seed {seed}: {what}\nwhat happened last:{lines}\nagain: TACITUS_SIM_SEEDS={seed}..{} \
+        "seed {seed}: {what}\nwhat happened last:\n  {lines}\nagain: TACITUS_SIM_SEEDS={seed}..{} \
          cargo test -p tacitus-storage simulation",
         seed + 1
     ))

@@ -236,10 +236,32 @@ impl Snapshot {
         self.shared.last.latest(tag, kind)
     }
 
-    /// The first and the last time of a tag's samples. It may be newer than the snapshot.
+    /// Between which times a tag's samples lie; `None` without any. It may be newer than the
+    /// snapshot, and of a look into the past it is no less than what there was then.
     pub fn extent(&self, tag: TagId) -> Option<TimeRange> {
-        self.shared.catalog.kind_at(tag, self.sequence)?;
-        self.shared.last.extent(tag)
+        let kind = self.shared.catalog.kind_at(tag, self.sequence)?;
+        if self.past { self.past_extent(tag, kind) } else { self.shared.last.extent(tag) }
+    }
+
+    /// Between which times anything lies that a tag has, or had.
+    fn past_extent(&self, tag: TagId, kind: Kind) -> Option<TimeRange> {
+        let all = Visibility::up_to(self.sequence);
+        let of_segments = self.version.segments.iter().filter_map(|segment| {
+            // What cannot be read may be anywhere, and says so when it is read.
+            segment.tag(tag).map_or(Some(TimeRange::ALL), |entry| Some(entry?.statistics.range()))
+        });
+        let of_heads = self.version.heads().filter_map(|head| {
+            let block = head.read(tag, kind, TimeRange::ALL, &all, true);
+            let (first, last) = (*block.times.first()?, *block.times.last()?);
+            Some(TimeRange {
+                first: Timestamp::from_nanos(first),
+                last: Timestamp::from_nanos(last),
+            })
+        });
+        of_segments.chain(of_heads).reduce(|one, other| TimeRange {
+            first: one.first.min(other.first),
+            last: one.last.max(other.last),
+        })
     }
 }
 

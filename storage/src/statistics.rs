@@ -159,8 +159,10 @@ impl Statistics {
         self.rows += next.rows;
         self.good += next.good;
         self.bad += next.bad;
-        self.last_ns = next.last_ns;
-        self.last = next.last;
+        // Statistics that outlived their rows may end after what came later.
+        if next.last_ns >= self.last_ns {
+            (self.last_ns, self.last) = (next.last_ns, next.last);
+        }
         self.rounded |= next.rounded;
         self.integral += next.integral;
         self.good_ns = self.good_ns.saturating_add(next.good_ns);
@@ -169,7 +171,7 @@ impl Statistics {
     /// The stretch between the two runs.
     #[inline]
     fn bridge(&mut self, next: &Self, step: bool) {
-        let span_ns = next.first_ns.saturating_sub(self.last_ns);
+        let span_ns = next.first_ns.saturating_sub(self.last_ns).max(0);
         let height = if step { self.last } else { 0.5 * self.last + 0.5 * next.first };
         if height.is_finite() {
             self.integral += height * seconds(span_ns);

@@ -107,6 +107,12 @@ fn a_correction_is_on_record_and_what_was_there_can_be_read_as_of_before() {
     assert_eq!(as_of(query, &done["sequence"]).1["rows"], json!([[1.0], [20.0]]));
     let sum = "SELECT sum(value), count(*) FROM samples WHERE tag = 'line1/a'";
     assert_eq!(as_of(sum, &before).1["rows"], json!([[3.0, 2]]));
+    let deletion = json!({"user": "ben", "reason": "unplugged", "tags": ["line1/a"],
+        "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"});
+    assert_eq!(server.post("/api/v1/samples/delete", deletion.to_string().as_bytes()).0, 200);
+    assert_eq!(server.rows(query), Vec::<String>::new());
+    assert_eq!(as_of(query, &before).1["rows"], json!([[1.0], [2.0]]), "of what is all gone");
+    assert_eq!(as_of(sum, &before).1["rows"], json!([[3.0, 2]]));
     assert_eq!(as_of("SELECT * FROM latest", &before).0, 400);
     assert_eq!(as_of(query, &json!(1_000_000)).0, 400);
 

@@ -243,7 +243,11 @@ mod tests {
             } else if line.starts_with(|first: char| first.is_ascii_hexdigit())
                 && line.contains('-')
             {
-                ours = line.contains(directory.to_str().unwrap()) && line.ends_with(".seg");
+                ours = line.contains(directory.to_str().unwrap())
+                    && line
+                        .split('/')
+                        .next_back()
+                        .is_some_and(|name| Naming::segment_number(name).is_some());
                 mappings += usize::from(ours);
             }
         }

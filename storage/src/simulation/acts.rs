@@ -29,7 +29,7 @@ impl World {
         }
         let mut group = Vec::new();
         for at in 0..self.writers.len() {
-            if !self.dice.one_in(2) && !(at == 0 && group.is_empty()) {
+            if !(at == 0 || self.dice.one_in(2)) {
                 continue;
             }
             let batch = match &self.writers[at] {

@@ -182,8 +182,8 @@ impl World {
             (_, 0) => self.define(),
             (_, 1) => self.edit(),
             (_, 2) => self.delete(),
-            (Moment::Rewrite | Moment::Copy, 3) => self.plainly("seal", |engine| engine.seal()),
-            (Moment::Copy, 4) => self.plainly("compact", |engine| engine.compact()),
+            (Moment::Rewrite | Moment::Copy, 3) => self.plainly("seal", Engine::seal),
+            (Moment::Copy, 4) => self.plainly("compact", Engine::compact),
             (Moment::Rewrite, 4) => self.plainly("step", |engine| engine.step().map(drop)),
             _ => self.send(),
         };

@@ -39,6 +39,7 @@ impl Trace {
     }
 
     pub(super) fn last_lines(&self) -> String {
-        self.lines.iter().map(|line| format!("\n  {line}")).collect()
+        let lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
+        lines.join("\n  ")
     }
 }
