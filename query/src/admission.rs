@@ -58,6 +58,24 @@ pub(crate) struct Place {
     _role: OwnedSemaphorePermit,
 }
 
+/// A statement's stay in the lane of the heavy ones.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// `None` while it makes room for others.
+    permit: Option<OwnedSemaphorePermit>,
+    heavy: Arc<Semaphore>,
+}
+
+impl Lane {
+    /// Makes room for others while a reader takes its time.
+    pub(crate) async fn pause<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        drop(self.permit.take());
+        let waited = wait.await;
+        self.permit = Arc::clone(&self.heavy).acquire_owned().await.ok();
+        waited
+    }
+}
+
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> EngineResult<Self> {
         let role = |name: &str, own: &RoleLimits| -> EngineResult<Arc<Role>> {
@@ -105,9 +123,10 @@ impl Admission {
     }
 
     /// Waits in line for the lane of the heavy ones.
-    pub(crate) async fn heavy(&self) -> Result<OwnedSemaphorePermit, QueryError> {
-        if let Ok(permit) = Arc::clone(&self.heavy).try_acquire_owned() {
-            return Ok(permit);
+    pub(crate) async fn heavy(&self) -> Result<Lane, QueryError> {
+        let heavy = Arc::clone(&self.heavy);
+        if let Ok(permit) = Arc::clone(&heavy).try_acquire_owned() {
+            return Ok(Lane { permit: Some(permit), heavy });
         }
         let _waiting = self.line.try_acquire().map_err(|_full| {
             QueryError::new(
@@ -116,10 +135,11 @@ impl Admission {
             )
             .with_hint("repeat it later, read fewer tags or a shorter span")
         })?;
-        Arc::clone(&self.heavy)
+        let permit = Arc::clone(&heavy)
             .acquire_owned()
             .await
-            .map_err(|_closed| QueryError::new(SqlState::QUERY_CANCELED, "the server stops"))
+            .map_err(|_closed| QueryError::new(SqlState::QUERY_CANCELED, "the server stops"))?;
+        Ok(Lane { permit: Some(permit), heavy })
     }
 
     /// Where one statement of a role takes memory and temporary files from.

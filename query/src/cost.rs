@@ -19,7 +19,7 @@ pub(crate) fn is_light(plan: &dyn ExecutionPlan) -> bool {
 }
 
 /// How many rows a plan makes, all its steps together; `None` where nobody knows.
-fn rows_made(plan: &dyn ExecutionPlan) -> Option<usize> {
+pub(crate) fn rows_made(plan: &dyn ExecutionPlan) -> Option<usize> {
     if plan.is::<RecursiveQueryExec>() {
         return None;
     }

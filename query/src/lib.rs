@@ -33,6 +33,7 @@ mod history;
 mod holding;
 mod limits;
 mod memory;
+mod pacing;
 mod parameters;
 mod preselect;
 mod relation;

@@ -64,6 +64,10 @@ pub(crate) const ANSWER_BATCHES_MAX: usize = 2;
 /// counted; a text of a sample has 64 KiB.
 pub(crate) const MADE_BYTES_MAX: f64 = 64.0 * 1024.0 * 1024.0;
 
+/// Threads of the light lane beside two a processor. LIMIT: planning does not pause, and a few
+/// statements that are long to plan must not hold up the short ones.
+pub(crate) const LIGHT_THREADS: usize = 2;
+
 /// The most settings of one connection. LIMIT: every name of the table fits, and some of the
 /// client's own.
 pub(crate) const SETTINGS_MAX: usize = 200;

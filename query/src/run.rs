@@ -16,10 +16,11 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execut
 use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::admission::{Admission, Place, Role};
+use crate::admission::{Admission, Lane, Place, Role};
 use crate::connection::Prepared;
 use crate::cost;
 use crate::dialect::Dialect;
@@ -100,11 +101,11 @@ impl Run {
             }
         };
         if cost::is_light(plan.as_ref()) {
-            self.execute(&plan, &state, columns, batches).await;
+            self.execute(&plan, &state, columns, batches, None).await;
             drop(place);
             return;
         }
-        let lane = match self.admission.heavy().await {
+        let mut lane = match self.admission.heavy().await {
             Ok(lane) => lane,
             Err(error) => {
                 drop(columns.send(Err(error)));
@@ -112,7 +113,7 @@ impl Run {
             }
         };
         let task = heavy.spawn(async move {
-            self.execute(&plan, &state, columns, batches).await;
+            self.execute(&plan, &state, columns, batches, Some(&mut lane)).await;
             drop((lane, place));
         });
         let _ends_with_this = AbortOnDrop(task.abort_handle());
@@ -198,20 +199,26 @@ impl Run {
         state: &SessionState,
         columns: Columns,
         batches: Batches,
+        lane: Option<&mut Lane>,
     ) {
         let environment = self.admission.environment(&self.role);
         let context = Arc::new(TaskContext::from(state).with_runtime(environment));
         match execute_stream(Arc::clone(plan), context) {
             Ok(stream) => {
                 if columns.send(Ok(self.columns(&stream.schema()))).is_ok() {
-                    self.send(stream, &batches).await;
+                    self.send(stream, &batches, lane).await;
                 }
             }
             Err(error) => drop(columns.send(Err(self.classify(&error)))),
         }
     }
 
-    async fn send(&self, mut stream: SendableRecordBatchStream, batches: &Batches) {
+    async fn send(
+        &self,
+        mut stream: SendableRecordBatchStream,
+        batches: &Batches,
+        mut lane: Option<&mut Lane>,
+    ) {
         let mut rows = 0;
         while let Some(next) = stream.next().await {
             let next = next.map_err(|error| self.classify(&error)).and_then(|batch| {
@@ -219,7 +226,15 @@ impl Run {
                 if rows > self.role.limits.rows_max { Err(self.too_many_rows()) } else { Ok(batch) }
             });
             let failed = next.is_err();
-            if batches.send(next).await.is_err() || failed {
+            let room = match (batches.try_reserve(), &mut lane) {
+                (Ok(room), _) => Ok(room),
+                // A cursor that nobody reads must not keep others from running.
+                (Err(TrySendError::Full(())), Some(lane)) => lane.pause(batches.reserve()).await,
+                _ => batches.reserve().await,
+            };
+            let Ok(room) = room else { return };
+            room.send(next);
+            if failed {
                 return;
             }
         }

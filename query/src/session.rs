@@ -32,7 +32,7 @@ use crate::connection::Connection;
 use crate::error::{QueryError, SqlState};
 use crate::function;
 use crate::holding::CountWindows;
-use crate::limits::{BATCH_ROWS_MAX, Limits, THREAD_STACK_BYTES};
+use crate::limits::{BATCH_ROWS_MAX, LIGHT_THREADS, Limits, THREAD_STACK_BYTES};
 use crate::relation::{CATALOG, SCHEMA};
 use crate::statement::Parameter;
 use crate::summary::Summarize;
@@ -76,7 +76,7 @@ impl Session {
             state: Arc::new(state(&limits).map_err(classify)?),
             admission: Arc::new(Admission::new(&limits).map_err(classify)?),
             threads: Some(Threads {
-                light: threads("light", limits.threads)?,
+                light: threads("light", LIGHT_THREADS + 2 * limits.threads)?,
                 heavy: threads("heavy", limits.threads)?,
             }),
         };

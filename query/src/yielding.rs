@@ -14,6 +14,24 @@ use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
+
+use crate::cost;
+use crate::pacing::PacedExec;
+
+/// A join that compares all with all, whose probe side comes in portions.
+fn paced(join: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = match join.children().as_slice() {
+        [build, probe] => {
+            let others = cost::rows_made(build.as_ref());
+            let probe = PacedExec::new(Arc::clone(probe), others);
+            vec![Arc::clone(build), Arc::new(probe) as Arc<dyn ExecutionPlan>]
+        }
+        _ => return Ok(join),
+    };
+    replace_children_if_necessary(join, children)
+}
 
 /// The rule; it must be the last, because others move operators.
 #[derive(Debug)]
@@ -26,6 +44,7 @@ impl PhysicalOptimizerRule for YieldAboveJoins {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
+            let plan = if plan.is::<NestedLoopJoinExec>() { paced(plan)? } else { plan };
             Ok(if plan.children().len() > 1 {
                 Transformed::yes(Arc::new(CooperativeExec::new(plan)) as Arc<dyn ExecutionPlan>)
             } else {

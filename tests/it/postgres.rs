@@ -17,7 +17,11 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 async fn connect_as(server: &Server, options: &str) -> Result<Client, tokio_postgres::Error> {
-    let (host, port) = server.pg.rsplit_once(':').unwrap();
+    connect_to(&server.pg, options).await
+}
+
+async fn connect_to(address: &str, options: &str) -> Result<Client, tokio_postgres::Error> {
+    let (host, port) = address.rsplit_once(':').unwrap();
     let settings = format!("host={host} port={port} dbname=tacitus {options}");
     let (client, connection) = tokio_postgres::connect(&settings, NoTls).await?;
     tokio::spawn(connection);
@@ -414,10 +418,10 @@ fn statements_made_to_hurt_hold_up_neither_ingestion_nor_light_questions() {
         |code: &SqlState| matches!(code.code(), "57014" | "53200" | "53300" | "53400" | "54000");
     std::thread::scope(|threads| {
         for bomb in BOMBS {
-            let (server, done) = (&server, &done);
+            let (address, done) = (server.pg.as_str(), &done);
             threads.spawn(move || {
                 run(async {
-                    let client = connect(server).await;
+                    let client = connect_to(address, "user=bomber").await.unwrap();
                     loop {
                         let code = code(client.simple_query(bomb).await);
                         assert!(ended(&code), "{bomb}: {code:?}");

@@ -34,6 +34,9 @@ impl QueryError {
 
 fn known(error: &DataFusionError, statement: &str) -> QueryError {
     match error {
+        DataFusionError::IoError(io) if io.to_string().contains("disk space") => {
+            out_of_memory(&io.to_string())
+        }
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
             known(inner, statement)
         }
@@ -88,7 +91,11 @@ fn external(
         };
         return QueryError::new(sqlstate, store.to_string()).with_hint(store.hint());
     }
-    phrase(&error.to_string(), SqlState::INTERNAL_ERROR)
+    let said = error.to_string();
+    if said.contains("disk space") {
+        return out_of_memory(&said);
+    }
+    phrase(&said, SqlState::INTERNAL_ERROR)
 }
 
 fn syntax(error: &ParserError, statement: &str) -> QueryError {
@@ -170,6 +177,7 @@ fn arrow_error(error: &ArrowError, statement: &str) -> QueryError {
         ArrowError::NotYetImplemented(message) => {
             QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, tidy(message))
         }
+        ArrowError::IoError(message, _) if message.contains("disk space") => out_of_memory(message),
         other => phrase(&other.to_string(), SqlState::INTERNAL_ERROR),
     }
 }

@@ -243,6 +243,7 @@ impl VisitorMut for Catalog {
                 && !matches!(expr, Expr::Subquery(_))
             {
                 let _never_breaks: ControlFlow<()> = expr.visit(&mut Unsaid);
+                let _never_breaks: ControlFlow<()> = expr.visit(&mut Listed);
             }
         }
         ControlFlow::Continue(())
@@ -312,7 +313,7 @@ fn is_function_column(expr: &Expr) -> bool {
 /// Whether a function is asked of privileges or options, of which there are none.
 fn is_of_privileges(function: &ast::Function) -> bool {
     let text = function.args.to_string().to_lowercase();
-    ["acl", "options"].iter().any(|word| text.contains(word))
+    ["acl", "options", "array(select"].iter().any(|word| text.contains(word))
 }
 
 /// Makes nothing of what is asked for each column and of what there is none of: defaults,
@@ -332,6 +333,28 @@ impl VisitorMut for Unsaid {
             && UNSAID.contains(&last(name).as_str())
         {
             *expr = Expr::Value(Value::Null.into());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes a list of a sub-query that a column is looked up in: the query engine looks up in
+/// sub-queries only where rows are selected.
+struct Listed;
+
+impl VisitorMut for Listed {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::InSubquery { expr: wanted, subquery, negated } = expr {
+            let not = if *negated { "NOT " } else { "" };
+            let found = parsed(&format!(
+                "{not}coalesce(array_has((SELECT array_agg(CAST(listed AS text)) \
+                 FROM ({subquery}) AS sub_list (listed)), CAST({wanted} AS text)), false)"
+            ));
+            if let Some(found) = found {
+                *expr = found;
+            }
         }
         ControlFlow::Continue(())
     }
