@@ -111,21 +111,23 @@ async fn whatever_is_written_meanwhile_the_follower_ends_with_what_the_store_has
         })
     });
     let writers: Vec<_> = writers.collect();
-    let mut state = BTreeMap::new();
-    let mut sequence = 0;
-    for writer in writers {
-        writer.await.unwrap();
+    let ending = Arc::clone(&store);
+    let ended = tokio::spawn(async move {
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        // The end is known by a last value that nobody overwrites.
+        ending.write("a/0", 1_000_000, -1.0).await;
+    });
+    let end = store.id("a/0");
+    let (mut state, mut sequence) = (BTreeMap::new(), 0);
+    while state.get(&end).is_none_or(|sample: &Sample| sample.value != Value::Float(-1.0)) {
         let update = next(&mut latest).await;
         assert!(update.sequence >= sequence, "sequences never fall");
         sequence = update.sequence;
         apply(&mut state, update);
     }
-    // The end is known by a last value that nobody overwrites.
-    store.write("a/0", 1_000_000, -1.0).await;
-    let end = store.id("a/0");
-    while state.get(&end).is_none_or(|sample| sample.value != Value::Float(-1.0)) {
-        apply(&mut state, next(&mut latest).await);
-    }
+    ended.await.unwrap();
     assert_eq!(state, store.latest("a/"));
 }
 
@@ -197,7 +199,7 @@ fn batch(ts: i64, rows: usize) -> Batch {
         value: Value::Float(0.0),
         quality: Quality::GOOD,
     };
-    Batch::from_iter(std::iter::repeat_n(sample, rows))
+    std::iter::repeat_n(sample, rows).collect()
 }
 
 fn sequences(feed: &Feed, position: u64) -> Result<Vec<u64>, Lagged> {
