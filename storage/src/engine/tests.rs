@@ -371,3 +371,28 @@ fn a_rest_without_room_leaves_no_gap_in_the_log() {
     drop(engine);
     assert_eq!(rows(&open(&disk), tag, TimeRange::ALL).len(), 20);
 }
+
+/// A log that had rolled, got no frame and had the next file made ready was taken for damaged.
+#[test]
+fn a_rest_that_fails_at_any_operation_leaves_a_store_that_opens() {
+    for at in 1..60 {
+        let (disk, clock) = (SimDisk::new(), Arc::new(FixedClock::default()));
+        let engine = open_with(&disk, &clock, small()).unwrap();
+        let tag = define(&engine, "a", Kind::Float);
+        engine.commit(&[floats(tag, 0..10)]).unwrap();
+        let at = Some(disk.operations() + at);
+        disk.set_faults(SimFaults { fails_once_at: at, ..SimFaults::default() });
+        drop(engine.rest());
+        disk.set_faults(SimFaults::default());
+        clock.advance_ns(1_000_000_000);
+        while engine.step().unwrap() == Progress::Did {}
+        drop(engine);
+        assert_eq!(rows(&open(&disk), tag, TimeRange::ALL).len(), 10, "{at:?}");
+        let again = open(&disk);
+        again.commit(&[floats(tag, 10..1_000)]).unwrap_err();
+        again.commit(&[floats(tag, 10..300)]).unwrap();
+        again.commit(&[floats(tag, 300..600)]).unwrap();
+        drop(again);
+        assert_eq!(rows(&open(&disk), tag, TimeRange::ALL).len(), 600, "{at:?}");
+    }
+}

@@ -75,9 +75,12 @@ pub(crate) fn recover(
     current.file.sync().map_err(|source| Error::io("sync", &name, source))?;
     disk.sync_dir().map_err(|source| Error::io("sync the directory of", &name, source))?;
     let prepared = behind.next();
+    // One that nothing came to since the log rolled to it, and one made ready behind that: the
+    // second is made anew when its turn comes.
+    drop(behind.next());
     if let Some(surplus) = behind.next() {
         let name = Naming::log(surplus.number);
-        return Err(Error::corrupt(&name, "it is empty, and so is the file before it"));
+        return Err(Error::corrupt(&name, "it is empty, and so are the files before it"));
     }
     // Only now, with everything read and sound, is anything in the directory changed.
     let spares = spares(&**disk, from.first_file, file_bytes)?;
