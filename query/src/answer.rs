@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{AbortHandle, JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use crate::error::{QueryError, SqlState};
@@ -121,7 +121,7 @@ impl<T> Work<T> {
     /// What the work gives back.
     pub(crate) async fn output(&mut self) -> Result<T, QueryError> {
         match tokio::time::timeout_at(self.deadline, &mut self.task).await {
-            Ok(ended) => ended.map_err(|error| fault(&error)),
+            Ok(ended) => ended.map_err(fault),
             Err(_elapsed) => Err(self.late()),
         }
     }
@@ -138,16 +138,26 @@ impl<T> Work<T> {
     /// Why the work ended without saying so; `None` where it ended well.
     pub(crate) async fn failure(&mut self) -> Option<QueryError> {
         let ended = (&mut self.task).await;
-        ended.err().map(|error| if *self.asked.borrow() { canceled() } else { fault(&error) })
+        ended.err().map(|error| if *self.asked.borrow() { canceled() } else { fault(error) })
     }
 }
 
-fn fault(error: &tokio::task::JoinError) -> QueryError {
-    if error.is_panic() {
-        QueryError::new(SqlState::INTERNAL_ERROR, "the statement met a fault of the query engine")
-    } else {
-        QueryError::new(SqlState::QUERY_CANCELED, "the statement was stopped")
+/// Why work ended by itself.
+fn fault(error: JoinError) -> QueryError {
+    let Ok(panic) = error.try_into_panic() else {
+        return QueryError::new(SqlState::QUERY_CANCELED, "the statement was stopped");
+    };
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    // The engine's arrays of text and lists hold two gigabytes, and say so by a panic.
+    if said.contains("overflow") {
+        return QueryError::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            "a column of the statement has more than two gigabytes at once",
+        )
+        .with_hint("make shorter texts and lists");
     }
+    QueryError::new(SqlState::INTERNAL_ERROR, "the statement met a fault of the query engine")
 }
 
 impl<T> Drop for Work<T> {
