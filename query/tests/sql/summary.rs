@@ -18,7 +18,7 @@ use crate::fixture::{self, DAY, SECOND};
 const ROWS: i64 = 30_000;
 
 /// A store with pages: `hall/steady` (every second, all good), `hall/flawed` (a bad sample, a null
-/// and a NaN here and there), `hall/late` (written twice, the second time in part),
+/// and an infinity here and there), `hall/late` (written twice, the second time in part),
 /// `hall/sparse` (one every ten minutes), `hall/switch` (bool), `hall/zero` (0, −0 and little else).
 fn hall() -> Arc<Engine> {
     let engine = fixture::engine();
@@ -36,7 +36,7 @@ fn hall() -> Arc<Engine> {
     store("hall/flawed", Kind::Float, SECOND, &|at| match at % 9_973 {
         17 => (Value::Float(wave(at)), Quality::BAD),
         18 => (Value::Null, Quality::BAD_NO_DATA),
-        5_000 => (Value::Float(f64::NAN), Quality::GOOD),
+        5_000 => good(f64::INFINITY),
         5_001 => (Value::Float(wave(at)), Quality::UNCERTAIN),
         _ => good(wave(at)),
     });
