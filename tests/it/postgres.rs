@@ -261,6 +261,16 @@ fn copy_is_acknowledged_after_the_sync_and_names_the_row_that_is_wrong() {
 /// Runs until someone stops it.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000000000)";
 
+/// Runs it, as soon as there is a place.
+async fn endless(client: &Client) -> Result<Vec<SimpleQueryMessage>, tokio_postgres::Error> {
+    loop {
+        match client.simple_query(ENDLESS).await {
+            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {}
+            stopped => return stopped,
+        }
+    }
+}
+
 #[test]
 fn a_cancel_and_a_timeout_stop_a_statement() {
     let dir = tempfile::tempdir().unwrap();
@@ -303,16 +313,7 @@ fn a_client_that_leaves_frees_its_place() {
             }
             line.abort();
         };
-        let endless = async {
-            // The other one may have the only place at this moment.
-            loop {
-                match client.simple_query(ENDLESS).await {
-                    Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {}
-                    stopped => return stopped,
-                }
-            }
-        };
-        let (stopped, ()) = tokio::join!(endless, leaves);
+        let (stopped, ()) = tokio::join!(endless(&client), leaves);
         assert!(stopped.is_err());
     });
     wait_for("a free place", || (server.post("/api/v1/sql", b"SELECT 1").0 == 200).then_some(()));
@@ -329,8 +330,8 @@ fn light_statements_pass_by_heavy_ones() {
         store(&light).await;
         let heavy = async {
             tokio::select! {
-                ended = first.simple_query(ENDLESS) => panic!("{ended:?}"),
-                ended = second.simple_query(ENDLESS) => panic!("{ended:?}"),
+                ended = endless(&first) => panic!("{ended:?}"),
+                ended = endless(&second) => panic!("{ended:?}"),
                 () = std::future::pending::<()>() => {}
             }
         };
