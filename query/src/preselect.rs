@@ -7,6 +7,7 @@
 //! *Invariant.* The list is what the sub-query gives over the statement's own snapshot. A list that
 //! would be too long, and a sub-query that reads more than the catalog, are left to the join.
 
+use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
@@ -89,7 +90,7 @@ fn reads_only_tags(subquery: &Subquery) -> Result<bool> {
 async fn answered(state: &SessionState, own: &InSubquery) -> Result<Option<InList>> {
     let plan = state.create_physical_plan(&own.subquery.subquery).await?;
     let batches = collect(plan, state.task_ctx()).await?;
-    let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows > NAMES_MAX {
         return Ok(None);
     }

@@ -91,11 +91,10 @@ impl Summary {
                 Stage::Filter(test, columns) => {
                     let passes = test.evaluate(&batch)?.into_array(batch.num_rows())?;
                     let passes: &BooleanArray = as_boolean_array(&passes)?;
-                    let passed = match columns {
+                    match columns {
                         Some(columns) => filter_record_batch(&batch.project(columns)?, passes)?,
                         None => filter_record_batch(&batch, passes)?,
-                    };
-                    passed
+                    }
                 }
                 Stage::Project(expressions, schema) => {
                     let rows = batch.num_rows();

@@ -42,7 +42,7 @@ impl TagColumns {
         scan: &SampleScan,
         columns: &[SampleColumn],
         schema: &SchemaRef,
-        block: Block,
+        block: &Block,
     ) -> Result<Option<RecordBatch>> {
         let passes = match (&scan.quality, &block.qualities) {
             (Some(test), None) if !test.good_passes => return Ok(None),
@@ -50,7 +50,7 @@ impl TagColumns {
             _ => None,
         };
         let columns: Result<Vec<ArrayRef>> =
-            columns.iter().map(|column| self.column(*column, &block)).collect();
+            columns.iter().map(|column| self.column(*column, block)).collect();
         let rows = batch_of(schema, columns?, block.len())?;
         Ok(Some(match passes {
             Some(passes) => filter_record_batch(&rows, &passes)?,

@@ -125,7 +125,7 @@ impl SampleStream {
         self.counters.blocks_read.add(1);
         self.counters.rows_read.add(block.len());
         let text_bytes = text_bytes(&block, &self.columns);
-        match shared.rows(&self.scan, &self.columns, &self.schema, block)? {
+        match shared.rows(&self.scan, &self.columns, &self.schema, &block)? {
             Some(batch) => self.gathered.push(batch, text_bytes),
             None => Ok(()),
         }
@@ -145,7 +145,7 @@ impl SampleStream {
         }
         self.counters.tags_read.add(1);
         let blocks = match self.order {
-            Order::Rising => Blocks::Rising(snapshot.scan(tag.id, range)),
+            Order::Rising => Blocks::Rising(Box::new(snapshot.scan(tag.id, range))),
             Order::Falling => {
                 Blocks::Falling(Box::new(Backward::new(snapshot.clone(), tag.id, range)))
             }
@@ -168,7 +168,7 @@ impl SampleStream {
 
 /// The blocks of one tag.
 enum Blocks {
-    Rising(TagScan),
+    Rising(Box<TagScan>),
     Falling(Box<Backward>),
 }
 

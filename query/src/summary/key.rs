@@ -182,7 +182,7 @@ impl Windows {
         while last < end && edges.len() <= count {
             let before = edges.len();
             if let Some(width) = self.width {
-                self.guess(keys, &mut edges, width, end, count)?;
+                Self::guess(keys, &mut edges, width, end, count)?;
             }
             if edges.len() == before {
                 let next = search(keys, last, end)?;
@@ -196,14 +196,7 @@ impl Windows {
     }
 
     /// Adds the windows that are as long as the last one.
-    fn guess(
-        &self,
-        keys: &Keys,
-        edges: &mut Vec<i64>,
-        width: i64,
-        end: i64,
-        count: usize,
-    ) -> Result<()> {
+    fn guess(keys: &Keys, edges: &mut Vec<i64>, width: i64, end: i64, count: usize) -> Result<()> {
         let Some(last) = edges.last().copied() else { return Ok(()) };
         let guesses: Vec<i64> =
             std::iter::successors(last.checked_add(width), |edge| edge.checked_add(width))

@@ -64,7 +64,7 @@ impl Grouped {
             block.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
         counters.rows_read.add(block.len());
         let schema = &summary.columns_schema;
-        let rows = self.columns.rows(&summary.scan, &summary.columns, schema, block)?;
+        let rows = self.columns.rows(&summary.scan, &summary.columns, schema, &block)?;
         if let Some(rows) = rows {
             let rows = summary.staged(rows)?;
             if rows.num_rows() > 0 {

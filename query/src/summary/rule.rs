@@ -25,6 +25,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use super::figure::{Asked, Needs, Rows, ValueRange, column_of};
 use super::key::Keys;
 use super::{Stage, Summary, SummaryExec};
+use crate::filter::QualityTest;
 use crate::relation::SampleColumn;
 use crate::scan::SamplesExec;
 
@@ -134,7 +135,7 @@ impl<'a> Path<'a> {
     /// Which samples reach the aggregation.
     fn rows(&self) -> Option<Rows> {
         let quality = self.samples.scan().quality.as_ref();
-        let good_only = quality.is_some_and(|test| test.is_good());
+        let good_only = quality.is_some_and(QualityTest::is_good);
         let mut rows =
             Rows { good_only, range: None, statistics_serve: good_only || quality.is_none() };
         for (at, stage) in self.stages.iter().enumerate() {
@@ -159,13 +160,11 @@ fn substituted(
     let mut missing = false;
     let replaced = Arc::clone(expr).transform_down(|expr| {
         let Some(own) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
-        match column(own.index()) {
-            Some(expr) => Ok(Transformed::new(expr, true, TreeNodeRecursion::Jump)),
-            None => {
-                missing = true;
-                Ok(Transformed::no(expr))
-            }
-        }
+        let Some(expr) = column(own.index()) else {
+            missing = true;
+            return Ok(Transformed::no(expr));
+        };
+        Ok(Transformed::new(expr, true, TreeNodeRecursion::Jump))
     });
     replaced.data().ok().filter(|_| !missing)
 }
