@@ -252,10 +252,8 @@ fn numeric(mut bytes: Bytes) -> Option<f64> {
     if bytes.len() != usize::from(groups) * 2 {
         return None;
     }
-    let mut digits = String::new();
-    for _ in 0..groups {
-        digits += &format!("{:04}", bytes.get_u16());
-    }
+    let digits: Vec<String> = (0..groups).map(|_| format!("{:04}", bytes.get_u16())).collect();
+    let digits = digits.concat();
     let power = (weight + 1 - i32::from(groups)) * 4;
     let text = format!("{}{digits}e{power}", if sign == 0x4000 { "-" } else { "" });
     match sign {

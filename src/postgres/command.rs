@@ -128,8 +128,7 @@ pub(super) fn parse(text: &str) -> Result<Command, Failure> {
         return Ok(if empty { Command::Empty } else { Command::Query("SELECT") });
     };
     let command = match first {
-        Keyword::BEGIN => Command::Begin,
-        Keyword::START => Command::Begin,
+        Keyword::BEGIN | Keyword::START => Command::Begin,
         Keyword::COMMIT | Keyword::END => Command::Commit,
         Keyword::ROLLBACK => return rollback(&mut words),
         Keyword::SAVEPOINT => Command::Savepoint(words.name()?),
@@ -414,7 +413,6 @@ fn declare(words: &mut Words<'_>) -> Result<Command, Failure> {
         match word.keyword {
             Keyword::BINARY => cursor.binary = true,
             Keyword::WITH => cursor.hold = words.eat(Keyword::HOLD),
-            Keyword::SCROLL => {}
             Keyword::FOR => {
                 words.rest().clone_into(&mut cursor.question);
                 return Ok(Command::Declare(cursor));
@@ -450,7 +448,8 @@ fn fetch(words: &mut Words<'_>, moves: bool) -> Result<Command, Failure> {
         if let Some(Token::Number(digits, _)) = words.peek() {
             let digits = digits.clone();
             words.at += 1;
-            let rows = digits.parse().map_err(|_| Failure::new("42601", "that is no count"))?;
+            let rows =
+                digits.parse().map_err(|_error| Failure::new("42601", "that is no count"))?;
             count = Count::Rows(rows);
         } else if forward && words.peek().is_none() {
             return Err(Failure::new("42601", "the name of a cursor is missing"));
@@ -525,9 +524,9 @@ fn form(words: &mut Words<'_>) -> Result<CopyForm, Failure> {
             Token::Word(word) => {
                 let name = word.value.to_uppercase();
                 words.eat(Keyword::AS);
-                let takes = !matches!(name.as_str(), "CSV" | "BINARY" | "TEXT")
-                    && !matches!(words.peek(), None | Some(Token::Comma | Token::RParen))
-                    && !(name == "HEADER" && !listed);
+                let bare = matches!(name.as_str(), "CSV" | "BINARY" | "TEXT")
+                    || matches!(words.peek(), None | Some(Token::Comma | Token::RParen));
+                let takes = !bare && (name != "HEADER" || listed);
                 let value = if takes {
                     match words.next() {
                         Some(
@@ -571,7 +570,7 @@ fn set_option(form: &mut CopyForm, name: &str, value: &str) -> Result<(), Failur
         _ => Err(Failure::new("0A000", format!("COPY {name} must be a single one-byte character"))),
     };
     match name {
-        "CSV" | "BINARY" | "TEXT" | "FORMAT" => {}
+        "CSV" | "BINARY" | "TEXT" | "FORMAT" | "ENCODING" | "FREEZE" => {}
         "HEADER" => form.header = !matches!(value.to_lowercase().as_str(), "false" | "off" | "0"),
         "DELIMITER" | "DELIMITERS" => form.delimiter = byte()?,
         "NULL" => value.clone_into(&mut form.null),
@@ -580,7 +579,6 @@ fn set_option(form: &mut CopyForm, name: &str, value: &str) -> Result<(), Failur
             form.escape = form.quote;
         }
         "ESCAPE" => form.escape = byte()?,
-        "ENCODING" | "FREEZE" => {}
         other => return Err(Failure::unsupported(format!("COPY has no option {other} here"))),
     }
     Ok(())

@@ -160,8 +160,7 @@ impl Conversation {
         loop {
             match self.socket.next().await? {
                 Front::Sync(_) => break,
-                Front::Terminate(_) => return Err(Ended::Gone),
-                Front::Query(_) => return Err(Ended::Gone),
+                Front::Terminate(_) | Front::Query(_) => return Err(Ended::Gone),
                 _ => {}
             }
         }
@@ -291,7 +290,7 @@ impl Conversation {
             (portal.statement.clone(), portal.formats.clone())
         } else {
             // A cursor of DECLARE is a portal too.
-            let formats = self.work.cursor_formats(&name).map_err(|_| no_portal(&name))?;
+            let formats = self.work.cursor_formats(&name).map_err(|_error| no_portal(&name))?;
             let columns = self.work.cursor(&name)?;
             self.socket.put(description(&columns, &formats));
             return Ok(());

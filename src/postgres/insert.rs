@@ -251,7 +251,7 @@ impl Cells {
         };
         let quality = match self.quality {
             None => Quality::GOOD,
-            Some(code) => Quality(u32::try_from(code).map_err(|_| {
+            Some(code) => Quality(u32::try_from(code).map_err(|_error| {
                 Failure::new("22003", format!("{code} is no quality"))
                     .hint("a quality is a status code of OPC UA: 0 is good")
             })?),

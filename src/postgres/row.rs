@@ -86,9 +86,9 @@ impl Column {
             return false;
         }
         if self.binary {
-            self.write_binary(row, out)
+            self.write_binary(row, out);
         } else {
-            self.write_text(row, out)
+            self.write_text(row, out);
         }
         true
     }
@@ -99,13 +99,13 @@ impl Column {
             Shape::Null => {}
             Shape::Bool => out.put_u8(if values.as_boolean().value(row) { b't' } else { b'f' }),
             Shape::Int16 => {
-                put(out, format_args!("{}", values.as_primitive::<Int16Type>().value(row)))
+                put(out, format_args!("{}", values.as_primitive::<Int16Type>().value(row)));
             }
             Shape::Int32 => {
-                put(out, format_args!("{}", values.as_primitive::<Int32Type>().value(row)))
+                put(out, format_args!("{}", values.as_primitive::<Int32Type>().value(row)));
             }
             Shape::Int64 => {
-                put(out, format_args!("{}", values.as_primitive::<Int64Type>().value(row)))
+                put(out, format_args!("{}", values.as_primitive::<Int64Type>().value(row)));
             }
             Shape::Float32 => {
                 let value = values.as_primitive::<Float32Type>().value(row);

@@ -95,6 +95,7 @@ impl Socket {
     }
 
     /// Puts a message into the buffer.
+    #[expect(clippy::needless_pass_by_value, reason = "a message that is sent is gone")]
     pub(super) fn put(&mut self, message: PgWireBackendMessage) {
         if let Err(error) = message.encode(self.framed.write_buffer_mut()) {
             tracing::warn!(%error, "an answer to a Postgres client could not be written");

@@ -211,20 +211,8 @@ impl Work {
             }
             Command::Show(name) => self.show(name),
             Command::ShowAll => self.show_all(),
-            Command::DiscardAll => {
-                self.statements.clear();
-                self.cursors.clear();
-                self.reset(socket, None);
-                done("DISCARD ALL")
-            }
-            Command::Deallocate(None) => {
-                self.statements.clear();
-                done("DEALLOCATE ALL")
-            }
-            Command::Deallocate(Some(name)) => {
-                self.statement(name)?;
-                self.statements.remove(name);
-                done("DEALLOCATE")
+            Command::DiscardAll | Command::Deallocate(_) => {
+                Ok(Outcome::Done(self.forget(socket, command)?))
             }
             Command::Prepare { name, statement } => {
                 self.keep(socket, name, statement).await?;
@@ -278,6 +266,27 @@ impl Work {
             None => socket.during(self.connection.run(text, parameters)).await??,
         };
         Ok(Rows::of_answer(answer))
+    }
+
+    /// Forgets statements, and with DISCARD everything else too.
+    fn forget(&mut self, socket: &mut Socket, command: &Command) -> Result<String, Failure> {
+        match command {
+            Command::Deallocate(Some(name)) => {
+                self.statement(name)?;
+                self.statements.remove(name);
+                Ok("DEALLOCATE".to_owned())
+            }
+            Command::Deallocate(None) => {
+                self.statements.clear();
+                Ok("DEALLOCATE ALL".to_owned())
+            }
+            _ => {
+                self.statements.clear();
+                self.cursors.clear();
+                self.reset(socket, None);
+                Ok("DISCARD ALL".to_owned())
+            }
+        }
     }
 
     fn note_write(&mut self) {

@@ -114,7 +114,8 @@ impl Reader {
             self.ended = true;
             return Ok(());
         }
-        let text = std::str::from_utf8(line).map_err(|_| self.wrong("22021", "it is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(line).map_err(|_error| self.wrong("22021", "it is not UTF-8"))?;
         let fields = match self.form.style {
             CopyStyle::Csv => self.csv_fields(text),
             _ => self.text_fields(text),
@@ -282,7 +283,7 @@ fn set_text(cells: &mut Cells, target: Target, text: String) -> Result<(), Strin
         Target::Text => cells.text = Some(text),
         Target::Ts => {
             let moment = string_to_timestamp_nanos(text.trim());
-            cells.ts = Some(moment.map_err(|_| wrong("a time"))?);
+            cells.ts = Some(moment.map_err(|_error| wrong("a time"))?);
         }
         Target::Value => match bind::read_text(&target.kind(), &text) {
             Some(value) => set_value(cells, target, value),

@@ -68,8 +68,9 @@ pub(super) fn answered(statement: Statement) -> Statement {
         .collect();
     // A client that gave parameters is not told that there are none.
     let parameters = placeholders(&statement);
-    let wanted: String =
+    let wanted: Vec<String> =
         (1..=parameters).map(|number| format!(" AND ${number} IS NOT NULL")).collect();
+    let wanted = wanted.concat();
     let sql = format!("SELECT {} WHERE false{wanted}", columns.join(", "));
     match Parser::parse_sql(&PostgreSqlDialect {}, &sql) {
         Ok(mut statements) if statements.len() == 1 => statements.remove(0),
