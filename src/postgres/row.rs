@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn text(value: ScalarValue, zone_name: &str, want: &str) {
+    fn text(value: &ScalarValue, zone_name: &str, want: &str) {
         let array = value.to_array().unwrap();
         let column = Column::new(&array, &form(Type::TEXT, false), zone(zone_name)).unwrap();
         let mut out = BytesMut::new();
@@ -479,7 +479,7 @@ mod tests {
             (V::Decimal128(Some(-12_345), 10, 2), "UTC", "-123.45"),
             (V::Binary(Some(vec![0, 255])), "UTC", "\\x00ff"),
         ] {
-            text(value, zone, want);
+            text(&value, zone, want);
         }
     }
 
@@ -488,7 +488,7 @@ mod tests {
         let items = ["a", "", "null", "b c", "d\"e", "f,g"]
             .map(|text| ScalarValue::Utf8(Some(text.into())));
         let list = ScalarValue::List(ScalarValue::new_list(&items, &DataType::Utf8, true));
-        text(list, "UTC", "{a,\"\",\"null\",\"b c\",\"d\\\"e\",\"f,g\"}");
+        text(&list, "UTC", "{a,\"\",\"null\",\"b c\",\"d\\\"e\",\"f,g\"}");
     }
 
     #[test]

@@ -200,9 +200,10 @@ fn parameters_have_the_types_that_the_statement_needs() {
         let sql = "SELECT value FROM samples WHERE tag = ANY($1) AND ts >= $2 AND value < $3 \
                    ORDER BY ts LIMIT $4";
         let statement = client.prepare(sql).await.unwrap();
-        let types: Vec<&str> = statement.params().iter().map(|one| one.name()).collect();
+        let types: Vec<&str> =
+            statement.params().iter().map(tokio_postgres::types::Type::name).collect();
         assert_eq!(types, ["_text", "timestamptz", "float8", "int8"]);
-        let start = std::time::UNIX_EPOCH + Duration::from_secs(1_772_323_200 + 60);
+        let start = std::time::UNIX_EPOCH + Duration::from_mins(1_772_323_260 / 60);
         let tags = vec!["line1/oven", "line1/none"];
         let rows = client.query(&statement, &[&tags, &start, &104.0, &5_i64]).await.unwrap();
         let values: Vec<f64> = rows.iter().map(|row| row.get(0)).collect();

@@ -89,7 +89,8 @@ fn unknown(pieces: &mut VecDeque<Piece>, from: i64, end: i64) {
     match pieces.back_mut() {
         Some(Piece::Unknown(range)) if range.last.nanos() + 1 == from => range.last = last,
         _ => {
-            pieces.push_back(Piece::Unknown(TimeRange { first: Timestamp::from_nanos(from), last }));
+            pieces
+                .push_back(Piece::Unknown(TimeRange { first: Timestamp::from_nanos(from), last }));
         }
     }
 }

@@ -95,13 +95,13 @@ async fn rows(session: &Session, sql: &str) -> Vec<Json> {
 /// The statement that asks for a case: time, value, status code.
 fn statement(case: &Json) -> String {
     let name = case["aggregate"].as_str().unwrap();
-    let column: String = name
-        .char_indices()
-        .map(|(at, letter)| match letter.is_ascii_uppercase() && at > 0 {
-            true => format!("_{}", letter.to_ascii_lowercase()),
-            false => letter.to_ascii_lowercase().to_string(),
-        })
-        .collect();
+    let mut column = String::new();
+    for (at, letter) in name.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            column.push('_');
+        }
+        column.push(letter.to_ascii_lowercase());
+    }
     let timed = name.contains("ActualTime") || name == "Start" || name == "End";
     let ts = if timed { format!("{column}_ts") } else { "ts".to_owned() };
     format!(
