@@ -186,8 +186,10 @@ impl Windows {
             }
             if edges.len() == before {
                 let next = search(keys, last, end)?;
-                // A window that is cut off by the end says nothing of the next ones.
-                self.width = (next < end).then(|| next - last).or(self.width);
+                // A window that is cut off by the end says how long windows are at least.
+                let width = next - last;
+                self.width =
+                    if next < end { Some(width) } else { self.width.map(|known| known.max(width)) };
                 edges.push(next);
             }
             last = edges.last().copied().unwrap_or(end);
@@ -203,14 +205,13 @@ impl Windows {
                 .take_while(|edge| *edge < end)
                 .take((count + 1).saturating_sub(edges.len()))
                 .collect();
-        // A moment, then each guess with the moment before it: pairs are runs of equal keys.
+        // A moment, then each guess with the moment before it: where all are right, pairs are runs
+        // of equal keys.
         let mut times = vec![last];
         times.extend(guesses.iter().flat_map(|edge| [edge - 1, *edge]));
         if guesses.len() + edges.len() <= count {
             // The last window is cut off by the end.
             times.push(end - 1);
-        } else {
-            times.pop();
         }
         let runs = partition(&keys.of_times(&times)?)?.ranges();
         let right = runs.iter().enumerate().take_while(|(at, run)| **run == (2 * at..2 * at + 2));

@@ -182,6 +182,15 @@ async fn whole_pages_are_answered_from_statistics() {
 }
 
 #[tokio::test]
+async fn a_slice_of_time_that_begins_just_before_an_edge_is_answered_from_statistics_too() {
+    let session = fixture::session_within(&hall(), Limits { threads: 2, ..Limits::default() });
+    // Half of the time lies half a second before the second bucket.
+    let sql = "SELECT time_bucket('15000 seconds', ts, TIMESTAMPTZ '2026-03-01T00:00:00Z'), max(value) \
+               FROM samples WHERE tag = 'hall/steady' GROUP BY 1";
+    assert_eq!(counter(&session, sql, "rows_read").await, 0);
+}
+
+#[tokio::test]
 async fn a_flaw_costs_the_rows_around_it() {
     let session = fixture::session_within(&hall(), Limits { threads: 1, ..Limits::default() });
     let sql =
