@@ -18,18 +18,23 @@ mod mqtt;
 mod queue;
 mod refusals;
 mod resolve;
+mod sparkplug;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use committer::{Committer, Failure};
 pub use mqtt::Mqtt;
 pub use refusals::{Counters, Refusal};
 pub use resolve::{Refused, Resolved};
+pub use sparkplug::Sparkplug;
+pub(crate) use sparkplug::Uncommanded;
+pub(crate) use trial::run as try_out;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacitus_model::{Batch, Sample};
+use tacitus_model::{Batch, Sample, Timestamp};
 use tacitus_protocol::Point;
 use tacitus_storage::{Clock, Engine};
 
@@ -176,6 +181,11 @@ impl Ingest {
         Ok(())
     }
 
+    /// The time samples that arrive get.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What was committed lately.
     pub(crate) fn feed(&self) -> &Arc<Feed> {
         &self.feed
@@ -184,6 +194,11 @@ impl Ingest {
     /// The last refused points and payloads, newest first.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.refusals.recent()
+    }
+
+    /// The last refusal of each reason, by the reason's word.
+    pub fn refused_last(&self) -> std::collections::BTreeMap<&'static str, Refusal> {
+        self.refusals.last()
     }
 
     /// What was taken, written and refused since the start.

@@ -16,6 +16,7 @@ pub mod mqtt;
 pub mod opcua;
 pub mod payload;
 pub mod samples;
+pub mod sparkplug;
 pub mod topic;
 
 mod json;

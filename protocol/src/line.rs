@@ -240,16 +240,32 @@ fn series(scan: &mut Scan<'_>) -> Result<Series, Fault> {
     if labels.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
         return Err(Fault::LabelTwice);
     }
-    let mut path = String::with_capacity(64);
-    escape(&measurement, &mut path)?;
-    for (name, value) in &labels {
-        path.push('/');
-        escape(name, &mut path)?;
-        path.push('=');
-        escape(value, &mut path)?;
-    }
+    let path = series_path(&measurement, &labels)?;
     let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
     Ok(Series { path, labels: labels.into_iter().map(owned).collect() })
+}
+
+/// The path of a series whose labels are sorted by name; different series have different paths.
+///
+/// # Errors
+/// It would be longer than a path can be.
+pub fn series_path<T: AsRef<str>>(measurement: &str, labels: &[(T, T)]) -> Result<String, Fault> {
+    let mut path = String::with_capacity(64);
+    escape(measurement, &mut path)?;
+    for (name, value) in labels {
+        path.push('/');
+        escape(name.as_ref(), &mut path)?;
+        path.push('=');
+        escape(value.as_ref(), &mut path)?;
+    }
+    Ok(path)
+}
+
+/// One part of such a path.
+pub(crate) fn part(name: &str) -> Result<String, Fault> {
+    let mut part = String::new();
+    escape(name, &mut part)?;
+    Ok(part)
 }
 
 /// Adds a part to a path so that it ends where it ends.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub grpc: SocketAddr,
     /// Which topics are stored, and as what.
     pub topics: Rules,
+    /// How the Sparkplug host behaves; `None`: there is none.
+    pub sparkplug: Option<sparkplug::Settings>,
     /// The way into the store.
     pub ingest: ingest::Settings,
     /// What statements may take.
@@ -154,6 +157,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         postgres: postgres(&keys, problems)?,
         grpc: keys.listener("grpc.addr")?,
         topics: topics?,
+        sparkplug: sparkplug(&keys, problems)?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
         opcua,
@@ -279,6 +283,29 @@ fn mqtt(keys: &Keys<'_>) -> Option<broker::Settings> {
         connections_max: keys.count("mqtt.connections")?,
         session_expiry_s_max: u32::try_from(keys.span("mqtt.session_expiry")?.as_secs()).ok()?,
     })
+}
+
+/// `None` where a value is missing; inside, `None` where there is to be no host.
+#[expect(clippy::option_option, reason = "a switched-off host is not a missing value")]
+fn sparkplug(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Option<sparkplug::Settings>> {
+    let millis = |path: &str| u64::try_from(keys.span(path)?.as_millis()).ok();
+    let host = keys.text("sparkplug.host")?;
+    if host.is_empty() || host.contains(['/', '+', '#']) {
+        problems.push(Problem {
+            origin: keys.origin("sparkplug.host"),
+            message: format!("\"sparkplug.host\" is \"{host}\", which no level of a topic can be"),
+            hint: "use a name without /, + and #".to_owned(),
+        });
+    }
+    let settings = sparkplug::Settings {
+        host,
+        reorder_ms: millis("sparkplug.reorder").filter(|ms| *ms > 0),
+        rebirth_ms: millis("sparkplug.rebirth")?,
+        grace_ms: millis("sparkplug.grace")?,
+        lenient: !keys.switch("sparkplug.strict")?,
+        ..sparkplug::Settings::default()
+    };
+    Some(keys.switch("sparkplug.enabled")?.then_some(settings))
 }
 
 fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
