@@ -76,7 +76,9 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/sparkplug/command", post(sparkplug::command)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
+        route("post", "/api/v1/write", write::series()),
         route("post", "/api/v2/write", write::lines()),
+        route("post", "/api/v3/write_lp", write::lines_of_version_3()),
         route("post", "/write", write::lines()),
         route("get", "/api/v1/openapi.json", get(openapi)),
     ]

@@ -34,7 +34,7 @@ pub(crate) use trial::run as try_out;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacitus_model::{Batch, Sample, Timestamp};
+use tacitus_model::{Batch, Sample, Tag, TagDefinition, Timestamp};
 use tacitus_protocol::Point;
 use tacitus_storage::{Clock, Document, Engine};
 
@@ -140,6 +140,20 @@ impl Ingest {
     /// `source` (`mqtt`, `line`, `http`, `opcua:NAME`).
     pub fn resolve(&self, points: Vec<Point>, source: &str) -> Resolved {
         self.resolver.resolve(points, source, self.clock.now())
+    }
+
+    /// The same for a sender all of whose values are numbers: a first sample without a value makes
+    /// its tag too.
+    pub fn resolve_numbers(&self, points: Vec<Point>, source: &str) -> Resolved {
+        self.resolver.resolve_unheard(points, source, self.clock.now())
+    }
+
+    /// A new tag, unless there are as many as senders may make.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(crate) fn define(&self, definition: TagDefinition) -> Result<Arc<Tag>, String> {
+        self.resolver.define(definition).map_err(|reason| reason.to_string())
     }
 
     /// Waits for room and then for the sync that covers the batch. `Ok` is the sequence up to

@@ -35,6 +35,7 @@ use crate::collect::opcua::{self, Collector};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
+use crate::folder::Folder;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
 use crate::limits::STOP_MAX;
@@ -68,6 +69,7 @@ struct Senders {
     grpc: JoinHandle<()>,
     broker: Broker,
     sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
+    files: Option<JoinHandle<()>>,
     collectors: Vec<Collector>,
 }
 
@@ -119,7 +121,8 @@ impl Server {
 
         let (trigger, shutdown) = Trigger::new();
         let rules = settings.topics.clone();
-        let host = settings.sparkplug.clone().map(|settings| Arc::new(Sparkplug::new(settings)));
+        let host = settings.sparkplug.clone();
+        let host = host.map(|settings| Arc::new(Sparkplug::open(settings, &ingest)));
         let intake = Mqtt::new(ingest.clone(), rules, payload::Settings::default());
         let intake = Arc::new(intake.with_sparkplug(host.clone()));
         let broker = start_broker(&settings, &intake, &clock, &shutdown).await?;
@@ -152,7 +155,11 @@ impl Server {
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, grpc, broker, sparkplug, collectors };
+        let files = settings.files.map(|settings| {
+            let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
+            tokio::spawn(folder.watch(shutdown.clone()))
+        });
+        let senders = Senders { http, postgres, grpc, broker, sparkplug, files, collectors };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -263,7 +270,7 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        let Senders { http, postgres, grpc, broker, sparkplug, collectors } = self.senders;
+        let Senders { http, postgres, grpc, broker, sparkplug, files, collectors } = self.senders;
         // Before the broker stops, so that nodes hear it.
         if let Some((host, _)) = &sparkplug {
             host.farewell(self.clock.now(), &broker.publisher()).await;
@@ -280,10 +287,12 @@ impl Running {
                     tracing::error!(listener, %error, "a listener ended badly");
                 }
             }
-            if let Some((_, running)) = sparkplug
-                && let Err(error) = running.await
-            {
-                tracing::error!(%error, "the Sparkplug host ended badly");
+            let sparkplug = sparkplug.map(|(_, running)| ("the Sparkplug host", running));
+            let files = files.map(|running| ("the watch of the folder", running));
+            for (name, running) in sparkplug.into_iter().chain(files) {
+                if let Err(error) = running.await {
+                    tracing::error!(name, %error, "a part ended badly");
+                }
             }
             let closed = tokio::task::spawn_blocking(move || {
                 committer.stop();

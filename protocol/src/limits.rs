@@ -48,3 +48,10 @@ pub const SPARKPLUG_KNOWN_MAX: usize = 2_000_000;
 /// The most messages of one node that wait for one that is missing. LIMIT: as many as sequence
 /// numbers; the oldest gap is given up then.
 pub const SPARKPLUG_WAITING_MAX: usize = 128;
+
+/// The longest series of a remote write request, in bytes. LIMIT: one is in memory at a time, some
+/// ten times as large.
+pub const REMOTE_SERIES_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most symbols of a remote write request. LIMIT: they are in memory while it is read.
+pub const REMOTE_SYMBOLS_MAX: usize = 1_000_000;

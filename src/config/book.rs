@@ -715,6 +715,22 @@ pub const BOOK: &[Key] = &[
         "",
     ),
     key(
+        "files.dir",
+        Shape::Path,
+        Fallback::Absent,
+        "A folder that is watched for files of samples: CSV, Parquet, line protocol, JSON. Each is \
+         taken once and moved to done or failed in it. Left out: none.",
+        "",
+    ),
+    key(
+        "files.every",
+        Shape::Span { min_ms: 100, max_ms: 24 * HOUR_MS },
+        Fallback::Text("5 s"),
+        "How often the folder is looked at. A file is taken when it did not change between two looks.",
+        "Larger: files are taken later. Smaller: more reading of the folder, and files that are \
+         written slowly must be written under another name first.",
+    ),
+    key(
         "log.level",
         Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
         Fallback::Text("info"),

@@ -16,7 +16,7 @@ use tacitus_query::Limits;
 
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
 use crate::postgres::Secrets;
-use crate::{broker, collect, ingest};
+use crate::{broker, collect, folder, ingest};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// What statements may take.
     pub query: Limits,
+    /// The folder that is watched for files, if there is one.
+    pub files: Option<folder::Settings>,
     /// OPC UA servers to collect from.
     pub opcua: Vec<collect::opcua::Settings>,
     /// The logs.
@@ -160,6 +162,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         sparkplug: sparkplug(&keys, problems)?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
+        files: files(&keys)?,
         opcua,
         log: log(&keys)?,
     })
@@ -317,6 +320,16 @@ fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
         room_wait: keys.span("ingest.wait")?,
         tags_max: keys.count("ingest.tags")?,
     })
+}
+
+/// `None` where a value is missing; inside, `None` where there is no folder.
+#[expect(clippy::option_option, reason = "no folder is not a missing value")]
+fn files(keys: &Keys<'_>) -> Option<Option<folder::Settings>> {
+    let every = keys.span("files.every")?;
+    let spill_dir = keys.path("data.dir")?.join("tmp");
+    let body_bytes_max = usize::try_from(keys.size("http.body")?).ok()?;
+    let dir = keys.path("files.dir");
+    Some(dir.map(|dir| folder::Settings { dir, every, spill_dir, json_bytes_max: body_bytes_max }))
 }
 
 fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {

@@ -12,7 +12,7 @@ use tacitus_model::{
 };
 use tacitus_protocol::Point;
 use tacitus_protocol::topic::Form;
-use tacitus_storage::{Catalog, Engine};
+use tacitus_storage::{Catalog, Collection, Engine};
 
 use super::refusals::{Refusal, Refusals};
 
@@ -110,7 +110,20 @@ impl Resolver {
     }
 
     pub(super) fn resolve(&self, points: Vec<Point>, source: &str, now: Timestamp) -> Resolved {
-        let origin = Origin { source, form: None, now, is_unheard: false };
+        self.resolve_by(points, Origin { source, form: None, now, is_unheard: false })
+    }
+
+    pub(super) fn resolve_unheard(
+        &self,
+        points: Vec<Point>,
+        source: &str,
+        now: Timestamp,
+    ) -> Resolved {
+        self.resolve_by(points, Origin { source, form: None, now, is_unheard: true })
+    }
+
+    fn resolve_by(&self, points: Vec<Point>, origin: Origin<'_>) -> Resolved {
+        let Origin { source, now, .. } = origin;
         let mut resolved =
             Resolved { batch: Batch::with_capacity(points.len()), ..Resolved::default() };
         for (index, mut point) in points.into_iter().enumerate() {
@@ -135,6 +148,11 @@ impl Resolver {
     /// The tags.
     pub(super) fn catalog(&self) -> &Catalog {
         self.engine.catalog()
+    }
+
+    /// The documents of a collection, by key.
+    pub(super) fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+        self.engine.documents(collection)
     }
 
     /// The tag of a path, if there is one.

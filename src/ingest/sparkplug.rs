@@ -6,8 +6,8 @@
 //!   clock ─▶ tick ┘         └─▶ NCMD, STATE …           to the broker, by a task of their own
 //! ```
 //!
-//! *Invariant.* Nothing waits for what is published: a full outbox drops the message and says so,
-//! and the host asks again.
+//! *Invariant.* Nothing waits for what is published or remembered: a full outbox drops it and says
+//! so, and the host asks again.
 //!
 //! *Not here.* What a message means: `tacitus_protocol::sparkplug`.
 
@@ -18,12 +18,14 @@ use tacitus_model::{Batch, Tag, TagChange, TagDefinition, TagPath, Timestamp, Va
 use tacitus_protocol::sparkplug::{
     Action, CommandError, Definition, Host, NodeStatus, Outgoing, Settings, Target,
 };
+use tacitus_storage::Document;
 use tokio::sync::mpsc;
 
 use super::Ingest;
 use super::refusals::Refusal;
 use super::resolve::Origin;
 use crate::broker::Publisher;
+use crate::documents::SPARKPLUG_ALIASES;
 use crate::shutdown::Shutdown;
 
 /// The source that tags of Sparkplug name.
@@ -42,16 +44,28 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Sparkplug {
     host: Mutex<Host>,
-    outbox: mpsc::Sender<Outgoing>,
-    inbox: Mutex<Option<mpsc::Receiver<Outgoing>>>,
+    outbox: mpsc::Sender<Errand>,
+    inbox: Mutex<Option<mpsc::Receiver<Errand>>>,
+}
+
+/// What is done after a message was taken.
+#[derive(Debug)]
+enum Errand {
+    Publish(Outgoing),
+    Keep(Document),
 }
 
 impl Sparkplug {
-    /// A host that is not online yet.
+    /// A host that is not online yet, and knows what the one before it knew.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn open(settings: Settings, ingest: &Ingest) -> Self {
         let (outbox, inbox) = mpsc::channel(OUTBOX_MAX);
-        Self { host: Mutex::new(Host::new(settings)), outbox, inbox: Mutex::new(Some(inbox)) }
+        let mut host = Host::new(settings);
+        let now = ingest.clock.now();
+        for (key, body) in ingest.resolver.documents(SPARKPLUG_ALIASES) {
+            host.restore(&key, &body, now);
+        }
+        Self { host: Mutex::new(host), outbox, inbox: Mutex::new(Some(inbox)) }
     }
 
     /// Takes a message of a node into the batch.
@@ -80,10 +94,7 @@ impl Sparkplug {
         loop {
             tokio::select! {
                 () = shutdown.requested() => return,
-                Some(message) = inbox.recv() => {
-                    let Outgoing { topic, payload, qos, retain } = message;
-                    publisher.publish(&topic, &payload, qos, retain).await;
-                }
+                Some(errand) = inbox.recv() => do_one(&ingest, &publisher, errand).await,
                 _ = tick.tick() => {
                     let now = ingest.clock.now();
                     let mut actions = Vec::new();
@@ -121,7 +132,7 @@ impl Sparkplug {
         now: Timestamp,
     ) -> Result<(), Uncommanded> {
         let message = self.host().command(target, values, now).map_err(Uncommanded::Wrong)?;
-        self.outbox.try_send(message).map_err(|_full| Uncommanded::Busy)
+        self.outbox.try_send(Errand::Publish(message)).map_err(|_full| Uncommanded::Busy)
     }
 
     /// How every node is.
@@ -163,19 +174,40 @@ impl Sparkplug {
                     Ok(sample) => batch.push(sample),
                     Err(reason) => refuse(reason.code(), &point.path, &reason.to_string()),
                 },
-                Action::Publish(message) => {
-                    if self.outbox.try_send(message).is_err() {
-                        tracing::warn!("the broker is behind: a message of the host is not sent");
-                    }
+                Action::Publish(message) => self.send_on(Errand::Publish(message)),
+                Action::Remember { key, body } => {
+                    let collection = SPARKPLUG_ALIASES;
+                    self.send_on(Errand::Keep(Document { collection, key, body: Some(body) }));
                 }
-                Action::Remember { .. } => {}
                 Action::Refuse { code, name, reason } => refuse(code, &name, &reason),
             }
         }
     }
 
+    fn send_on(&self, errand: Errand) {
+        if self.outbox.try_send(errand).is_err() {
+            tracing::warn!(
+                "the outbox of the Sparkplug host is full: a message or table is left out"
+            );
+        }
+    }
+
     fn host(&self) -> MutexGuard<'_, Host> {
         self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn do_one(ingest: &Ingest, publisher: &Publisher, errand: Errand) {
+    match errand {
+        Errand::Publish(Outgoing { topic, payload, qos, retain }) => {
+            publisher.publish(&topic, &payload, qos, retain).await;
+        }
+        Errand::Keep(document) => {
+            // Without it the node is asked to be born again after a restart.
+            if let Err(error) = ingest.write_with(Vec::new(), vec![document]).await {
+                tracing::warn!(%error, "the table of a Sparkplug node was not kept");
+            }
+        }
     }
 }
 
