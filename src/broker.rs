@@ -21,6 +21,7 @@ mod greeting;
 mod intake;
 mod limits;
 mod mailbox;
+mod publisher;
 mod room;
 mod seats;
 
@@ -43,6 +44,7 @@ use room::Room;
 
 pub use counters::Counters;
 pub use intake::{Incoming, Intake, StoreError};
+pub use publisher::Publisher;
 
 /// How the broker is set up.
 #[derive(Debug, Clone)]
@@ -72,6 +74,7 @@ impl Default for Settings {
 pub struct Broker {
     local_addr: SocketAddr,
     counters: Arc<Counters>,
+    publisher: Publisher,
     listener: JoinHandle<()>,
 }
 
@@ -89,8 +92,10 @@ impl Broker {
         let (bus, exit) = Bus::start()?;
         let counters = Arc::new(Counters::default());
         let room = Arc::new(Room::new(bus, intake, clock, Arc::clone(&counters)));
+        let publisher = Publisher(Arc::clone(&room));
         let listening = Listening { listener, settings, room, shutdown };
-        Ok(Self { local_addr, counters, listener: tokio::spawn(listening.run(exit)) })
+        let listener = tokio::spawn(listening.run(exit));
+        Ok(Self { local_addr, counters, publisher, listener })
     }
 
     /// Where it listens.
@@ -103,6 +108,12 @@ impl Broker {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
+    }
+
+    /// The way for the server to publish by itself.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 
     /// Waits until it has stopped, at most a few seconds after `shutdown`.

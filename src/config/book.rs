@@ -58,6 +58,28 @@ const fn flagged(flag: &'static str, key: Key) -> Key {
     Key { flag: Some(flag), ..key }
 }
 
+/// The profiles of `tacitus_protocol::payload`, as a test makes sure.
+const PROFILES: &[&str] = &[
+    "plain",
+    "vtq",
+    "json",
+    "umh",
+    "ignition-uns",
+    "kepware",
+    "neuron",
+    "aveva-vtq1",
+    "thingsboard",
+    "tasmota",
+    "zigbee2mqtt",
+    "opcua-pubsub-json",
+    "opcua-samples",
+    "sitewise",
+    "cognite",
+    "senml",
+    "influx-line",
+    "telegraf-json",
+];
+
 /// All keys, in the order in which they are shown.
 pub const BOOK: &[Key] = &[
     flagged(
@@ -255,7 +277,7 @@ pub const BOOK: &[Key] = &[
         "mqtt.rules[].topic",
         Shape::Text,
         Fallback::Absent,
-        "An MQTT filter; each + and # in it is a group for `path`, in order. Either this or \
+        "An MQTT filter; each +, # and {name} in it is a group for `path`, in order. Either this or \
          `pattern`. The first rule that matches a topic counts.",
         "",
     ),
@@ -291,7 +313,7 @@ pub const BOOK: &[Key] = &[
         "mqtt.rules[].unit",
         Shape::Text,
         Fallback::Absent,
-        "The engineering unit of every tag made from these topics.",
+        "The engineering unit of every tag made from these topics; groups may stand in it.",
         "",
     ),
     key(
@@ -299,6 +321,112 @@ pub const BOOK: &[Key] = &[
         Shape::Switch,
         Fallback::Absent,
         "Whether values hold until the next one (true) or move in a straight line (false).",
+        "",
+    ),
+    key(
+        "mqtt.rules[].labels",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "Labels of every tag made from these topics, as in \"line=$line\"; groups may stand in the \
+         values.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].profile",
+        Shape::Choice(PROFILES),
+        Fallback::Absent,
+        "The form of the payloads; recognised from topic and payload where left out.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].time",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The members of the payload that are its time, best first, in place of the usual names.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].value",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The members that are the value where a payload says one, in place of the usual names.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].quality",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The members that are qualities, in place of the usual names.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].name",
+        Shape::Text,
+        Fallback::Absent,
+        "How tags are named: {path} is the path of the topic, {name} the members that lead to the \
+         value, any other word in braces a member of the payload, as in {path}/{device}/{name}.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].ignore",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "Members that are left out, with a / between levels.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].zone",
+        Shape::Text,
+        Fallback::Absent,
+        "The time zone of times that name none, as in Europe/Berlin; without it such a message has \
+         the time of its arrival.",
+        "",
+    ),
+    key(
+        "sparkplug.enabled",
+        Shape::Switch,
+        Fallback::Text("true"),
+        "Whether the server is a Sparkplug B host: what nodes publish below spBv1.0/ becomes tags, \
+         and nodes are asked for what is missing.",
+        "",
+    ),
+    key(
+        "sparkplug.host",
+        Shape::Text,
+        Fallback::Text("tacitus"),
+        "The identifier under which the host says that it is there, on spBv1.0/STATE/.",
+        "",
+    ),
+    key(
+        "sparkplug.reorder",
+        Shape::Span { min_ms: 0, max_ms: 60_000 },
+        Fallback::Text("2 s"),
+        "How long a message that came too early waits for those before it, before a rebirth is asked \
+         for. 0: a gap asks at once.",
+        "Larger: values are later where one is lost. Smaller: more rebirths over unsteady links.",
+    ),
+    key(
+        "sparkplug.rebirth",
+        Shape::Span { min_ms: 100, max_ms: HOUR_MS },
+        Fallback::Text("5 s"),
+        "The least time between two requests for a rebirth to one node. It doubles up to 5 min while \
+         no birth comes.",
+        "Larger: unknown metrics are known later. Smaller: more load on nodes that do not answer.",
+    ),
+    key(
+        "sparkplug.grace",
+        Shape::Span { min_ms: 1_000, max_ms: 24 * HOUR_MS },
+        Fallback::Text("1 min"),
+        "How long a device has to be born after its node, and a node after a restart of this server, \
+         before its values count as stale.",
+        "",
+    ),
+    key(
+        "sparkplug.strict",
+        Shape::Switch,
+        Fallback::Text("false"),
+        "Whether deviations of common libraries are refused: deaths with the number of the next \
+         session or without one, names in data without the prefix of their birth.",
         "",
     ),
     flagged(
@@ -587,6 +715,22 @@ pub const BOOK: &[Key] = &[
         "",
     ),
     key(
+        "files.dir",
+        Shape::Path,
+        Fallback::Absent,
+        "A folder that is watched for files of samples: CSV, Parquet, line protocol, JSON. Each is \
+         taken once and moved to done or failed in it. Left out: none.",
+        "",
+    ),
+    key(
+        "files.every",
+        Shape::Span { min_ms: 100, max_ms: 24 * HOUR_MS },
+        Fallback::Text("5 s"),
+        "How often the folder is looked at. A file is taken when it did not change between two looks.",
+        "Larger: files are taken later. Smaller: more reading of the folder, and files that are \
+         written slowly must be written under another name first.",
+    ),
+    key(
         "log.level",
         Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
         Fallback::Text("info"),
@@ -731,6 +875,13 @@ mod tests {
                 assert!(key.default_value().is_some(), "{} = {text}", key.name);
             }
         }
+    }
+
+    #[test]
+    fn every_profile_can_be_chosen() {
+        let names: Vec<&str> =
+            tacitus_protocol::payload::Profile::ALL.iter().map(|profile| profile.name()).collect();
+        assert_eq!(PROFILES, names);
     }
 
     #[test]
