@@ -27,7 +27,7 @@ use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
+use crate::broker::{self, Broker};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::collect::Store;
@@ -159,7 +159,7 @@ async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener
         .await
         .map_err(|error| StartError::listen("pg.addr", settings.addr, &error))?
         .with_secrets(&settings.secrets)
-        .map_err(|error| StartError::secrets(&error))
+        .map_err(|error| StartError::secrets("the Postgres wire", &error))
 }
 
 /// Takes away what an earlier run of the server left of its temporary files.
@@ -202,7 +202,10 @@ async fn start_broker(
     shutdown: &Shutdown,
 ) -> Result<Broker, StartError> {
     let intake = Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
-    Broker::start(settings.mqtt.clone(), Arc::new(intake), Arc::clone(clock), shutdown.receiver())
+    let door = broker::Door::open(&settings.mqtt)
+        .map_err(|error| StartError::secrets("the MQTT broker", &error))?;
+    let (intake, clock) = (Arc::new(intake), Arc::clone(clock));
+    Broker::start(settings.mqtt.clone(), door, intake, clock, shutdown.receiver())
         .await
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
