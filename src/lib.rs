@@ -32,5 +32,6 @@ mod live;
 mod logging;
 mod metrics;
 pub mod postgres;
+pub mod secrets;
 pub mod server;
 pub mod shutdown;

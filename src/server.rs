@@ -27,7 +27,7 @@ use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::broker::{Broker, Intake};
+use crate::broker::{self, Broker, Intake};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::collect::Store;
@@ -176,7 +176,7 @@ async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener
         .await
         .map_err(|error| StartError::listen("pg.addr", settings.addr, &error))?
         .with_secrets(&settings.secrets)
-        .map_err(|error| StartError::secrets(&error))
+        .map_err(|error| StartError::secrets("the Postgres wire", &error))
 }
 
 /// Takes away what an earlier run of the server left of its temporary files.
@@ -219,7 +219,9 @@ async fn start_broker(
     shutdown: &Shutdown,
 ) -> Result<Broker, StartError> {
     let intake = Arc::clone(intake) as Arc<dyn Intake>;
-    Broker::start(settings.mqtt.clone(), intake, Arc::clone(clock), shutdown.receiver())
+    let door = broker::Door::open(&settings.mqtt)
+        .map_err(|error| StartError::secrets("the MQTT broker", &error))?;
+    Broker::start(settings.mqtt.clone(), door, intake, Arc::clone(clock), shutdown.receiver())
         .await
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }

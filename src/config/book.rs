@@ -6,8 +6,7 @@
 //!
 //! *Not here.* What several keys mean together: `checked`.
 
-use super::raw::Given;
-use super::{Effective, Origin, Problem, Shape, Value, Written};
+use super::{Shape, Value, Written};
 
 /// What holds where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,8 +238,8 @@ pub const BOOK: &[Key] = &[
             "mqtt.addr",
             Shape::Address,
             Fallback::Text("127.0.0.1:1883"),
-            "Where the MQTT broker listens. This version has no users, so only loopback addresses \
-             are taken.",
+            "Where the MQTT broker listens. Other addresses than loopback are taken only where \
+             `users_file` names users and nobody comes without a name.",
             "",
         ),
     ),
@@ -257,6 +256,75 @@ pub const BOOK: &[Key] = &[
         Fallback::Text("7 d"),
         "How long the session of a client outlives its connection, whatever the client asks for.",
         "Larger: messages for absent clients are kept longer. Smaller: their memory is freed.",
+    ),
+    key(
+        "mqtt.tls_addr",
+        Shape::Address,
+        Fallback::Absent,
+        "Where the broker speaks TLS, with `certificate_file` and `key_file`. MQTT over WebSocket is \
+         spoken on both addresses, at /mqtt.",
+        "",
+    ),
+    key(
+        "mqtt.certificate_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The chain of certificates (PEM) of the broker; a file that cannot be used keeps the server \
+         from starting.",
+        "",
+    ),
+    key(
+        "mqtt.key_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The private key (PEM) of the certificate.",
+        "",
+    ),
+    key(
+        "mqtt.client_authority_file",
+        Shape::Path,
+        Fallback::Absent,
+        "Certificates (PEM) of authorities. A client with a certificate of one of them is the user \
+         of its common name and needs no password.",
+        "",
+    ),
+    key(
+        "mqtt.users_file",
+        Shape::Path,
+        Fallback::Absent,
+        "A file of lines `name:password`, as `pg.users_file`; it may be the same. Keep it readable \
+         for Tacitus only.",
+        "",
+    ),
+    key(
+        "mqtt.anonymous",
+        Shape::Switch,
+        Fallback::Absent,
+        "Whether clients may come without a name. Left out: only where there is neither a file of \
+         users nor one of authorities.",
+        "",
+    ),
+    key(
+        "mqtt.keep_alive",
+        Shape::Span { min_ms: 1_000, max_ms: 65_535_000 },
+        Fallback::Text("1 min"),
+        "The longest keep-alive of MQTT 5 clients: one that asks for more is told this.",
+        "Larger: a dead link is noticed later. Smaller: more pings.",
+    ),
+    key(
+        "mqtt.rate",
+        Shape::Count { min: 1, max: 1 << 24 },
+        Fallback::Absent,
+        "How many messages a second one client may send; one that sends more is read later. Left \
+         out: as many as the store takes.",
+        "Larger: one client may take most of the store. Smaller: bursts arrive late.",
+    ),
+    key(
+        "mqtt.sys",
+        Shape::Span { min_ms: 0, max_ms: 24 * HOUR_MS },
+        Fallback::Text("10 s"),
+        "How often the broker publishes `$SYS/broker/…`. 0: not at all.",
+        "",
     ),
     key(
         "mqtt.include",
@@ -427,6 +495,35 @@ pub const BOOK: &[Key] = &[
         Fallback::Text("false"),
         "Whether deviations of common libraries are refused: deaths with the number of the next \
          session or without one, names in data without the prefix of their birth.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].user",
+        Shape::Text,
+        Fallback::Required,
+        "The user this is about, `*` for all who have no entry. Where there are no entries, \
+         everybody may publish and subscribe to everything; where there are, others may nothing.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].publish",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters of topics the user may publish to; %u and %c stand for user and client.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].subscribe",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters the user may subscribe to, with all narrower ones.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].deny",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters of topics the user neither publishes to nor gets, whatever else is said.",
         "",
     ),
     flagged(
@@ -764,102 +861,6 @@ impl Key {
                 Some(Value::Texts(texts.iter().map(|text| (*text).to_owned()).collect()))
             }
             Fallback::Absent | Fallback::Required => None,
-        }
-    }
-}
-
-/// The key at a path; `collect.opcua[3].name` and `collect.opcua[].name` are the same key.
-#[must_use]
-pub fn find(path: &str) -> Option<&'static Key> {
-    let plain = plain(path);
-    BOOK.iter().find(|key| key.name == plain)
-}
-
-/// A path without the numbers of its list entries.
-pub(super) fn plain(path: &str) -> String {
-    let mut plain = String::with_capacity(path.len());
-    let mut inside = false;
-    for letter in path.chars() {
-        inside = match letter {
-            '[' => true,
-            ']' => false,
-            _ => inside,
-        };
-        if !inside || letter == '[' {
-            plain.push(letter);
-        }
-    }
-    plain
-}
-
-/// Whether keys stand below this path: `http`, or one entry of a list.
-pub(super) fn is_section(path: &str) -> bool {
-    let below = format!("{}.", plain(path));
-    BOOK.iter().any(|key| key.name.starts_with(&below))
-}
-
-/// Whether this path is a list of tables.
-pub(super) fn is_list(path: &str) -> bool {
-    let entries = format!("{}[]", plain(path));
-    BOOK.iter().any(|key| key.name.starts_with(&entries))
-}
-
-/// Gives every key its value: what was said last, else the default.
-pub(super) fn resolve(given: &[Given], problems: &mut Vec<Problem>) -> Effective {
-    let mut effective = Effective::new();
-    for item in given {
-        let Some(key) = find(&item.path) else { continue };
-        match key.shape.read(&item.written) {
-            Ok(value) => {
-                effective.insert(item.path.clone(), (value, item.origin.clone()));
-            }
-            Err(misfit) => {
-                problems.push(Problem {
-                    origin: item.origin.clone(),
-                    message: format!("\"{}\" is {}", item.path, misfit.what),
-                    hint: misfit.hint,
-                });
-                // The default keeps later checks quiet about what is reported here.
-                if let Some(value) = key.default_value() {
-                    effective.insert(item.path.clone(), (value, item.origin.clone()));
-                }
-            }
-        }
-    }
-    for key in BOOK.iter().filter(|key| !key.name.contains("[]")) {
-        if let Some(value) = key.default_value() {
-            effective.entry(key.name.to_owned()).or_insert((value, Origin::Default));
-        }
-    }
-    for entry in given.iter().filter(|item| item.path.ends_with(']')) {
-        complete(entry, given, &mut effective, problems);
-    }
-    effective
-}
-
-/// Fills the entry of a list with defaults and misses what is required.
-fn complete(
-    entry: &Given,
-    given: &[Given],
-    effective: &mut Effective,
-    problems: &mut Vec<Problem>,
-) {
-    let list = plain(&entry.path);
-    let below = format!("{list}.");
-    for key in BOOK.iter().filter(|key| key.name.starts_with(&below)) {
-        let Some(field) = key.name.strip_prefix(&list) else { continue };
-        let path = format!("{}{field}", entry.path);
-        if field.contains("[]") || given.iter().any(|item| item.path == path) {
-            continue;
-        }
-        if let Some(value) = key.default_value() {
-            effective.insert(path, (value, Origin::Default));
-        } else if key.fallback == Fallback::Required {
-            problems.push(Problem {
-                origin: entry.origin.clone(),
-                message: format!("\"{path}\" is missing"),
-                hint: format!("`tacitus config explain {}` says what it is for", key.name),
-            });
         }
     }
 }

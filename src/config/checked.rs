@@ -14,6 +14,7 @@ use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
+use super::mqtt::{mqtt, mqtt_is_guarded};
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
 use crate::postgres::Secrets;
 use crate::{broker, collect, folder, ingest};
@@ -155,7 +156,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
     Some(Settings {
         data: data(&keys)?,
         http: http(&keys)?,
-        mqtt: mqtt(&keys)?,
+        mqtt: mqtt(&keys, problems)?,
         postgres: postgres(&keys, problems)?,
         grpc: keys.listener("grpc.addr")?,
         topics: topics?,
@@ -191,6 +192,11 @@ impl Keys<'_> {
                 None => return Origin::Default,
             }
         }
+    }
+
+    /// Whether there is a value at this path.
+    pub(super) fn is_given(&self, path: &str) -> bool {
+        self.0.contains_key(path)
     }
 
     /// The paths of the entries of a list of tables: `list[0]`, `list[1]`, …
@@ -280,14 +286,6 @@ fn http(keys: &Keys<'_>) -> Option<Http> {
     })
 }
 
-fn mqtt(keys: &Keys<'_>) -> Option<broker::Settings> {
-    Some(broker::Settings {
-        listen: keys.address("mqtt.addr")?,
-        connections_max: keys.count("mqtt.connections")?,
-        session_expiry_s_max: u32::try_from(keys.span("mqtt.session_expiry")?.as_secs()).ok()?,
-    })
-}
-
 /// `None` where a value is missing; inside, `None` where there is to be no host.
 #[expect(clippy::option_option, reason = "a switched-off host is not a missing value")]
 fn sparkplug(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Option<sparkplug::Settings>> {
@@ -332,24 +330,32 @@ fn files(keys: &Keys<'_>) -> Option<Option<folder::Settings>> {
     Some(dir.map(|dir| folder::Settings { dir, every, spill_dir, json_bytes_max: body_bytes_max }))
 }
 
-fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
-    let certificate = match (keys.path("pg.certificate_file"), keys.path("pg.key_file")) {
+/// A certificate and its key, or neither.
+pub(super) fn certificate(
+    keys: &Keys<'_>,
+    section: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(PathBuf, PathBuf)> {
+    let chain_key = format!("{section}.certificate_file");
+    let key_key = format!("{section}.key_file");
+    match (keys.path(&chain_key), keys.path(&key_key)) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
         (chain, _) => {
-            let (said, missing) = if chain.is_some() {
-                ("pg.certificate_file", "pg.key_file")
-            } else {
-                ("pg.key_file", "pg.certificate_file")
-            };
+            let (said, missing) =
+                if chain.is_some() { (chain_key, key_key) } else { (key_key, chain_key) };
             problems.push(Problem {
-                origin: keys.origin(said),
+                origin: keys.origin(&said),
                 message: format!("\"{said}\" is given, \"{missing}\" is not"),
                 hint: "a certificate needs its key and a key its certificate".to_owned(),
             });
             None
         }
-    };
+    }
+}
+
+fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
+    let certificate = certificate(keys, "pg", problems);
     Some(Postgres {
         addr: keys.listener("pg.addr")?,
         connections_max: keys.count("pg.connections")?,
@@ -387,7 +393,16 @@ fn log(keys: &Keys<'_>) -> Option<Log> {
 /// A listener other machines can reach would be open to everyone where there are no users.
 fn refuse_open_doors(effective: &Effective, problems: &mut Vec<Problem>) {
     for (path, (value, origin)) in effective {
-        if path == "pg.addr" && effective.contains_key("pg.users_file") {
+        let keys = Keys(effective);
+        let is_guarded = match path.as_str() {
+            "pg.addr" => effective.contains_key("pg.users_file"),
+            "mqtt.addr" => mqtt_is_guarded(&keys, "mqtt.users_file"),
+            "mqtt.tls_addr" => ["mqtt.users_file", "mqtt.client_authority_file"]
+                .into_iter()
+                .any(|by| mqtt_is_guarded(&keys, by)),
+            _ => false,
+        };
+        if is_guarded {
             continue;
         }
         if let Value::Address(address) = value

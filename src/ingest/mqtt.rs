@@ -22,7 +22,7 @@ use super::refusals::Refusal;
 use super::resolve::{Origin, Reason};
 use super::trial::{self, Trial};
 use super::{Ingest, Sparkplug, WriteError};
-use crate::broker::{Incoming, Intake, StoreError};
+use crate::broker::{Collection, Document, Incoming, Intake, Remembered, StoreError};
 
 /// LIMIT: each known topic is held with what became of it, a few hundred bytes; beyond, all are
 /// learnt again.
@@ -209,7 +209,8 @@ impl Mqtt {
 
 #[async_trait]
 impl Intake for Mqtt {
-    async fn store(&self, group: &[Incoming]) -> Result<(), StoreError> {
+    async fn store(&self, group: &[Incoming], documents: Vec<Document>) -> Result<(), StoreError> {
+        drop(documents);
         let mut batch = Batch::with_capacity(group.len());
         for message in group {
             self.take(message, &mut batch);
@@ -227,5 +228,9 @@ impl Intake for Mqtt {
             WriteError::Busy => StoreError::Busy,
             WriteError::Invalid | WriteError::Poisoned | WriteError::Stopped => StoreError::Failed,
         })
+    }
+
+    fn documents(&self, _collection: Collection) -> Vec<Remembered> {
+        Vec::new()
     }
 }

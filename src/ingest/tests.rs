@@ -380,7 +380,7 @@ async fn a_group_of_messages_is_written_whatever_one_of_them_is() {
         message("oven/state", "RUN"),
         Incoming { retain: true, ..message("oven/temp", "") },
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, vec![]).await.unwrap();
     let float = Value::Float;
     assert_eq!(plant.rows("oven/temp"), [(NOW_MS, float(211.5)), (NOW_MS + 1_000, float(211.75))]);
     assert_eq!(plant.rows("oven/power"), [(1_714_550_400_000_000_000, float(7.0))]);
@@ -509,7 +509,7 @@ async fn a_topic_rule_names_the_tag_and_fixes_its_form() {
         message("press/pressure", "4.1"),
         message("press/debug", "1"),
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, vec![]).await.unwrap();
     let states: Vec<_> = plant.rows("machines/press/state").into_iter().map(|row| row.1).collect();
     assert_eq!(states, [Value::State(1), Value::State(0)]);
     let pressure = plant.tag("press/p");
@@ -528,9 +528,9 @@ async fn a_text_tag_keeps_texts_that_look_like_numbers() {
     };
     let rules = Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap();
     let group = [message("press/serial", "0012"), message("press/serial", "1e3")];
-    plant.mqtt(rules).store(&group).await.unwrap();
+    plant.mqtt(rules).store(&group, vec![]).await.unwrap();
     // As after a restart: the tag is known to the catalog only.
-    plant.mqtt(Rules::default()).store(&[message("press/serial", "007")]).await.unwrap();
+    plant.mqtt(Rules::default()).store(&[message("press/serial", "007")], vec![]).await.unwrap();
     let serials: Vec<_> = plant.rows("press/serial").into_iter().map(|row| row.1).collect();
     assert_eq!(serials, [text("0012"), text("1e3"), text("007")]);
 }
@@ -540,8 +540,12 @@ async fn a_store_that_failed_fails_the_broker() {
     let plant = plant(&small());
     let mqtt = plant.mqtt(Rules::default());
     plant.poison().await;
-    assert_eq!(mqtt.store(&[message("a", "1")]).await, Err(StoreError::Failed));
-    assert_eq!(mqtt.store(&[message("a", "{broken")]).await, Ok(()), "there is nothing to keep");
+    assert_eq!(mqtt.store(&[message("a", "1")], vec![]).await, Err(StoreError::Failed));
+    assert_eq!(
+        mqtt.store(&[message("a", "{broken")], vec![]).await,
+        Ok(()),
+        "there is nothing to keep"
+    );
 }
 
 #[tokio::test]
