@@ -11,6 +11,8 @@
 //! *Not here.* Users and rights: this version has none and listens on loopback only.
 
 mod backup;
+mod certificates;
+mod collectors;
 mod connection;
 mod correct;
 mod guard;
@@ -38,7 +40,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use guard::Allowance;
 
@@ -69,6 +71,15 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/samples/edit", post(correct::edit)),
         route("post", "/api/v1/samples/delete", post(correct::delete)),
         route("get", "/api/v1/audit", get(correct::audit)),
+        route("get", "/api/v1/collectors", get(collectors::list)),
+        route("get", "/api/v1/collectors/{name}", get(collectors::one)),
+        route("put", "/api/v1/collectors/{name}", put(collectors::define)),
+        route("patch", "/api/v1/collectors/{name}", patch(collectors::change)),
+        route("delete", "/api/v1/collectors/{name}", delete(collectors::remove)),
+        route("post", "/api/v1/collectors/{name}/call", post(collectors::call)),
+        route("get", "/api/v1/gaps", get(collectors::gaps)),
+        route("get", "/api/v1/opcua/certificates", get(certificates::list)),
+        route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
         route("post", "/api/v2/write", write::lines()),

@@ -12,6 +12,7 @@
 
 mod collected;
 mod error;
+mod landscape;
 
 pub use error::StartError;
 
@@ -30,18 +31,21 @@ use tokio::task::JoinHandle;
 use crate::broker::Broker;
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
-use crate::collect::Store;
-use crate::collect::opcua::{self, Collector};
+use crate::collect::opcua::Trust;
+use crate::collect::{self, Collectors, Store};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
+use crate::gaps::Gaps;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
+use crate::keeper::{Keeper, Shelf};
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
+use landscape::Around;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -67,7 +71,9 @@ struct Senders {
     postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
-    collectors: Vec<Collector>,
+    collectors: Arc<Collectors>,
+    gaps: Arc<Gaps>,
+    ledger: JoinHandle<()>,
 }
 
 /// Where a server listens.
@@ -118,14 +124,32 @@ impl Server {
 
         let (trigger, shutdown) = Trigger::new();
         let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
-        let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
+        let keeper: Arc<dyn Keeper> = Arc::new(Shelf::default());
+        let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
+        let ledger = tokio::spawn(Arc::clone(&gaps).keep());
+        let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let parts = collect::Parts {
+            store: Arc::new(Collected { engine: Arc::clone(&engine), ingest: ingest.clone() })
+                as Arc<dyn Store>,
+            clock: Arc::clone(&clock),
+            gaps: Arc::clone(&gaps),
+            trust: Arc::clone(&trust),
+            pki_dir: settings.data.dir.join("pki"),
+        };
+        let collectors = Arc::new(Collectors::start(settings.collectors.clone(), parts, keeper));
+        session.surround(Arc::new(Around {
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+        }));
         let addresses = Addresses { http, mqtt: broker.local_addr(), pg, grpc };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
             session: Arc::clone(&session),
             broker: broker.counters(),
-            collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+            trust,
             metrics,
             addresses,
             started,
@@ -142,7 +166,7 @@ impl Server {
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, grpc, broker, collectors };
+        let senders = Senders { http, postgres, grpc, broker, collectors, gaps, ledger };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -207,26 +231,6 @@ async fn start_broker(
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
 
-fn start_collectors(
-    settings: &Settings,
-    engine: &Arc<Engine>,
-    ingest: &Ingest,
-    clock: &Arc<dyn Clock>,
-    shutdown: &Shutdown,
-) -> Vec<Collector> {
-    let pki_dir = settings.data.dir.join("pki");
-    let store = Arc::new(Collected { engine: Arc::clone(engine), ingest: ingest.clone() });
-    let start = |settings: &opcua::Settings| {
-        let parts = opcua::Parts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            clock: Arc::clone(clock),
-            pki_dir: pki_dir.clone(),
-        };
-        Collector::start(settings.clone(), parts, shutdown.clone())
-    };
-    settings.opcua.iter().map(start).collect()
-}
-
 impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
@@ -254,13 +258,13 @@ impl Running {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.trigger.stop();
-        let Senders { http, postgres, grpc, broker, collectors } = self.senders;
+        let Senders { http, postgres, grpc, broker, collectors, gaps, ledger } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
-            let collectors =
-                futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (http, postgres, grpc, (), _) =
-                tokio::join!(http, postgres, grpc, broker.stopped(), collectors);
+            let (http, postgres, grpc, (), ()) =
+                tokio::join!(http, postgres, grpc, broker.stopped(), collectors.stop());
+            ledger.abort();
+            gaps.flush().await;
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");

@@ -8,14 +8,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
+use crate::collect::Collector;
 use crate::postgres::Secrets;
-use crate::{broker, collect, ingest};
+use crate::{broker, ingest};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -36,8 +38,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// What statements may take.
     pub query: Limits,
-    /// OPC UA servers to collect from.
-    pub opcua: Vec<collect::opcua::Settings>,
+    /// The collectors.
+    pub collectors: Vec<Arc<dyn Collector>>,
     /// The logs.
     pub log: Log,
 }
@@ -146,7 +148,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
     let keys = Keys(effective);
     refuse_open_doors(effective, problems);
     let topics = topics::check(&keys, problems);
-    let opcua = collectors::check(&keys, problems);
+    let collectors = collectors::check(&keys, problems);
     Some(Settings {
         data: data(&keys)?,
         http: http(&keys)?,
@@ -156,7 +158,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         topics: topics?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
-        opcua,
+        collectors,
         log: log(&keys)?,
     })
 }
