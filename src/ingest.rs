@@ -31,10 +31,10 @@ use std::time::Duration;
 
 use tacitus_model::{Batch, Sample};
 use tacitus_protocol::Point;
-use tacitus_storage::{Clock, Engine};
+use tacitus_storage::{Clock, Document, Engine};
 
 use crate::live::Feed;
-use queue::Queue;
+use queue::{Parcel, Queue};
 use refusals::Refusals;
 use resolve::Resolver;
 
@@ -162,6 +162,28 @@ impl Ingest {
             sequence = done.await.unwrap_or(Err(WriteError::Poisoned))?;
         }
         Ok(sequence)
+    }
+
+    /// The same, with documents that are kept together with the last of the batches.
+    ///
+    /// # Errors
+    /// As [`Ingest::write_all`]. Where it is sure that not all was written, no document was.
+    pub async fn write_with(
+        &self,
+        batches: Vec<Batch>,
+        documents: Vec<Document>,
+    ) -> Result<u64, WriteError> {
+        if documents.is_empty() {
+            return self.write_all(batches).await;
+        }
+        let mut parts: Vec<Batch> =
+            batches.into_iter().flat_map(|batch| parts(batch, self.batch_bytes_max)).collect();
+        let batch = parts.pop().unwrap_or_default();
+        if !parts.is_empty() {
+            self.write_all(parts).await?;
+        }
+        let done = self.queue.push(Parcel { batch, documents }, self.room_wait).await?;
+        done.await.unwrap_or(Err(WriteError::Poisoned))
     }
 
     /// Waits for room only: the samples are accepted, and on disk a little later. While the disk is

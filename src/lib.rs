@@ -19,6 +19,7 @@ mod clock;
 pub mod collect;
 pub mod config;
 pub mod demo;
+pub mod documents;
 mod export;
 mod flight;
 pub mod gaps;

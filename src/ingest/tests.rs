@@ -452,3 +452,32 @@ async fn a_store_that_failed_fails_the_broker() {
     assert_eq!(mqtt.store(&[message("a", "1")]).await, Err(StoreError::Failed));
     assert_eq!(mqtt.store(&[message("a", "{broken")]).await, Ok(()), "there is nothing to keep");
 }
+
+#[tokio::test]
+async fn documents_are_kept_with_the_samples_they_came_with() {
+    let plant = plant(&small());
+    let collection = tacitus_storage::Collection(200);
+    let document = |key: &str| Document {
+        collection,
+        key: key.as_bytes().to_vec(),
+        body: Some(b"body".to_vec()),
+    };
+    // More samples than one part takes, none at all, and none with anything.
+    let tag = plant.batch("a/b", 0, 1.0).tags()[0];
+    let sample = |ts| Sample {
+        tag,
+        ts: Timestamp::from_nanos(ts),
+        value: Value::Float(1.0),
+        quality: Quality::GOOD,
+    };
+    let large: Batch = (0..2_000).map(sample).collect();
+    let batches = vec![large, plant.batch("a/c", 1, 2.0)];
+    plant.ingest.write_with(batches, vec![document("1")]).await.unwrap();
+    plant.ingest.write_with(Vec::new(), vec![document("2")]).await.unwrap();
+    let keys: Vec<Vec<u8>> =
+        plant.engine.documents(collection).iter().map(|(key, _)| key.to_vec()).collect();
+    assert_eq!(keys, [b"1", b"2"]);
+    assert_eq!((plant.rows("a/b").len(), plant.rows("a/c").len()), (2_000, 1));
+    plant.ingest.feed().after(0).unwrap().iter().for_each(|entry| assert!(!entry.batch.is_empty()));
+    plant.committer.stop();
+}

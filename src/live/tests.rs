@@ -210,11 +210,15 @@ fn sequences(feed: &Feed, position: u64) -> Result<Vec<u64>, Lagged> {
 fn batches_have_the_sequences_the_commit_gave_them() {
     let feed = Feed::new(10);
     // Sequence 11 was a definition; the empty batch got none.
-    feed.publish(13, [batch(1, 1), Batch::default(), batch(2, 1)]);
+    feed.publish(13, 0, [batch(1, 1), Batch::default(), batch(2, 1)]);
     assert_eq!(sequences(&feed, 10), Ok(vec![12, 13]));
     assert_eq!(sequences(&feed, 12), Ok(vec![13]));
     assert_eq!(sequences(&feed, 9), Err(Lagged));
     assert_eq!(*feed.watch().borrow(), Mark { sequence: 13, resets: 0 });
+    // Sequence 15 was that of documents.
+    feed.publish(15, 1, [batch(3, 1)]);
+    assert_eq!(sequences(&feed, 13), Ok(vec![14]));
+    assert_eq!(feed.watch().borrow().sequence, 15);
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn who_asks_for_what_is_gone_lags() {
     let feed = Feed::new(0);
     let rows = FEED_BYTES_MAX / batch(0, 1).size_bytes() / 2;
     for sequence in 1..=3 {
-        feed.publish(sequence, [batch(0, rows)]);
+        feed.publish(sequence, 0, [batch(0, rows)]);
     }
     assert_eq!(sequences(&feed, 0), Err(Lagged));
     assert_eq!(sequences(&feed, 1), Ok(vec![2, 3]));

@@ -20,6 +20,7 @@ use tacitus_model::TagDefinition;
 use crate::audit::{read_audit, write_audit};
 use crate::catalog::seal_catalog;
 use crate::codec::Level;
+use crate::documents::seal_documents;
 use crate::engine::{Engine, Keeper, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::head::Head;
@@ -184,6 +185,7 @@ impl Engine {
         manifest.checkpoint = frozen.last_sequence();
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
+        self.seal_documents(&mut manifest, frozen)?;
         let last = frozen.last_sequence();
         manifest.segments.extend(self.write_head(&manifest.store, frozen, last)?);
         self.publish(keeper, manifest, None)?;
@@ -208,6 +210,7 @@ impl Engine {
         manifest.checkpoint = sequence;
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
+        self.seal_documents(&mut manifest, frozen)?;
         manifest.segments.extend(self.write_head(&manifest.store, frozen, sequence - 1)?);
         for mut record in imported {
             record.file.first_sequence = sequence;
@@ -372,11 +375,25 @@ impl Engine {
         seal_catalog(&*self.parts.disk, &self.shared.catalog, manifest, first, last)
     }
 
-    /// Removes the catalog and audit files that newer ones made superfluous. One that stays is
+    /// Writes what became of documents during a frozen head to a file.
+    fn seal_documents(&self, manifest: &mut Manifest, frozen: &Head) -> Result<(), Error> {
+        let changes = frozen.documents();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (disk, documents) = (&*self.parts.disk, &self.shared.documents);
+        let sequences = (frozen.first_sequence(), manifest.checkpoint);
+        seal_documents(disk, documents, changes, manifest, self.next_number(), sequences)
+    }
+
+    /// Removes the catalog, audit and document files that newer ones made superfluous. One that stays is
     /// removed at the next start.
     fn remove_unlisted(&self, before: &Manifest, after: &Manifest) {
         for file in before.catalogs.iter().filter(|file| !after.catalogs.contains(file)) {
             self.pins.remove(Naming::catalog(file.number));
+        }
+        for file in before.documents.iter().filter(|file| !after.documents.contains(file)) {
+            self.pins.remove(Naming::documents(file.number));
         }
         for file in before.audit.iter().filter(|file| after.audit.as_ref() != Some(*file)) {
             self.pins.remove(Naming::audit(file.number));
