@@ -21,11 +21,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tacitus_model::Timestamp;
+use tacitus_storage::Document;
 use tokio::sync::Notify;
 
 pub use gap::{Cause, Gap, Outcome};
 
-use crate::keeper::{GAPS, Keeper, Record};
+use crate::documents::GAPS;
+use crate::keeper::Keeper;
 
 /// LIMIT: gaps in the ledger, about 200 bytes each with a name or two. Beyond it the oldest settled
 /// one is forgotten for each that is opened.
@@ -226,10 +228,10 @@ impl Book {
         self.gaps.insert(gap.id, Arc::new(gap));
     }
 
-    fn take_dirty(&mut self) -> Vec<(u64, Record)> {
+    fn take_dirty(&mut self) -> Vec<(u64, Document)> {
         let ids: BTreeSet<u64> = self.dirty.iter().take(KEPT_AT_ONCE_MAX).copied().collect();
-        let record = |id: u64| Record {
-            drawer: GAPS,
+        let record = |id: u64| Document {
+            collection: GAPS,
             key: id.to_be_bytes().to_vec(),
             body: self.gaps.get(&id).map(|gap| gap.written()),
         };

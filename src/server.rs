@@ -12,6 +12,7 @@
 
 mod collected;
 mod error;
+mod kept;
 mod landscape;
 
 pub use error::StartError;
@@ -39,12 +40,13 @@ use crate::flight;
 use crate::gaps::Gaps;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt};
-use crate::keeper::{Keeper, Shelf};
+use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
+use kept::Kept;
 use landscape::Around;
 
 /// Starts servers.
@@ -124,7 +126,8 @@ impl Server {
 
         let (trigger, shutdown) = Trigger::new();
         let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
-        let keeper: Arc<dyn Keeper> = Arc::new(Shelf::default());
+        let keeper: Arc<dyn Keeper> =
+            Arc::new(Kept { engine: Arc::clone(&engine), ingest: ingest.clone() });
         let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
         let ledger = tokio::spawn(Arc::clone(&gaps).keep());
         let trust = Arc::new(Trust::new(Arc::clone(&keeper)));

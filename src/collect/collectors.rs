@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
+use tacitus_storage::Document;
 
-use super::limits::COLLECTORS_MAX;
+use super::limits::{COLLECTORS_MAX, DEFINITION_BYTES_MAX};
 use super::{Collector, Definition, Kind, Parts, Phase, Problem, Running, State, Status};
-use crate::keeper::{COLLECTORS, Keeper, NotKept, Record};
+use crate::documents::COLLECTORS;
+use crate::keeper::{Keeper, NotKept};
 
 /// Who said that a collector shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,9 @@ pub enum Mistake {
     /// There are as many as there may be.
     #[error("a server has at most {COLLECTORS_MAX} collectors")]
     TooMany,
+    /// It is larger than a definition may be.
+    #[error("a definition has at most {DEFINITION_BYTES_MAX} bytes")]
+    TooLarge,
     /// The definition could not be kept, and nothing was changed.
     #[error("{0}")]
     NotKept(NotKept),
@@ -260,7 +265,10 @@ impl Collectors {
     async fn keep(&self, name: &str, definition: Option<&Definition>) -> Result<(), Mistake> {
         let body = definition.map(serde_json::to_vec).transpose();
         let body = body.map_err(|error| Mistake::NotKept(NotKept(error.to_string())))?;
-        let record = Record { drawer: COLLECTORS, key: name.as_bytes().to_vec(), body };
+        if body.as_ref().is_some_and(|body| body.len() > DEFINITION_BYTES_MAX) {
+            return Err(Mistake::TooLarge);
+        }
+        let record = Document { collection: COLLECTORS, key: name.as_bytes().to_vec(), body };
         self.keeper.keep(vec![record]).await.map_err(Mistake::NotKept)
     }
 

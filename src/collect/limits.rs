@@ -80,8 +80,9 @@ pub const RATE_WINDOW: Duration = Duration::from_secs(10);
 /// LIMIT: collectors of one server. Each is a connection with tasks of its own.
 pub const COLLECTORS_MAX: usize = 1_000;
 
-/// LIMIT: bytes of the definition of one collector; 100,000 nodes with names of usual length.
-pub const DEFINITION_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// LIMIT: bytes of the definition of one collector; some 10,000 nodes. More are browsed for, or
+/// stand in the configuration. It is kept as one record of the log.
+pub const DEFINITION_BYTES_MAX: usize = 1024 * 1024;
 
 /// LIMIT: servers of one redundant set.
 pub const ALTERNATIVES_MAX: usize = 8;

@@ -182,6 +182,10 @@ impl From<Mistake> for Problem {
                 StatusCode::CONFLICT,
                 "remove one that is not needed, or run another server".to_owned(),
             ),
+            Mistake::TooLarge => (
+                StatusCode::BAD_REQUEST,
+                "browse for the nodes, or list them in the configuration".to_owned(),
+            ),
             Mistake::NotKept(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "nothing was changed; try again".to_owned())
             }

@@ -153,7 +153,8 @@ impl Supervisor {
                 retry = Waits::new(RETRY_WAITS);
                 denied = Waits::new(DENIED_WAITS);
             }
-            self.write_gap(self.heard_at());
+            // A new session that the library made by itself is a sign of life after the outage.
+            self.write_gap(self.outage.map_or_else(|| self.heard_at(), |outage| outage.at));
             let wait = match end {
                 End::Stopped => return,
                 End::Renew(reason) => {

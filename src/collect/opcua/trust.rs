@@ -20,9 +20,11 @@ use opcua::crypto::X509;
 use opcua::types::ByteString;
 use serde::{Deserialize, Serialize};
 use tacitus_model::Timestamp;
+use tacitus_storage::Document;
 
 use crate::collect::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX};
-use crate::keeper::{Keeper, NotKept, OPCUA_TRUST, Record};
+use crate::documents::CERTIFICATES;
+use crate::keeper::{Keeper, NotKept};
 
 /// What a person decided of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +98,7 @@ impl Trust {
     #[must_use]
     pub fn new(keeper: Arc<dyn Keeper>) -> Self {
         let mut seen = BTreeMap::new();
-        for (_, body) in keeper.kept(OPCUA_TRUST) {
+        for (_, body) in keeper.kept(CERTIFICATES) {
             match serde_json::from_slice::<Certificate>(&body) {
                 Ok(one) => drop(seen.insert(one.thumbprint.clone(), one)),
                 Err(error) => tracing::warn!(%error, "a kept certificate is unreadable"),
@@ -182,7 +184,8 @@ impl Trust {
             tracing::warn!(%error, "a certificate that was seen is not kept");
         }
         if let Some(thumbprint) = forgotten {
-            let record = Record { drawer: OPCUA_TRUST, key: thumbprint.into_bytes(), body: None };
+            let record =
+                Document { collection: CERTIFICATES, key: thumbprint.into_bytes(), body: None };
             if let Err(error) = self.keeper.keep(vec![record]).await {
                 tracing::warn!(%error, "a certificate is not forgotten");
             }
@@ -193,7 +196,7 @@ impl Trust {
     async fn keep(&self, certificate: &Certificate) -> Result<(), NotKept> {
         let body = serde_json::to_vec(certificate).map_err(|error| NotKept(error.to_string()))?;
         let key = certificate.thumbprint.clone().into_bytes();
-        self.keeper.keep(vec![Record { drawer: OPCUA_TRUST, key, body: Some(body) }]).await
+        self.keeper.keep(vec![Document { collection: CERTIFICATES, key, body: Some(body) }]).await
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Certificate>> {
