@@ -34,8 +34,8 @@ impl Publisher {
         };
         let messages = [message];
         let room = &self.0;
-        match room.store(&CLIENT.into(), &messages, room.now()).await {
-            Ok(()) => room.publish(&messages).await,
+        match room.store(&CLIENT.into(), &messages, Vec::new(), room.now()).await {
+            Ok(routes) => room.publish(&messages, routes).await,
             Err(error) => tracing::warn!(topic, %error, "message was not kept, so it is not sent"),
         }
     }
