@@ -12,7 +12,7 @@ use tacitus_model::{
 };
 use tacitus_protocol::Point;
 use tacitus_protocol::topic::Form;
-use tacitus_storage::Engine;
+use tacitus_storage::{Collection, Engine};
 
 use super::refusals::{Refusal, Refusals};
 
@@ -128,6 +128,16 @@ impl Resolver {
             }
         }
         resolved
+    }
+
+    /// The store.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The documents of a collection, by key.
+    pub(super) fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+        self.engine.documents(collection)
     }
 
     /// The tag of a path, if there is one.
