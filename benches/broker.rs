@@ -80,7 +80,13 @@ struct Load {
 }
 
 const LOADS: [Load; 6] = [
-    Load { name: "QoS 1, 4 x 100 in flight", connections: 4, qos: 1, window: 100, subscriber: None },
+    Load {
+        name: "QoS 1, 4 x 100 in flight",
+        connections: 4,
+        qos: 1,
+        window: 100,
+        subscriber: None,
+    },
     Load { name: "QoS 1, 1 x 50 in flight", connections: 1, qos: 1, window: 50, subscriber: None },
     Load {
         name: "QoS 1, 4 x 100, with a # subscriber of QoS 0",
@@ -142,7 +148,8 @@ fn publisher(address: &str, connection: usize, load: Load, messages: usize) {
     let mut buffer = vec![0; 65_536];
     while acknowledged < messages {
         let until = messages.min(acknowledged + load.window);
-        let packets: Vec<u8> = (sent..until).flat_map(|n| packet(connection, n, load.qos)).collect();
+        let packets: Vec<u8> =
+            (sent..until).flat_map(|n| packet(connection, n, load.qos)).collect();
         stream.write_all(&packets).unwrap();
         sent = until;
         if load.qos == 0 {
@@ -227,9 +234,9 @@ fn main() {
                 ratios.push(rate / measure(&peer, load, messages));
             }
         }
-        let spread = ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), ratio| {
-            (low.min(*ratio), high.max(*ratio))
-        });
+        let spread = ratios
+            .iter()
+            .fold((f64::MAX, 0.0_f64), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
         println!(
             "{}: {:.0} messages/s, {:.2} x mosquitto ({:.2} to {:.2})",
             load.name,

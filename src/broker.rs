@@ -30,6 +30,7 @@ mod line;
 mod mailbox;
 mod memory;
 mod pace;
+mod publisher;
 mod rights;
 mod room;
 mod seats;
@@ -59,6 +60,7 @@ use crate::secrets::Certificate;
 pub use counters::Counters;
 pub use door::Door;
 pub use intake::{Incoming, Intake, Remembered, Span, StoreError, Story, StoryError, Told};
+pub use publisher::Publisher;
 pub use rights::Right;
 
 /// How the broker is set up.
@@ -111,6 +113,7 @@ pub struct Broker {
     local_addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
     counters: Arc<Counters>,
+    publisher: Publisher,
     listener: JoinHandle<()>,
 }
 
@@ -135,12 +138,13 @@ impl Broker {
         let (bus, exit) = Bus::start()?;
         let counters = Arc::new(Counters::default());
         let room = Arc::new(Room::new(bus, intake, clock, Arc::clone(&counters)));
+        let publisher = Publisher(Arc::clone(&room));
         let due = room.recall();
         let settings = Arc::new(settings);
         let door = Arc::new(door);
         let listening = Listening { listener, private, settings, door, room, shutdown };
         let listener = tokio::spawn(listening.run(exit, due));
-        Ok(Self { local_addr, tls_addr, counters, listener })
+        Ok(Self { local_addr, tls_addr, counters, publisher, listener })
     }
 
     /// Where it listens.
@@ -159,6 +163,12 @@ impl Broker {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
+    }
+
+    /// The way for the server to publish by itself.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 
     /// Waits until it has stopped, at most a few seconds after `shutdown`.

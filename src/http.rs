@@ -20,9 +20,11 @@ mod moment;
 mod page;
 mod problem;
 mod select;
+mod sparkplug;
 mod sql;
 mod status;
 mod tags;
+mod trial;
 mod write;
 
 pub(crate) use connection::Listener;
@@ -69,9 +71,14 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/samples/edit", post(correct::edit)),
         route("post", "/api/v1/samples/delete", post(correct::delete)),
         route("get", "/api/v1/audit", get(correct::audit)),
+        route("post", "/api/v1/ingest/dry-run", post(trial::run)),
+        route("get", "/api/v1/sparkplug", get(sparkplug::nodes)),
+        route("post", "/api/v1/sparkplug/command", post(sparkplug::command)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
+        route("post", "/api/v1/write", write::series()),
         route("post", "/api/v2/write", write::lines()),
+        route("post", "/api/v3/write_lp", write::lines_of_version_3()),
         route("post", "/write", write::lines()),
         route("get", "/api/v1/openapi.json", get(openapi)),
     ]

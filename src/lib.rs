@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
-//!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
+//!                          ├─▶ collect  OPC UA ──────┤
+//!                          ├─▶ folder   files ───────┼─▶ ingest ─▶ store
 //!                          ├─▶ http     writes ──────┤
 //!                          │            SQL ─▶ query ┼───────────▶ store
 //!                          ├─▶ postgres SQL, COPY ───┤
@@ -22,6 +23,7 @@ pub mod demo;
 pub mod documents;
 mod export;
 mod flight;
+pub mod folder;
 mod http;
 mod import;
 pub mod ingest;

@@ -27,7 +27,7 @@ use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::broker::{self, Broker};
+use crate::broker::{self, Broker, Intake};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::collect::Store;
@@ -35,8 +35,9 @@ use crate::collect::opcua::{self, Collector};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
+use crate::folder::Folder;
 use crate::http;
-use crate::ingest::{Committer, Ingest, Mqtt};
+use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
 use crate::postgres;
@@ -67,6 +68,8 @@ struct Senders {
     postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
+    sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
+    files: Option<JoinHandle<()>>,
     collectors: Vec<Collector>,
 }
 
@@ -119,13 +122,23 @@ impl Server {
                 .map_err(|error| StartError::threads(&error))?;
 
         let (trigger, shutdown) = Trigger::new();
-        let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
+        let rules = settings.topics.clone();
+        let host = settings.sparkplug.clone();
+        let host = host.map(|settings| Arc::new(Sparkplug::open(settings, &ingest)));
+        let intake = Mqtt::new(ingest.clone(), rules, payload::Settings::default());
+        let intake = Arc::new(intake.with_sparkplug(host.clone()));
+        let broker = start_broker(&settings, &intake, &clock, &shutdown).await?;
+        let sparkplug = host.map(|host| {
+            let run = Arc::clone(&host).run(ingest.clone(), broker.publisher(), shutdown.clone());
+            (host, tokio::spawn(run))
+        });
         let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
         let (mqtt, mqtts) = (broker.local_addr(), broker.tls_addr());
         let addresses = Addresses { http, mqtt, mqtts, pg, grpc };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
+            intake: Arc::clone(&intake),
             session: Arc::clone(&session),
             broker: broker.counters(),
             collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
@@ -145,7 +158,11 @@ impl Server {
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, grpc, broker, collectors };
+        let files = settings.files.map(|settings| {
+            let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
+            tokio::spawn(folder.watch(shutdown.clone()))
+        });
+        let senders = Senders { http, postgres, grpc, broker, sparkplug, files, collectors };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -200,15 +217,14 @@ fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_stora
 
 async fn start_broker(
     settings: &Settings,
-    ingest: &Ingest,
+    intake: &Arc<Mqtt>,
     clock: &Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Broker, StartError> {
-    let intake = Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
+    let intake = Arc::clone(intake) as Arc<dyn Intake>;
     let door = broker::Door::open(&settings.mqtt)
         .map_err(|error| StartError::secrets("the MQTT broker", &error))?;
-    let (intake, clock) = (Arc::new(intake), Arc::clone(clock));
-    Broker::start(settings.mqtt.clone(), door, intake, clock, shutdown.receiver())
+    Broker::start(settings.mqtt.clone(), door, intake, Arc::clone(clock), shutdown.receiver())
         .await
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
@@ -259,8 +275,12 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        let Senders { http, postgres, grpc, broker, sparkplug, files, collectors } = self.senders;
+        // Before the broker stops, so that nodes hear it.
+        if let Some((host, _)) = &sparkplug {
+            host.farewell(self.clock.now(), &broker.publisher()).await;
+        }
         self.trigger.stop();
-        let Senders { http, postgres, grpc, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let collectors =
@@ -270,6 +290,13 @@ impl Running {
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");
+                }
+            }
+            let sparkplug = sparkplug.map(|(_, running)| ("the Sparkplug host", running));
+            let files = files.map(|running| ("the watch of the folder", running));
+            for (name, running) in sparkplug.into_iter().chain(files) {
+                if let Err(error) = running.await {
+                    tracing::error!(name, %error, "a part ended badly");
                 }
             }
             let closed = tokio::task::spawn_blocking(move || {

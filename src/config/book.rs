@@ -6,6 +6,8 @@
 //!
 //! *Not here.* What several keys mean together: `checked`.
 
+mod broker;
+
 use super::{Shape, Value, Written};
 
 /// What holds where nothing is said.
@@ -57,8 +59,51 @@ const fn flagged(flag: &'static str, key: Key) -> Key {
     Key { flag: Some(flag), ..key }
 }
 
+/// The profiles of `tacitus_protocol::payload`, as a test makes sure.
+const PROFILES: &[&str] = &[
+    "plain",
+    "vtq",
+    "json",
+    "umh",
+    "ignition-uns",
+    "kepware",
+    "neuron",
+    "aveva-vtq1",
+    "thingsboard",
+    "tasmota",
+    "zigbee2mqtt",
+    "opcua-pubsub-json",
+    "opcua-samples",
+    "sitewise",
+    "cognite",
+    "senml",
+    "influx-line",
+    "telegraf-json",
+];
+
 /// All keys, in the order in which they are shown.
-pub const BOOK: &[Key] = &[
+pub const BOOK: &[Key] =
+    &joined::<{ FIRST.len() + broker::BROKER.len() + REST.len() }>(&[FIRST, broker::BROKER, REST]);
+
+/// Lists one behind the other.
+const fn joined<const COUNT: usize>(lists: &[&[Key]]) -> [Key; COUNT] {
+    let nothing = key("", Shape::Text, Fallback::Absent, "", "");
+    let mut all = [nothing; COUNT];
+    let (mut place, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut index = 0;
+        while index < lists[list].len() {
+            all[place] = lists[list][index];
+            place += 1;
+            index += 1;
+        }
+        list += 1;
+    }
+    all
+}
+
+/// The store, HTTP, gRPC.
+const FIRST: &[Key] = &[
     flagged(
         "--data",
         key(
@@ -210,194 +255,10 @@ pub const BOOK: &[Key] = &[
             "",
         ),
     ),
-    flagged(
-        "--mqtt",
-        key(
-            "mqtt.addr",
-            Shape::Address,
-            Fallback::Text("127.0.0.1:1883"),
-            "Where the MQTT broker listens. Other addresses than loopback are taken only where \
-             `users_file` names users and nobody comes without a name.",
-            "",
-        ),
-    ),
-    key(
-        "mqtt.connections",
-        Shape::Count { min: 1, max: 65_536 },
-        Fallback::Text("4096"),
-        "How many MQTT clients may be connected.",
-        "Larger: more memory, some 10 KiB a client when idle. Smaller: devices are turned away.",
-    ),
-    key(
-        "mqtt.session_expiry",
-        Shape::Span { min_ms: 1_000, max_ms: 365 * 24 * HOUR_MS },
-        Fallback::Text("7 d"),
-        "How long the session of a client outlives its connection, whatever the client asks for.",
-        "Larger: messages for absent clients are kept longer. Smaller: their memory is freed.",
-    ),
-    key(
-        "mqtt.tls_addr",
-        Shape::Address,
-        Fallback::Absent,
-        "Where the broker speaks TLS, with `certificate_file` and `key_file`. MQTT over WebSocket is \
-         spoken on both addresses, at /mqtt.",
-        "",
-    ),
-    key(
-        "mqtt.certificate_file",
-        Shape::Path,
-        Fallback::Absent,
-        "The chain of certificates (PEM) of the broker; a file that cannot be used keeps the server \
-         from starting.",
-        "",
-    ),
-    key(
-        "mqtt.key_file",
-        Shape::Path,
-        Fallback::Absent,
-        "The private key (PEM) of the certificate.",
-        "",
-    ),
-    key(
-        "mqtt.client_authority_file",
-        Shape::Path,
-        Fallback::Absent,
-        "Certificates (PEM) of authorities. A client with a certificate of one of them is the user \
-         of its common name and needs no password.",
-        "",
-    ),
-    key(
-        "mqtt.users_file",
-        Shape::Path,
-        Fallback::Absent,
-        "A file of lines `name:password`, as `pg.users_file`; it may be the same. Keep it readable \
-         for Tacitus only.",
-        "",
-    ),
-    key(
-        "mqtt.anonymous",
-        Shape::Switch,
-        Fallback::Absent,
-        "Whether clients may come without a name. Left out: only where there is neither a file of \
-         users nor one of authorities.",
-        "",
-    ),
-    key(
-        "mqtt.keep_alive",
-        Shape::Span { min_ms: 1_000, max_ms: 65_535_000 },
-        Fallback::Text("1 min"),
-        "The longest keep-alive of MQTT 5 clients: one that asks for more is told this.",
-        "Larger: a dead link is noticed later. Smaller: more pings.",
-    ),
-    key(
-        "mqtt.rate",
-        Shape::Count { min: 1, max: 1 << 24 },
-        Fallback::Absent,
-        "How many messages a second one client may send; one that sends more is read later. Left \
-         out: as many as the store takes.",
-        "Larger: one client may take most of the store. Smaller: bursts arrive late.",
-    ),
-    key(
-        "mqtt.sys",
-        Shape::Span { min_ms: 0, max_ms: 24 * HOUR_MS },
-        Fallback::Text("10 s"),
-        "How often the broker publishes `$SYS/broker/…`. 0: not at all.",
-        "",
-    ),
-    key(
-        "mqtt.include",
-        Shape::Texts,
-        Fallback::Texts(&["#"]),
-        "MQTT filters of the topics to store. Everything published is also passed on to \
-         subscribers, stored or not.",
-        "",
-    ),
-    key(
-        "mqtt.exclude",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "MQTT filters of topics that are not stored although `include` names them.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].topic",
-        Shape::Text,
-        Fallback::Absent,
-        "An MQTT filter; each + and # in it is a group for `path`, in order. Either this or \
-         `pattern`. The first rule that matches a topic counts.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].pattern",
-        Shape::Text,
-        Fallback::Absent,
-        "A regular expression that is searched in the topic.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].path",
-        Shape::Text,
-        Fallback::Absent,
-        "The tag path instead of the topic: $1 or ${name} stand for groups, $$ for a dollar sign.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].kind",
-        Shape::Choice(&["float", "int", "bool", "state", "text"]),
-        Fallback::Absent,
-        "The kind of every tag made from these topics; where left out, the first value decides.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].states",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "The state names of a `state` tag, by index from 0.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].unit",
-        Shape::Text,
-        Fallback::Absent,
-        "The engineering unit of every tag made from these topics.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].step",
-        Shape::Switch,
-        Fallback::Absent,
-        "Whether values hold until the next one (true) or move in a straight line (false).",
-        "",
-    ),
-    key(
-        "mqtt.rights[].user",
-        Shape::Text,
-        Fallback::Required,
-        "The user this is about, `*` for all who have no entry. Where there are no entries, \
-         everybody may publish and subscribe to everything; where there are, others may nothing.",
-        "",
-    ),
-    key(
-        "mqtt.rights[].publish",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "MQTT filters of topics the user may publish to; %u and %c stand for user and client.",
-        "",
-    ),
-    key(
-        "mqtt.rights[].subscribe",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "MQTT filters the user may subscribe to, with all narrower ones.",
-        "",
-    ),
-    key(
-        "mqtt.rights[].deny",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "MQTT filters of topics the user neither publishes to nor gets, whatever else is said.",
-        "",
-    ),
+];
+
+/// The wire of PostgreSQL, and what stands behind all ways in.
+const REST: &[Key] = &[
     flagged(
         "--pg",
         key(
@@ -684,6 +545,22 @@ pub const BOOK: &[Key] = &[
         "",
     ),
     key(
+        "files.dir",
+        Shape::Path,
+        Fallback::Absent,
+        "A folder that is watched for files of samples: CSV, Parquet, line protocol, JSON. Each is \
+         taken once and moved to done or failed in it. Left out: none.",
+        "",
+    ),
+    key(
+        "files.every",
+        Shape::Span { min_ms: 100, max_ms: 24 * HOUR_MS },
+        Fallback::Text("5 s"),
+        "How often the folder is looked at. A file is taken when it did not change between two looks.",
+        "Larger: files are taken later. Smaller: more reading of the folder, and files that are \
+         written slowly must be written under another name first.",
+    ),
+    key(
         "log.level",
         Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
         Fallback::Text("info"),
@@ -732,6 +609,13 @@ mod tests {
                 assert!(key.default_value().is_some(), "{} = {text}", key.name);
             }
         }
+    }
+
+    #[test]
+    fn every_profile_can_be_chosen() {
+        let names: Vec<&str> =
+            tacitus_protocol::payload::Profile::ALL.iter().map(|profile| profile.name()).collect();
+        assert_eq!(PROFILES, names);
     }
 
     #[test]

@@ -10,13 +10,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
 use super::mqtt::{mqtt, mqtt_is_guarded};
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
 use crate::postgres::Secrets;
-use crate::{broker, collect, ingest};
+use crate::{broker, collect, folder, ingest};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -33,10 +34,14 @@ pub struct Settings {
     pub grpc: SocketAddr,
     /// Which topics are stored, and as what.
     pub topics: Rules,
+    /// How the Sparkplug host behaves; `None`: there is none.
+    pub sparkplug: Option<sparkplug::Settings>,
     /// The way into the store.
     pub ingest: ingest::Settings,
     /// What statements may take.
     pub query: Limits,
+    /// The folder that is watched for files, if there is one.
+    pub files: Option<folder::Settings>,
     /// OPC UA servers to collect from.
     pub opcua: Vec<collect::opcua::Settings>,
     /// The logs.
@@ -155,8 +160,10 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         postgres: postgres(&keys, problems)?,
         grpc: keys.listener("grpc.addr")?,
         topics: topics?,
+        sparkplug: sparkplug(&keys, problems)?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
+        files: files(&keys)?,
         opcua,
         log: log(&keys)?,
     })
@@ -279,6 +286,29 @@ fn http(keys: &Keys<'_>) -> Option<Http> {
     })
 }
 
+/// `None` where a value is missing; inside, `None` where there is to be no host.
+#[expect(clippy::option_option, reason = "a switched-off host is not a missing value")]
+fn sparkplug(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Option<sparkplug::Settings>> {
+    let millis = |path: &str| u64::try_from(keys.span(path)?.as_millis()).ok();
+    let host = keys.text("sparkplug.host")?;
+    if host.is_empty() || host.contains(['/', '+', '#']) {
+        problems.push(Problem {
+            origin: keys.origin("sparkplug.host"),
+            message: format!("\"sparkplug.host\" is \"{host}\", which no level of a topic can be"),
+            hint: "use a name without /, + and #".to_owned(),
+        });
+    }
+    let settings = sparkplug::Settings {
+        host,
+        reorder_ms: millis("sparkplug.reorder").filter(|ms| *ms > 0),
+        rebirth_ms: millis("sparkplug.rebirth")?,
+        grace_ms: millis("sparkplug.grace")?,
+        lenient: !keys.switch("sparkplug.strict")?,
+        ..sparkplug::Settings::default()
+    };
+    Some(keys.switch("sparkplug.enabled")?.then_some(settings))
+}
+
 fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
     // A batch must fit a file of the log with room to spare, and is no larger than is useful.
     let batch_bytes_max = (keys.size("data.log_file")? / 4).min(4 << 20);
@@ -288,6 +318,16 @@ fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
         room_wait: keys.span("ingest.wait")?,
         tags_max: keys.count("ingest.tags")?,
     })
+}
+
+/// `None` where a value is missing; inside, `None` where there is no folder.
+#[expect(clippy::option_option, reason = "no folder is not a missing value")]
+fn files(keys: &Keys<'_>) -> Option<Option<folder::Settings>> {
+    let every = keys.span("files.every")?;
+    let spill_dir = keys.path("data.dir")?.join("tmp");
+    let body_bytes_max = usize::try_from(keys.size("http.body")?).ok()?;
+    let dir = keys.path("files.dir");
+    Some(dir.map(|dir| folder::Settings { dir, every, spill_dir, json_bytes_max: body_bytes_max }))
 }
 
 /// A certificate and its key, or neither.
