@@ -88,6 +88,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
+    /// The MQTT broker, in TLS.
+    pub mqtts: Option<SocketAddr>,
     /// The wire of PostgreSQL.
     pub pg: SocketAddr,
     /// Arrow Flight SQL.
@@ -156,7 +158,8 @@ impl Server {
             collectors: Arc::clone(&collectors),
             gaps: Arc::clone(&gaps),
         }));
-        let addresses = Addresses { http, mqtt: broker.local_addr(), pg, grpc };
+        let (mqtt, mqtts) = (broker.local_addr(), broker.tls_addr());
+        let addresses = Addresses { http, mqtt, mqtts, pg, grpc };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
@@ -327,6 +330,7 @@ impl Addresses {
         json!({
             "http": self.http.to_string(),
             "mqtt": self.mqtt.to_string(),
+            "mqtts": self.mqtts.map(|address| address.to_string()),
             "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
         })
@@ -336,7 +340,8 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, mqtt, pg, grpc } = self;
-        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")
+        let Self { http, mqtt, mqtts, pg, grpc } = self;
+        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")?;
+        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))
     }
 }

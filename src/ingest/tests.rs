@@ -551,7 +551,7 @@ async fn a_store_that_failed_fails_the_broker() {
 #[tokio::test]
 async fn documents_are_kept_with_the_samples_they_came_with() {
     let plant = plant(&small());
-    let collection = tacitus_storage::Collection(200);
+    let collection = Collection(200);
     let document = |key: &str| Document {
         collection,
         key: key.as_bytes().to_vec(),
