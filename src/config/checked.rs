@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tacitus_protocol::sparkplug;
@@ -16,8 +17,9 @@ use tacitus_query::Limits;
 
 use super::mqtt::{mqtt, mqtt_is_guarded};
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
+use crate::collect::Collector;
 use crate::postgres::Secrets;
-use crate::{broker, collect, folder, ingest};
+use crate::{broker, folder, ingest};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -42,8 +44,8 @@ pub struct Settings {
     pub query: Limits,
     /// The folder that is watched for files, if there is one.
     pub files: Option<folder::Settings>,
-    /// OPC UA servers to collect from.
-    pub opcua: Vec<collect::opcua::Settings>,
+    /// The collectors.
+    pub collectors: Vec<Arc<dyn Collector>>,
     /// The logs.
     pub log: Log,
 }
@@ -152,7 +154,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
     let keys = Keys(effective);
     refuse_open_doors(effective, problems);
     let topics = topics::check(&keys, problems);
-    let opcua = collectors::check(&keys, problems);
+    let collectors = collectors::check(&keys, problems);
     Some(Settings {
         data: data(&keys)?,
         http: http(&keys)?,
@@ -164,7 +166,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
         files: files(&keys)?,
-        opcua,
+        collectors,
         log: log(&keys)?,
     })
 }

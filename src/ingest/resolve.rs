@@ -148,6 +148,11 @@ impl Resolver {
         resolved
     }
 
+    /// The store.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// The tags.
     pub(super) fn catalog(&self) -> &Catalog {
         self.engine.catalog()
