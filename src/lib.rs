@@ -31,6 +31,7 @@ mod limits;
 mod live;
 mod logging;
 mod metrics;
+pub mod opcua_server;
 pub mod postgres;
 pub mod server;
 pub mod shutdown;

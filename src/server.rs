@@ -43,6 +43,7 @@ use crate::ingest::{Committer, Ingest, Mqtt};
 use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
+use crate::opcua_server::OpcuaServer;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
@@ -73,6 +74,7 @@ struct Senders {
     postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
+    opcua: Option<OpcuaServer>,
     collectors: Arc<Collectors>,
     gaps: Arc<Gaps>,
     ledger: JoinHandle<()>,
@@ -89,6 +91,8 @@ pub struct Addresses {
     pub pg: SocketAddr,
     /// Arrow Flight SQL.
     pub grpc: SocketAddr,
+    /// The OPC UA server, where there is one.
+    pub opcua: Option<SocketAddr>,
 }
 
 impl Server {
@@ -144,7 +148,14 @@ impl Server {
             collectors: Arc::clone(&collectors),
             gaps: Arc::clone(&gaps),
         }));
-        let addresses = Addresses { http, mqtt: broker.local_addr(), pg, grpc };
+        let opcua = start_opcua(&settings, &engine, &ingest).await?;
+        let addresses = Addresses {
+            http,
+            mqtt: broker.local_addr(),
+            pg,
+            grpc,
+            opcua: opcua.as_ref().map(OpcuaServer::address),
+        };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
@@ -169,7 +180,7 @@ impl Server {
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, grpc, broker, collectors, gaps, ledger };
+        let senders = Senders { http, postgres, grpc, broker, opcua, collectors, gaps, ledger };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -234,6 +245,22 @@ async fn start_broker(
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
 
+async fn start_opcua(
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    ingest: &Ingest,
+) -> Result<Option<OpcuaServer>, StartError> {
+    let Some(wish) = settings.opcua_server.clone() else { return Ok(None) };
+    let addr = wish.addr;
+    match OpcuaServer::start(wish, Arc::clone(engine), ingest.feed()).await {
+        Ok(server) => Ok(Some(server)),
+        Err(reason) => {
+            let error = std::io::Error::other(reason);
+            Err(StartError::listen("opcua_server.addr", addr, &error))
+        }
+    }
+}
+
 impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
@@ -261,11 +288,15 @@ impl Running {
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.trigger.stop();
-        let Senders { http, postgres, grpc, broker, collectors, gaps, ledger } = self.senders;
+        let Senders { http, postgres, grpc, broker, opcua, collectors, gaps, ledger } =
+            self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let (http, postgres, grpc, (), ()) =
                 tokio::join!(http, postgres, grpc, broker.stopped(), collectors.stop());
+            if let Some(opcua) = opcua {
+                opcua.stop().await;
+            }
             ledger.abort();
             gaps.flush().await;
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
@@ -297,6 +328,7 @@ impl Addresses {
             "mqtt": self.mqtt.to_string(),
             "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
+            "opcua": self.opcua.map(|address| address.to_string()),
         })
     }
 }
@@ -304,7 +336,8 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, mqtt, pg, grpc } = self;
-        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")
+        let Self { http, mqtt, pg, grpc, opcua } = self;
+        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")?;
+        opcua.map_or(Ok(()), |opcua| write!(out, " opcua={opcua}"))
     }
 }

@@ -17,7 +17,7 @@ use tacitus_query::Limits;
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
 use crate::collect::Collector;
 use crate::postgres::Secrets;
-use crate::{broker, ingest};
+use crate::{broker, ingest, opcua_server};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// What statements may take.
     pub query: Limits,
+    /// The OPC UA server; none where it is not asked for.
+    pub opcua_server: Option<opcua_server::Settings>,
     /// The collectors.
     pub collectors: Vec<Arc<dyn Collector>>,
     /// The logs.
@@ -158,6 +160,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         topics: topics?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
+        opcua_server: opcua_server(&keys),
         collectors,
         log: log(&keys)?,
     })
@@ -319,6 +322,15 @@ fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
     })
 }
 
+fn opcua_server(keys: &Keys<'_>) -> Option<opcua_server::Settings> {
+    Some(opcua_server::Settings {
+        addr: keys.address("opcua_server.addr")?,
+        users: keys.path("opcua_server.users_file"),
+        trust_clients: keys.switch("opcua_server.trust_clients").unwrap_or(false),
+        pki_dir: keys.path("data.dir")?.join("pki").join("server"),
+    })
+}
+
 fn query(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Limits> {
     let limits = Limits {
         memory_bytes_max: usize::try_from(keys.size("query.memory")?).ok()?,
@@ -349,7 +361,12 @@ fn log(keys: &Keys<'_>) -> Option<Log> {
 /// A listener other machines can reach would be open to everyone where there are no users.
 fn refuse_open_doors(effective: &Effective, problems: &mut Vec<Problem>) {
     for (path, (value, origin)) in effective {
-        if path == "pg.addr" && effective.contains_key("pg.users_file") {
+        let users = match path.as_str() {
+            "pg.addr" => "pg.users_file",
+            "opcua_server.addr" => "opcua_server.users_file",
+            _ => "",
+        };
+        if effective.contains_key(users) {
             continue;
         }
         if let Value::Address(address) = value
