@@ -15,18 +15,21 @@
 mod book;
 mod checked;
 mod collectors;
+mod mqtt;
 mod page;
 mod problem;
 mod raw;
+mod resolve;
 mod roles;
 mod topics;
 mod value;
 
-pub use book::{BOOK, Fallback, Key, find};
+pub use book::{BOOK, Fallback, Key};
 pub use checked::{Data, Http, Log, LogFormat, Postgres, Settings};
 pub use page::{explain, page, print};
 pub use problem::Problem;
 pub use raw::{Origin, Sources, Written};
+pub use resolve::find;
 pub use value::{Shape, Value};
 
 use std::collections::BTreeMap;
@@ -62,7 +65,7 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Vec<Problem>> {
         let raw = raw::read(sources);
         let mut problems = raw.problems;
-        let effective = book::resolve(&raw.given, &mut problems);
+        let effective = resolve::resolve(&raw.given, &mut problems);
         let settings = checked::check(&effective, &mut problems);
         match settings {
             Some(settings) if problems.is_empty() => {

@@ -22,9 +22,11 @@ mod moment;
 mod page;
 mod problem;
 mod select;
+mod sparkplug;
 mod sql;
 mod status;
 mod tags;
+mod trial;
 mod write;
 
 pub(crate) use connection::Listener;
@@ -80,9 +82,14 @@ fn routes() -> Vec<Route> {
         route("get", "/api/v1/gaps", get(collectors::gaps)),
         route("get", "/api/v1/opcua/certificates", get(certificates::list)),
         route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
+        route("post", "/api/v1/ingest/dry-run", post(trial::run)),
+        route("get", "/api/v1/sparkplug", get(sparkplug::nodes)),
+        route("post", "/api/v1/sparkplug/command", post(sparkplug::command)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
+        route("post", "/api/v1/write", write::series()),
         route("post", "/api/v2/write", write::lines()),
+        route("post", "/api/v3/write_lp", write::lines_of_version_3()),
         route("post", "/write", write::lines()),
         route("get", "/api/v1/openapi.json", get(openapi)),
     ]

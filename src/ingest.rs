@@ -18,18 +18,23 @@ mod mqtt;
 mod queue;
 mod refusals;
 mod resolve;
+mod sparkplug;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use committer::{Committer, Failure};
 pub use mqtt::Mqtt;
 pub use refusals::{Counters, Refusal};
 pub use resolve::{Refused, Resolved};
+pub use sparkplug::Sparkplug;
+pub(crate) use sparkplug::Uncommanded;
+pub(crate) use trial::run as try_out;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacitus_model::{Batch, Sample};
+use tacitus_model::{Batch, Sample, Tag, TagDefinition, Timestamp};
 use tacitus_protocol::Point;
 use tacitus_storage::{Clock, Document, Engine};
 
@@ -137,6 +142,20 @@ impl Ingest {
         self.resolver.resolve(points, source, self.clock.now())
     }
 
+    /// The same for a sender all of whose values are numbers: a first sample without a value makes
+    /// its tag too.
+    pub fn resolve_numbers(&self, points: Vec<Point>, source: &str) -> Resolved {
+        self.resolver.resolve_unheard(points, source, self.clock.now())
+    }
+
+    /// A new tag, unless there are as many as senders may make.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(crate) fn define(&self, definition: TagDefinition) -> Result<Arc<Tag>, String> {
+        self.resolver.define(definition).map_err(|reason| reason.to_string())
+    }
+
     /// Waits for room and then for the sync that covers the batch. `Ok` is the sequence up to
     /// which everything is on disk.
     ///
@@ -198,6 +217,11 @@ impl Ingest {
         Ok(())
     }
 
+    /// The time samples that arrive get.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What was committed lately.
     pub(crate) fn feed(&self) -> &Arc<Feed> {
         &self.feed
@@ -206,6 +230,11 @@ impl Ingest {
     /// The last refused points and payloads, newest first.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.refusals.recent()
+    }
+
+    /// The last refusal of each reason, by the reason's word.
+    pub fn refused_last(&self) -> std::collections::BTreeMap<&'static str, Refusal> {
+        self.refusals.last()
     }
 
     /// What was taken, written and refused since the start.

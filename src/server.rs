@@ -29,7 +29,7 @@ use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
+use crate::broker::{self, Broker, Intake};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::collect::opcua::Trust;
@@ -37,9 +37,10 @@ use crate::collect::{self, Collectors, Store};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
+use crate::folder::Folder;
 use crate::gaps::Gaps;
 use crate::http;
-use crate::ingest::{Committer, Ingest, Mqtt};
+use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
 use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
@@ -74,6 +75,8 @@ struct Senders {
     postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
+    sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
+    files: Option<JoinHandle<()>>,
     opcua: Option<OpcuaServer>,
     collectors: Arc<Collectors>,
     gaps: Arc<Gaps>,
@@ -129,7 +132,16 @@ impl Server {
                 .map_err(|error| StartError::threads(&error))?;
 
         let (trigger, shutdown) = Trigger::new();
-        let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
+        let rules = settings.topics.clone();
+        let host = settings.sparkplug.clone();
+        let host = host.map(|settings| Arc::new(Sparkplug::open(settings, &ingest)));
+        let intake = Mqtt::new(ingest.clone(), rules, payload::Settings::default());
+        let intake = Arc::new(intake.with_sparkplug(host.clone()));
+        let broker = start_broker(&settings, &intake, &clock, &shutdown).await?;
+        let sparkplug = host.map(|host| {
+            let run = Arc::clone(&host).run(ingest.clone(), broker.publisher(), shutdown.clone());
+            (host, tokio::spawn(run))
+        });
         let keeper: Arc<dyn Keeper> =
             Arc::new(Kept { engine: Arc::clone(&engine), ingest: ingest.clone() });
         let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
@@ -159,6 +171,7 @@ impl Server {
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
+            intake: Arc::clone(&intake),
             session: Arc::clone(&session),
             broker: broker.counters(),
             collectors: Arc::clone(&collectors),
@@ -180,7 +193,22 @@ impl Server {
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, grpc, broker, opcua, collectors, gaps, ledger };
+        let files = settings.files.map(|settings| {
+            let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
+            tokio::spawn(folder.watch(shutdown.clone()))
+        });
+        let senders = Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -197,7 +225,7 @@ async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener
         .await
         .map_err(|error| StartError::listen("pg.addr", settings.addr, &error))?
         .with_secrets(&settings.secrets)
-        .map_err(|error| StartError::secrets(&error))
+        .map_err(|error| StartError::secrets("the Postgres wire", &error))
 }
 
 /// Takes away what an earlier run of the server left of its temporary files.
@@ -235,12 +263,14 @@ fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_stora
 
 async fn start_broker(
     settings: &Settings,
-    ingest: &Ingest,
+    intake: &Arc<Mqtt>,
     clock: &Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Broker, StartError> {
-    let intake = Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
-    Broker::start(settings.mqtt.clone(), Arc::new(intake), Arc::clone(clock), shutdown.receiver())
+    let intake = Arc::clone(intake) as Arc<dyn Intake>;
+    let door = broker::Door::open(&settings.mqtt)
+        .map_err(|error| StartError::secrets("the MQTT broker", &error))?;
+    Broker::start(settings.mqtt.clone(), door, intake, Arc::clone(clock), shutdown.receiver())
         .await
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
@@ -287,9 +317,23 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        let Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        } = self.senders;
+        // Before the broker stops, so that nodes hear it.
+        if let Some((host, _)) = &sparkplug {
+            host.farewell(self.clock.now(), &broker.publisher()).await;
+        }
         self.trigger.stop();
-        let Senders { http, postgres, grpc, broker, opcua, collectors, gaps, ledger } =
-            self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let (http, postgres, grpc, (), ()) =
@@ -302,6 +346,13 @@ impl Running {
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");
+                }
+            }
+            let sparkplug = sparkplug.map(|(_, running)| ("the Sparkplug host", running));
+            let files = files.map(|running| ("the watch of the folder", running));
+            for (name, running) in sparkplug.into_iter().chain(files) {
+                if let Err(error) = running.await {
+                    tracing::error!(name, %error, "a part ended badly");
                 }
             }
             let closed = tokio::task::spawn_blocking(move || {

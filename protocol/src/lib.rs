@@ -15,7 +15,9 @@ pub mod line;
 pub mod mqtt;
 pub mod opcua;
 pub mod payload;
+pub mod remote_write;
 pub mod samples;
+pub mod sparkplug;
 pub mod topic;
 
 mod json;

@@ -27,6 +27,24 @@ pub struct Incoming {
     pub received: Timestamp,
 }
 
+/// A set of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Collection(pub u8);
+
+/// Something the broker remembers across a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The set it belongs to.
+    pub collection: Collection,
+    /// Its key in the set.
+    pub key: Vec<u8>,
+    /// What is remembered; `None` forgets it.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Key and body of a document.
+pub type Remembered = (Arc<[u8]>, Arc<[u8]>);
+
 /// Why a group was not kept. The sender is told in its protocol's own terms and never gets an
 /// acknowledgement: MQTT 5 gets reason code 0x97 where it may try again, 3.1.1 is disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,14 +61,18 @@ pub enum StoreError {
     Failed,
 }
 
-/// Keeps what clients publish.
+/// Keeps what clients publish and what the broker remembers.
 #[async_trait::async_trait]
 pub trait Intake: Send + Sync + 'static {
-    /// Keeps the publishes of one socket read batch as one group, in their order.
+    /// Keeps the publishes of one socket read batch as one group, in their order, together with
+    /// documents: all of it survives, or none.
     ///
     /// `Ok` means: everything in the group with a quality of service above 0 that the rules store
-    /// is on disk, and what is only of quality 0 has been accepted. A message that fits no rule
-    /// is counted by the implementor and is no error. Several groups of one connection may wait
-    /// at the same time; they are polled first in their order.
-    async fn store(&self, group: &[Incoming]) -> Result<(), StoreError>;
+    /// is on disk, and so are the documents; what is only of quality 0 has been accepted. A message
+    /// that fits no rule is counted by the implementor and is no error. Several groups of one
+    /// connection may wait at the same time; they are polled first in their order.
+    async fn store(&self, group: &[Incoming], documents: Vec<Document>) -> Result<(), StoreError>;
+
+    /// The documents of a set, by key.
+    fn documents(&self, collection: Collection) -> Vec<Remembered>;
 }

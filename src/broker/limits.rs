@@ -7,6 +7,17 @@ use std::time::Duration;
 /// LIMIT: time a client has for its CONNECT. Longer only helps those who hold sockets open.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client with a wrong password waits for its answer.
+pub(super) const LOGIN_PAUSE: Duration = Duration::from_millis(500);
+
+/// LIMIT: the head of a request that asks for a WebSocket.
+pub(super) const WEB_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// See [`WEB_HEAD_BYTES_MAX`].
+pub(super) const WEB_HEADERS_MAX: usize = 64;
+
+/// LIMIT: bytes between a WebSocket and the broker, each way.
+pub(super) const WEB_PIPE_BYTES: usize = 64 * 1024;
+
 /// LIMIT: silence in the middle of a packet. A slow link delivers something in this time; one
 /// that does not is half open. Keep-alive 0 would let it stay for ever.
 pub(super) const PACKET_SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -83,6 +94,13 @@ pub(super) const BUS_SEGMENT_BYTES: usize = 64 * 1024;
 pub(super) const BUS_SEGMENTS: usize = 32;
 /// LIMIT: messages the router hands out in one go.
 pub(super) const BUS_READ_MAX: u64 = 1000;
+
+/// LIMIT: documents of the broker's own that are written at once. What waits longer is bounded by
+/// the sessions, subscriptions and messages it speaks of.
+pub(super) const DESK_DOCUMENTS_MAX: usize = 4096;
+
+/// How long the desk rests after the store had no room.
+pub(super) const DESK_REST: Duration = Duration::from_millis(250);
 
 /// How often absent sessions are looked at for expiry and delayed wills, both told in seconds.
 pub(super) const AWAY_CHECK: Duration = Duration::from_millis(250);

@@ -10,8 +10,7 @@ mod collect;
 
 use std::sync::LazyLock;
 
-use super::raw::Given;
-use super::{Effective, Origin, Problem, Shape, Value, Written};
+use super::{Shape, Value, Written};
 
 /// What holds where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +60,28 @@ const fn key(
 const fn flagged(flag: &'static str, key: Key) -> Key {
     Key { flag: Some(flag), ..key }
 }
+
+/// The profiles of `tacitus_protocol::payload`, as a test makes sure.
+const PROFILES: &[&str] = &[
+    "plain",
+    "vtq",
+    "json",
+    "umh",
+    "ignition-uns",
+    "kepware",
+    "neuron",
+    "aveva-vtq1",
+    "thingsboard",
+    "tasmota",
+    "zigbee2mqtt",
+    "opcua-pubsub-json",
+    "opcua-samples",
+    "sitewise",
+    "cognite",
+    "senml",
+    "influx-line",
+    "telegraf-json",
+];
 
 /// All keys, in the order in which they are shown.
 pub static BOOK: LazyLock<Vec<Key>> = LazyLock::new(|| [BEFORE, collect::COLLECT, AFTER].concat());
@@ -224,8 +245,8 @@ const BEFORE: &[Key] = &[
             "mqtt.addr",
             Shape::Address,
             Fallback::Text("127.0.0.1:1883"),
-            "Where the MQTT broker listens. This version has no users, so only loopback addresses \
-             are taken.",
+            "Where the MQTT broker listens. Other addresses than loopback are taken only where \
+             `users_file` names users and nobody comes without a name.",
             "",
         ),
     ),
@@ -242,6 +263,75 @@ const BEFORE: &[Key] = &[
         Fallback::Text("7 d"),
         "How long the session of a client outlives its connection, whatever the client asks for.",
         "Larger: messages for absent clients are kept longer. Smaller: their memory is freed.",
+    ),
+    key(
+        "mqtt.tls_addr",
+        Shape::Address,
+        Fallback::Absent,
+        "Where the broker speaks TLS, with `certificate_file` and `key_file`. MQTT over WebSocket is \
+         spoken on both addresses, at /mqtt.",
+        "",
+    ),
+    key(
+        "mqtt.certificate_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The chain of certificates (PEM) of the broker; a file that cannot be used keeps the server \
+         from starting.",
+        "",
+    ),
+    key(
+        "mqtt.key_file",
+        Shape::Path,
+        Fallback::Absent,
+        "The private key (PEM) of the certificate.",
+        "",
+    ),
+    key(
+        "mqtt.client_authority_file",
+        Shape::Path,
+        Fallback::Absent,
+        "Certificates (PEM) of authorities. A client with a certificate of one of them is the user \
+         of its common name and needs no password.",
+        "",
+    ),
+    key(
+        "mqtt.users_file",
+        Shape::Path,
+        Fallback::Absent,
+        "A file of lines `name:password`, as `pg.users_file`; it may be the same. Keep it readable \
+         for Tacitus only.",
+        "",
+    ),
+    key(
+        "mqtt.anonymous",
+        Shape::Switch,
+        Fallback::Absent,
+        "Whether clients may come without a name. Left out: only where there is neither a file of \
+         users nor one of authorities.",
+        "",
+    ),
+    key(
+        "mqtt.keep_alive",
+        Shape::Span { min_ms: 1_000, max_ms: 65_535_000 },
+        Fallback::Text("1 min"),
+        "The longest keep-alive of MQTT 5 clients: one that asks for more is told this.",
+        "Larger: a dead link is noticed later. Smaller: more pings.",
+    ),
+    key(
+        "mqtt.rate",
+        Shape::Count { min: 1, max: 1 << 24 },
+        Fallback::Absent,
+        "How many messages a second one client may send; one that sends more is read later. Left \
+         out: as many as the store takes.",
+        "Larger: one client may take most of the store. Smaller: bursts arrive late.",
+    ),
+    key(
+        "mqtt.sys",
+        Shape::Span { min_ms: 0, max_ms: 24 * HOUR_MS },
+        Fallback::Text("10 s"),
+        "How often the broker publishes `$SYS/broker/…`. 0: not at all.",
+        "",
     ),
     key(
         "mqtt.include",
@@ -262,7 +352,7 @@ const BEFORE: &[Key] = &[
         "mqtt.rules[].topic",
         Shape::Text,
         Fallback::Absent,
-        "An MQTT filter; each + and # in it is a group for `path`, in order. Either this or \
+        "An MQTT filter; each +, # and {name} in it is a group for `path`, in order. Either this or \
          `pattern`. The first rule that matches a topic counts.",
         "",
     ),
@@ -298,7 +388,7 @@ const BEFORE: &[Key] = &[
         "mqtt.rules[].unit",
         Shape::Text,
         Fallback::Absent,
-        "The engineering unit of every tag made from these topics.",
+        "The engineering unit of every tag made from these topics; groups may stand in it.",
         "",
     ),
     key(
@@ -306,6 +396,141 @@ const BEFORE: &[Key] = &[
         Shape::Switch,
         Fallback::Absent,
         "Whether values hold until the next one (true) or move in a straight line (false).",
+        "",
+    ),
+    key(
+        "mqtt.rules[].labels",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "Labels of every tag made from these topics, as in \"line=$line\"; groups may stand in the \
+         values.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].profile",
+        Shape::Choice(PROFILES),
+        Fallback::Absent,
+        "The form of the payloads; recognised from topic and payload where left out.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].time",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The members of the payload that are its time, best first, in place of the usual names.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].value",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The members that are the value where a payload says one, in place of the usual names.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].quality",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "The members that are qualities, in place of the usual names.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].name",
+        Shape::Text,
+        Fallback::Absent,
+        "How tags are named: {path} is the path of the topic, {name} the members that lead to the \
+         value, any other word in braces a member of the payload, as in {path}/{device}/{name}.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].ignore",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "Members that are left out, with a / between levels.",
+        "",
+    ),
+    key(
+        "mqtt.rules[].zone",
+        Shape::Text,
+        Fallback::Absent,
+        "The time zone of times that name none, as in Europe/Berlin; without it such a message has \
+         the time of its arrival.",
+        "",
+    ),
+    key(
+        "sparkplug.enabled",
+        Shape::Switch,
+        Fallback::Text("true"),
+        "Whether the server is a Sparkplug B host: what nodes publish below spBv1.0/ becomes tags, \
+         and nodes are asked for what is missing.",
+        "",
+    ),
+    key(
+        "sparkplug.host",
+        Shape::Text,
+        Fallback::Text("tacitus"),
+        "The identifier under which the host says that it is there, on spBv1.0/STATE/.",
+        "",
+    ),
+    key(
+        "sparkplug.reorder",
+        Shape::Span { min_ms: 0, max_ms: 60_000 },
+        Fallback::Text("2 s"),
+        "How long a message that came too early waits for those before it, before a rebirth is asked \
+         for. 0: a gap asks at once.",
+        "Larger: values are later where one is lost. Smaller: more rebirths over unsteady links.",
+    ),
+    key(
+        "sparkplug.rebirth",
+        Shape::Span { min_ms: 100, max_ms: HOUR_MS },
+        Fallback::Text("5 s"),
+        "The least time between two requests for a rebirth to one node. It doubles up to 5 min while \
+         no birth comes.",
+        "Larger: unknown metrics are known later. Smaller: more load on nodes that do not answer.",
+    ),
+    key(
+        "sparkplug.grace",
+        Shape::Span { min_ms: 1_000, max_ms: 24 * HOUR_MS },
+        Fallback::Text("1 min"),
+        "How long a device has to be born after its node, and a node after a restart of this server, \
+         before its values count as stale.",
+        "",
+    ),
+    key(
+        "sparkplug.strict",
+        Shape::Switch,
+        Fallback::Text("false"),
+        "Whether deviations of common libraries are refused: deaths with the number of the next \
+         session or without one, names in data without the prefix of their birth.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].user",
+        Shape::Text,
+        Fallback::Required,
+        "The user this is about, `*` for all who have no entry. Where there are no entries, \
+         everybody may publish and subscribe to everything; where there are, others may nothing.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].publish",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters of topics the user may publish to; %u and %c stand for user and client.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].subscribe",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters the user may subscribe to, with all narrower ones.",
+        "",
+    ),
+    key(
+        "mqtt.rights[].deny",
+        Shape::Texts,
+        Fallback::Texts(&[]),
+        "MQTT filters of topics the user neither publishes to nor gets, whatever else is said.",
         "",
     ),
     flagged(
@@ -469,6 +694,22 @@ const BEFORE: &[Key] = &[
 /// The keys after those of collectors.
 const AFTER: &[Key] = &[
     key(
+        "files.dir",
+        Shape::Path,
+        Fallback::Absent,
+        "A folder that is watched for files of samples: CSV, Parquet, line protocol, JSON. Each is \
+         taken once and moved to done or failed in it. Left out: none.",
+        "",
+    ),
+    key(
+        "files.every",
+        Shape::Span { min_ms: 100, max_ms: 24 * HOUR_MS },
+        Fallback::Text("5 s"),
+        "How often the folder is looked at. A file is taken when it did not change between two looks.",
+        "Larger: files are taken later. Smaller: more reading of the folder, and files that are \
+         written slowly must be written under another name first.",
+    ),
+    key(
         "log.level",
         Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
         Fallback::Text("info"),
@@ -506,102 +747,6 @@ impl Key {
     }
 }
 
-/// The key at a path; `collect.opcua[3].name` and `collect.opcua[].name` are the same key.
-#[must_use]
-pub fn find(path: &str) -> Option<&'static Key> {
-    let plain = plain(path);
-    BOOK.iter().find(|key| key.name == plain)
-}
-
-/// A path without the numbers of its list entries.
-pub(super) fn plain(path: &str) -> String {
-    let mut plain = String::with_capacity(path.len());
-    let mut inside = false;
-    for letter in path.chars() {
-        inside = match letter {
-            '[' => true,
-            ']' => false,
-            _ => inside,
-        };
-        if !inside || letter == '[' {
-            plain.push(letter);
-        }
-    }
-    plain
-}
-
-/// Whether keys stand below this path: `http`, or one entry of a list.
-pub(super) fn is_section(path: &str) -> bool {
-    let below = format!("{}.", plain(path));
-    BOOK.iter().any(|key| key.name.starts_with(&below))
-}
-
-/// Whether this path is a list of tables.
-pub(super) fn is_list(path: &str) -> bool {
-    let entries = format!("{}[]", plain(path));
-    BOOK.iter().any(|key| key.name.starts_with(&entries))
-}
-
-/// Gives every key its value: what was said last, else the default.
-pub(super) fn resolve(given: &[Given], problems: &mut Vec<Problem>) -> Effective {
-    let mut effective = Effective::new();
-    for item in given {
-        let Some(key) = find(&item.path) else { continue };
-        match key.shape.read(&item.written) {
-            Ok(value) => {
-                effective.insert(item.path.clone(), (value, item.origin.clone()));
-            }
-            Err(misfit) => {
-                problems.push(Problem {
-                    origin: item.origin.clone(),
-                    message: format!("\"{}\" is {}", item.path, misfit.what),
-                    hint: misfit.hint,
-                });
-                // The default keeps later checks quiet about what is reported here.
-                if let Some(value) = key.default_value() {
-                    effective.insert(item.path.clone(), (value, item.origin.clone()));
-                }
-            }
-        }
-    }
-    for key in BOOK.iter().filter(|key| !key.name.contains("[]")) {
-        if let Some(value) = key.default_value() {
-            effective.entry(key.name.to_owned()).or_insert((value, Origin::Default));
-        }
-    }
-    for entry in given.iter().filter(|item| item.path.ends_with(']')) {
-        complete(entry, given, &mut effective, problems);
-    }
-    effective
-}
-
-/// Fills the entry of a list with defaults and misses what is required.
-fn complete(
-    entry: &Given,
-    given: &[Given],
-    effective: &mut Effective,
-    problems: &mut Vec<Problem>,
-) {
-    let list = plain(&entry.path);
-    let below = format!("{list}.");
-    for key in BOOK.iter().filter(|key| key.name.starts_with(&below)) {
-        let Some(field) = key.name.strip_prefix(&list) else { continue };
-        let path = format!("{}{field}", entry.path);
-        if field.contains("[]") || given.iter().any(|item| item.path == path) {
-            continue;
-        }
-        if let Some(value) = key.default_value() {
-            effective.insert(path, (value, Origin::Default));
-        } else if key.fallback == Fallback::Required {
-            problems.push(Problem {
-                origin: entry.origin.clone(),
-                message: format!("\"{path}\" is missing"),
-                hint: format!("`tacitus config explain {}` says what it is for", key.name),
-            });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -613,6 +758,13 @@ mod tests {
                 assert!(key.default_value().is_some(), "{} = {text}", key.name);
             }
         }
+    }
+
+    #[test]
+    fn every_profile_can_be_chosen() {
+        let names: Vec<&str> =
+            tacitus_protocol::payload::Profile::ALL.iter().map(|profile| profile.name()).collect();
+        assert_eq!(PROFILES, names);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::broker;
 use crate::collect::opcua::Trust;
 use crate::collect::{Collectors, Phase};
 use crate::gaps::{Gaps, Outcome};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Mqtt};
 use crate::metrics::{Metrics, Reading};
 use crate::server::Addresses;
 use crate::shutdown::Shutdown;
@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) engine: Arc<Engine>,
     /// The way into it.
     pub(crate) ingest: Ingest,
+    /// What makes samples of MQTT messages.
+    pub(crate) intake: Arc<Mqtt>,
     /// The way to ask it.
     pub(crate) session: Arc<Session>,
     /// What the broker counts.
@@ -122,24 +124,28 @@ pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
     }))
 }
 
-/// The last refused points and payloads, newest first.
+/// The last refused points and payloads, newest first, and of each reason the last one whole.
 pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
-    let rows: Vec<Value> = facts
-        .ingest
-        .refusals()
-        .into_iter()
-        .map(|refusal| {
-            let at = chrono::DateTime::from_timestamp_nanos(refusal.at.nanos());
-            json!({
-                "at": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-                "source": refusal.source,
-                "name": refusal.name,
-                "reason": refusal.reason,
-                "payload": refusal.payload,
-            })
-        })
-        .collect();
-    answer(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
+    let rows: Vec<Value> = facts.ingest.refusals().iter().map(refusal).collect();
+    let last = facts.ingest.refused_last();
+    let by_reason: serde_json::Map<String, Value> =
+        last.iter().map(|(code, last)| ((*code).to_owned(), refusal(last))).collect();
+    answer(&json!({
+        "refused": facts.ingest.counters().refused,
+        "last": rows,
+        "last_by_reason": by_reason,
+    }))
+}
+
+fn refusal(refusal: &crate::ingest::Refusal) -> Value {
+    let at = chrono::DateTime::from_timestamp_nanos(refusal.at.nanos());
+    json!({
+        "at": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "source": refusal.source,
+        "name": refusal.name,
+        "reason": refusal.reason,
+        "payload": refusal.payload,
+    })
 }
 
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {

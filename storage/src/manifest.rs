@@ -16,7 +16,7 @@ use tacitus_model::{TagId, TimeRange, Timestamp};
 use crate::cursor::{Cursor, put_text, put_varint, put_zigzag};
 use crate::disk::Disk;
 use crate::envelope::Envelope;
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::log::StoreId;
 use crate::naming::Naming;
 use crate::publish;
@@ -272,8 +272,15 @@ impl Manifest {
     }
 
     /// Makes this the manifest of the store.
+    ///
+    /// # Errors
+    /// With [`Outcome::Unknown`] where it may be the manifest all the same after a power cut.
     pub(crate) fn put(&self, disk: &dyn Disk) -> Result<(), Error> {
-        publish::publish(disk, &Naming::manifest(self.generation), &self.encode())
+        let name = Naming::manifest(self.generation);
+        publish::publish(disk, &name, &self.encode()).map_err(|error| {
+            let surely_not = disk.list().is_ok_and(|names| !names.contains(&name));
+            if surely_not { error } else { error.with_outcome(Outcome::Unknown) }
+        })
     }
 
     /// The manifest with the highest generation; `None` in a directory without any.
