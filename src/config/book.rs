@@ -85,9 +85,8 @@ const PROFILES: &[&str] = &[
 ];
 
 /// All keys, in the order in which they are shown.
-pub static BOOK: LazyLock<Vec<Key>> = LazyLock::new(|| {
-    [FIRST, broker::BROKER, REST, collect::COLLECT, LAST].concat()
-});
+pub static BOOK: LazyLock<Vec<Key>> =
+    LazyLock::new(|| [FIRST, broker::BROKER, REST, collect::COLLECT, LAST].concat());
 
 /// The store, HTTP, gRPC.
 const FIRST: &[Key] = &[
