@@ -21,6 +21,7 @@ use crate::answer::{Answer, Work};
 use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
 use crate::limits::ANSWER_BATCHES_MAX;
+use crate::plans::Plans;
 use crate::relation::Relations;
 use crate::run::{Run, Source};
 use crate::session::Shared;
@@ -35,6 +36,7 @@ pub struct Connection {
     settings: Settings,
     dialect: Option<Arc<dyn Dialect>>,
     state: Arc<SessionState>,
+    plans: Arc<Plans>,
 }
 
 /// A statement that was checked and planned once, without being run.
@@ -65,8 +67,8 @@ impl Prepared {
 
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>, role: Arc<Role>) -> Self {
-        let state = Arc::clone(&shared.state);
-        Self { shared, role, settings: Settings::default(), dialect: None, state }
+        let (state, plans) = (Arc::clone(&shared.state), Arc::clone(&shared.plans));
+        Self { shared, role, settings: Settings::default(), dialect: None, state, plans }
     }
 
     /// The same connection in the dialect of a wire.
@@ -78,6 +80,7 @@ impl Connection {
         dialect.register(&mut state).map_err(|error| QueryError::classify(&error, ""))?;
         self.state = Arc::new(state);
         self.dialect = Some(dialect);
+        self.plans = Arc::default();
         Ok(self)
     }
 
@@ -155,7 +158,7 @@ impl Connection {
             QueryError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
                 .with_hint(error.hint())
         })?;
-        let relations = Relations::new(snapshot, self.dialect.clone()).of_the_past();
+        let relations = Relations::new(snapshot, self.dialect.clone());
         let source = Source { text: text.into(), declared: Vec::new() };
         self.start(source, relations, parameters).await
     }
@@ -226,6 +229,7 @@ impl Connection {
             role: Arc::clone(&self.role),
             time_zone: self.settings.time_zone().to_owned(),
             dialect: self.dialect.clone(),
+            plans: Arc::clone(&self.plans),
             source,
         }
     }

@@ -22,7 +22,7 @@ use tacitus_model::Batch;
 use tacitus_storage::Snapshot;
 
 use crate::dialect::Dialect;
-use crate::error::{QueryError, SqlState};
+use crate::error::QueryError;
 use audit::AUDIT;
 use information::{INFORMATION, Information};
 use rows::{RowsTable, TagRelation};
@@ -128,19 +128,12 @@ pub(crate) struct Relations {
     dialect: Option<Arc<dyn Dialect>>,
     /// The samples, where they are not those of the snapshot.
     samples: Option<Arc<MemTable>>,
-    /// Whether the snapshot is of an earlier sequence.
-    past: bool,
 }
 
 impl Relations {
     /// The relations as `snapshot` shows them.
     pub(crate) fn new(snapshot: Snapshot, dialect: Option<Arc<dyn Dialect>>) -> Self {
-        Self { snapshot, dialect, samples: None, past: false }
-    }
-
-    /// The same where the snapshot is of an earlier sequence: what is known of now only is refused.
-    pub(crate) fn of_the_past(self) -> Self {
-        Self { past: true, ..self }
+        Self { snapshot, dialect, samples: None }
     }
 
     /// The same with these samples in place of the stored ones.
@@ -172,6 +165,25 @@ impl Relations {
     /// The moment that all relations show.
     pub(crate) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The relations that a plan may be kept of.
+    pub(crate) const KEPT: [&'static str; 3] = ["latest", "samples", TAGS_NAME];
+
+    /// One of [`Self::KEPT`].
+    pub(crate) fn kept(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let snapshot = self.snapshot.clone();
+        Some(match name {
+            "samples" => Arc::new(SamplesTable::new(snapshot)),
+            "latest" => Arc::new(RowsTable::new(snapshot, TagRelation::Latest)),
+            TAGS_NAME => Arc::new(RowsTable::new(snapshot, TagRelation::Tags)),
+            _ => return None,
+        })
+    }
+
+    /// Whether plans over these relations may be kept.
+    pub(crate) fn are_of_the_store(&self) -> bool {
+        self.samples.is_none()
     }
 
     /// The names of the relations, for hints.
@@ -227,12 +239,6 @@ impl SchemaProvider for Relations {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let snapshot = self.snapshot.clone();
-        if self.past && name == "latest" {
-            let what = "\"latest\" is of now, and cannot be read as of a sequence";
-            return Err(QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
-                .with_hint("ask samples: SELECT DISTINCT ON (tag) … ORDER BY tag, ts DESC")
-                .into());
-        }
         if let Some(samples) = self.samples.as_ref().filter(|_| name == "samples") {
             return Ok(Some(Arc::clone(samples) as Arc<dyn TableProvider>));
         }
