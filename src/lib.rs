@@ -33,6 +33,7 @@ mod limits;
 mod live;
 mod logging;
 mod metrics;
+pub mod opcua_server;
 pub mod postgres;
 pub mod secrets;
 pub mod server;

@@ -44,6 +44,7 @@ use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
 use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
+use crate::opcua_server::OpcuaServer;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
@@ -76,6 +77,7 @@ struct Senders {
     broker: Broker,
     sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
     files: Option<JoinHandle<()>>,
+    opcua: Option<OpcuaServer>,
     collectors: Arc<Collectors>,
     gaps: Arc<Gaps>,
     ledger: JoinHandle<()>,
@@ -94,6 +96,8 @@ pub struct Addresses {
     pub pg: SocketAddr,
     /// Arrow Flight SQL.
     pub grpc: SocketAddr,
+    /// The OPC UA server, where there is one.
+    pub opcua: Option<SocketAddr>,
 }
 
 impl Server {
@@ -158,8 +162,15 @@ impl Server {
             collectors: Arc::clone(&collectors),
             gaps: Arc::clone(&gaps),
         }));
-        let (mqtt, mqtts) = (broker.local_addr(), broker.tls_addr());
-        let addresses = Addresses { http, mqtt, mqtts, pg, grpc };
+        let opcua = start_opcua(&settings, &engine, &ingest).await?;
+        let addresses = Addresses {
+            http,
+            mqtt: broker.local_addr(),
+            mqtts: broker.tls_addr(),
+            pg,
+            grpc,
+            opcua: opcua.as_ref().map(OpcuaServer::address),
+        };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
@@ -189,8 +200,18 @@ impl Server {
             let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
             tokio::spawn(folder.watch(shutdown.clone()))
         });
-        let senders =
-            Senders { http, postgres, grpc, broker, sparkplug, files, collectors, gaps, ledger };
+        let senders = Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -257,6 +278,22 @@ async fn start_broker(
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
 
+async fn start_opcua(
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    ingest: &Ingest,
+) -> Result<Option<OpcuaServer>, StartError> {
+    let Some(wish) = settings.opcua_server.clone() else { return Ok(None) };
+    let addr = wish.addr;
+    match OpcuaServer::start(wish, Arc::clone(engine), ingest.feed()).await {
+        Ok(server) => Ok(Some(server)),
+        Err(reason) => {
+            let error = std::io::Error::other(reason);
+            Err(StartError::listen("opcua_server.addr", addr, &error))
+        }
+    }
+}
+
 impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
@@ -283,8 +320,18 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        let Senders { http, postgres, grpc, broker, sparkplug, files, collectors, gaps, ledger } =
-            self.senders;
+        let Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        } = self.senders;
         // Before the broker stops, so that nodes hear it.
         if let Some((host, _)) = &sparkplug {
             host.farewell(self.clock.now(), &broker.publisher()).await;
@@ -294,6 +341,9 @@ impl Running {
         let stopped = async {
             let (http, postgres, grpc, (), ()) =
                 tokio::join!(http, postgres, grpc, broker.stopped(), collectors.stop());
+            if let Some(opcua) = opcua {
+                opcua.stop().await;
+            }
             ledger.abort();
             gaps.flush().await;
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
@@ -333,6 +383,7 @@ impl Addresses {
             "mqtts": self.mqtts.map(|address| address.to_string()),
             "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
+            "opcua": self.opcua.map(|address| address.to_string()),
         })
     }
 }
@@ -340,8 +391,9 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, mqtt, mqtts, pg, grpc } = self;
+        let Self { http, mqtt, mqtts, pg, grpc, opcua } = self;
         write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")?;
-        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))
+        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))?;
+        opcua.map_or(Ok(()), |address| write!(out, " opcua={address}"))
     }
 }

@@ -1,5 +1,7 @@
 //! The collector against a real server in the same process, over loopback TCP.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -275,6 +277,7 @@ fn shape(dir: &tempfile::TempDir, namespaces_before: &[&str]) -> Shape {
             variable("temperature", Variant::from(20.5_f64)),
             variable("count", Variant::from(7_i32)),
             variable("profile", Variant::from(vec![1.0_f64, 2.0])),
+            variable("state", Variant::from("off")),
             variable("bytes", Variant::from(ByteString::from(&[1_u8, 2]))),
         ],
     }
@@ -324,6 +327,28 @@ async fn a_node_that_does_not_exist_and_a_value_that_does_not_fit_stop_nobody() 
     assert_eq!(failed, ["t/ns=77;i=1", "t/nsu=urn:no;i=1"]);
     assert!(status.failures[0].reason.contains("BadNodeIdUnknown"), "{status:?}");
     assert!(status.failures[1].reason.contains("namespace"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_within_the_deadband_is_not_sent_and_texts_have_none() {
+    let nodes = ["temperature", "state"].map(node);
+    let bench = Bench::start_with(&[], |draft| Draft {
+        deadband: Some("1".into()),
+        nodes: nodes.map(|node| DraftNode { node, ..DraftNode::default() }).to_vec(),
+        ..draft
+    })
+    .await;
+    bench.until("t/line/temperature", |points| has(points, &Value::Float(20.5))).await;
+    bench.until("t/line/state", |points| has(points, &Value::Text("off".into()))).await;
+    for value in [20.9, 30.0] {
+        bench.set("temperature", DataValue::new_now(value));
+        // The server looks at its own pace: the next change comes after a look at this one.
+        bench.set("state", DataValue::new_now(format!("at {value}")));
+        let said = Value::Text(format!("at {value}").into());
+        bench.until("t/line/state", |points| has(points, &said)).await;
+    }
+    let points = bench.until("t/line/temperature", |points| has(points, &Value::Float(30.0))).await;
+    assert!(!has(&points, &Value::Float(20.9)), "{points:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,38 @@
-//! The keys of collectors.
+//! The keys of OPC UA's server and of collectors.
 //!
 //! *Not here.* What an address or a node name may be: `collect::opcua::settings`.
 
 use super::{Fallback, HOUR_MS, Key, Shape, key};
 use crate::collect::opcua::{Security, SecurityMode, Times};
 
-/// Every key of `[[collect.…]]`.
+/// Every key of `[opcua_server]` and `[[collect.…]]`.
 pub(super) const COLLECT: &[Key] = &[
+    key(
+        "opcua_server.addr",
+        Shape::Address,
+        Fallback::Absent,
+        "Where the OPC UA server listens that shows every tag with its history, as in \
+         `127.0.0.1:4840`; there is none where it is left out. Other addresses than loopback are \
+         taken only where `users_file` names users.",
+        "",
+    ),
+    key(
+        "opcua_server.users_file",
+        Shape::Path,
+        Fallback::Absent,
+        "A file of lines `name:password`. Where it is given, every OPC UA client logs in, and only \
+         on signed or encrypted lines. Keep it readable for Tacitus only.",
+        "",
+    ),
+    key(
+        "opcua_server.trust_clients",
+        Shape::Switch,
+        Fallback::Absent,
+        "Whether the certificates of OPC UA clients are trusted without a look. Where not, the \
+         file of a certificate is moved from `pki/server/rejected` to `pki/server/trusted` in the \
+         data directory once. False where left out.",
+        "",
+    ),
     key(
         "collect.opcua[].name",
         Shape::Text,
