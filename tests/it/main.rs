@@ -39,5 +39,7 @@ mod poison;
 mod server;
 // Following the store: events, WebSocket, the tail of a query.
 mod live;
+// The Sparkplug host as an edge node sees it.
+mod sparkplug;
 // SIGTERM: a polite stop.
 mod stop;
