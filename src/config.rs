@@ -37,6 +37,15 @@ use std::collections::BTreeMap;
 /// Every key in effect, with its value and where that came from.
 pub type Effective = BTreeMap<String, (Value, Origin)>;
 
+/// A length of time as the configuration writes it, where it is one: `"500 ms"`.
+pub(crate) fn span(text: &str) -> Option<std::time::Duration> {
+    let shape = Shape::Span { min_ms: 0, max_ms: u64::MAX };
+    match shape.read(&Written::Text(text.to_owned())) {
+        Ok(Value::Span(span)) => Some(span),
+        _ => None,
+    }
+}
+
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Config {

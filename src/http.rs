@@ -11,6 +11,8 @@
 //! *Not here.* Users and rights: this version has none and listens on loopback only.
 
 mod backup;
+mod certificates;
+mod collectors;
 mod connection;
 mod correct;
 mod guard;
@@ -40,7 +42,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use guard::Allowance;
 
@@ -74,6 +76,15 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/ingest/dry-run", post(trial::run)),
         route("get", "/api/v1/sparkplug", get(sparkplug::nodes)),
         route("post", "/api/v1/sparkplug/command", post(sparkplug::command)),
+        route("get", "/api/v1/collectors", get(collectors::list)),
+        route("get", "/api/v1/collectors/{name}", get(collectors::one)),
+        route("put", "/api/v1/collectors/{name}", put(collectors::define)),
+        route("patch", "/api/v1/collectors/{name}", patch(collectors::change)),
+        route("delete", "/api/v1/collectors/{name}", delete(collectors::remove)),
+        route("post", "/api/v1/collectors/{name}/call", post(collectors::call)),
+        route("get", "/api/v1/gaps", get(collectors::gaps)),
+        route("get", "/api/v1/opcua/certificates", get(certificates::list)),
+        route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
         route("post", "/api/v1/write", write::series()),

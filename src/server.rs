@@ -12,6 +12,8 @@
 
 mod collected;
 mod error;
+mod kept;
+mod landscape;
 
 pub use error::StartError;
 
@@ -30,19 +32,24 @@ use tokio::task::JoinHandle;
 use crate::broker::{self, Broker, Intake};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
-use crate::collect::Store;
-use crate::collect::opcua::{self, Collector};
+use crate::collect::opcua::Trust;
+use crate::collect::{self, Collectors, Store};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
 use crate::folder::Folder;
+use crate::gaps::Gaps;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
+use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
+use crate::opcua_server::OpcuaServer;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
+use kept::Kept;
+use landscape::Around;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -70,7 +77,10 @@ struct Senders {
     broker: Broker,
     sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
     files: Option<JoinHandle<()>>,
-    collectors: Vec<Collector>,
+    opcua: Option<OpcuaServer>,
+    collectors: Arc<Collectors>,
+    gaps: Arc<Gaps>,
+    ledger: JoinHandle<()>,
 }
 
 /// Where a server listens.
@@ -86,6 +96,8 @@ pub struct Addresses {
     pub pg: SocketAddr,
     /// Arrow Flight SQL.
     pub grpc: SocketAddr,
+    /// The OPC UA server, where there is one.
+    pub opcua: Option<SocketAddr>,
 }
 
 impl Server {
@@ -132,16 +144,42 @@ impl Server {
             let run = Arc::clone(&host).run(ingest.clone(), broker.publisher(), shutdown.clone());
             (host, tokio::spawn(run))
         });
-        let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
-        let (mqtt, mqtts) = (broker.local_addr(), broker.tls_addr());
-        let addresses = Addresses { http, mqtt, mqtts, pg, grpc };
+        let keeper: Arc<dyn Keeper> =
+            Arc::new(Kept { engine: Arc::clone(&engine), ingest: ingest.clone() });
+        let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
+        let ledger = tokio::spawn(Arc::clone(&gaps).keep());
+        let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let parts = collect::Parts {
+            store: Arc::new(Collected { engine: Arc::clone(&engine), ingest: ingest.clone() })
+                as Arc<dyn Store>,
+            clock: Arc::clone(&clock),
+            gaps: Arc::clone(&gaps),
+            trust: Arc::clone(&trust),
+            pki_dir: settings.data.dir.join("pki"),
+        };
+        let collectors = Arc::new(Collectors::start(settings.collectors.clone(), parts, keeper));
+        session.surround(Arc::new(Around {
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+        }));
+        let opcua = start_opcua(&settings, &engine, &ingest).await?;
+        let addresses = Addresses {
+            http,
+            mqtt: broker.local_addr(),
+            mqtts: broker.tls_addr(),
+            pg,
+            grpc,
+            opcua: opcua.as_ref().map(OpcuaServer::address),
+        };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
             intake: Arc::clone(&intake),
             session: Arc::clone(&session),
             broker: broker.counters(),
-            collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+            trust,
             metrics,
             addresses,
             started,
@@ -162,7 +200,18 @@ impl Server {
             let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
             tokio::spawn(folder.watch(shutdown.clone()))
         });
-        let senders = Senders { http, postgres, grpc, broker, sparkplug, files, collectors };
+        let senders = Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -229,24 +278,20 @@ async fn start_broker(
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
 
-fn start_collectors(
+async fn start_opcua(
     settings: &Settings,
     engine: &Arc<Engine>,
     ingest: &Ingest,
-    clock: &Arc<dyn Clock>,
-    shutdown: &Shutdown,
-) -> Vec<Collector> {
-    let pki_dir = settings.data.dir.join("pki");
-    let store = Arc::new(Collected { engine: Arc::clone(engine), ingest: ingest.clone() });
-    let start = |settings: &opcua::Settings| {
-        let parts = opcua::Parts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            clock: Arc::clone(clock),
-            pki_dir: pki_dir.clone(),
-        };
-        Collector::start(settings.clone(), parts, shutdown.clone())
-    };
-    settings.opcua.iter().map(start).collect()
+) -> Result<Option<OpcuaServer>, StartError> {
+    let Some(wish) = settings.opcua_server.clone() else { return Ok(None) };
+    let addr = wish.addr;
+    match OpcuaServer::start(wish, Arc::clone(engine), ingest.feed()).await {
+        Ok(server) => Ok(Some(server)),
+        Err(reason) => {
+            let error = std::io::Error::other(reason);
+            Err(StartError::listen("opcua_server.addr", addr, &error))
+        }
+    }
 }
 
 impl Running {
@@ -275,7 +320,18 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        let Senders { http, postgres, grpc, broker, sparkplug, files, collectors } = self.senders;
+        let Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        } = self.senders;
         // Before the broker stops, so that nodes hear it.
         if let Some((host, _)) = &sparkplug {
             host.farewell(self.clock.now(), &broker.publisher()).await;
@@ -283,10 +339,13 @@ impl Running {
         self.trigger.stop();
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
-            let collectors =
-                futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (http, postgres, grpc, (), _) =
-                tokio::join!(http, postgres, grpc, broker.stopped(), collectors);
+            let (http, postgres, grpc, (), ()) =
+                tokio::join!(http, postgres, grpc, broker.stopped(), collectors.stop());
+            if let Some(opcua) = opcua {
+                opcua.stop().await;
+            }
+            ledger.abort();
+            gaps.flush().await;
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");
@@ -324,6 +383,7 @@ impl Addresses {
             "mqtts": self.mqtts.map(|address| address.to_string()),
             "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
+            "opcua": self.opcua.map(|address| address.to_string()),
         })
     }
 }
@@ -331,8 +391,9 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, mqtt, mqtts, pg, grpc } = self;
+        let Self { http, mqtt, mqtts, pg, grpc, opcua } = self;
         write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")?;
-        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))
+        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))?;
+        opcua.map_or(Ok(()), |address| write!(out, " opcua={address}"))
     }
 }

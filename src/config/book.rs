@@ -7,6 +7,9 @@
 //! *Not here.* What several keys mean together: `checked`.
 
 mod broker;
+mod collect;
+
+use std::sync::LazyLock;
 
 use super::{Shape, Value, Written};
 
@@ -82,25 +85,8 @@ const PROFILES: &[&str] = &[
 ];
 
 /// All keys, in the order in which they are shown.
-pub const BOOK: &[Key] =
-    &joined::<{ FIRST.len() + broker::BROKER.len() + REST.len() }>(&[FIRST, broker::BROKER, REST]);
-
-/// Lists one behind the other.
-const fn joined<const COUNT: usize>(lists: &[&[Key]]) -> [Key; COUNT] {
-    let nothing = key("", Shape::Text, Fallback::Absent, "", "");
-    let mut all = [nothing; COUNT];
-    let (mut place, mut list) = (0, 0);
-    while list < lists.len() {
-        let mut index = 0;
-        while index < lists[list].len() {
-            all[place] = lists[list][index];
-            place += 1;
-            index += 1;
-        }
-        list += 1;
-    }
-    all
-}
+pub static BOOK: LazyLock<Vec<Key>> =
+    LazyLock::new(|| [FIRST, broker::BROKER, REST, collect::COLLECT, LAST].concat());
 
 /// The store, HTTP, gRPC.
 const FIRST: &[Key] = &[
@@ -415,135 +401,10 @@ const REST: &[Key] = &[
          where it is left out.",
         "",
     ),
-    key(
-        "collect.opcua[].name",
-        Shape::Text,
-        Fallback::Required,
-        "The name of the collector: `opcua:NAME` is the source of its tags.",
-        "",
-    ),
-    key(
-        "collect.opcua[].endpoint",
-        Shape::Text,
-        Fallback::Required,
-        "The address of the OPC UA server, `opc.tcp://HOST:PORT/PATH`, used as it is.",
-        "",
-    ),
-    key(
-        "collect.opcua[].security",
-        Shape::Choice(&["none"]),
-        Fallback::Text("none"),
-        "The security policy. This version has no other.",
-        "",
-    ),
-    key(
-        "collect.opcua[].user",
-        Shape::Text,
-        Fallback::Absent,
-        "Who logs in; anonymous where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].password_file",
-        Shape::Path,
-        Fallback::Absent,
-        "The file that holds the password of `user`; a line end after it is ignored.",
-        "",
-    ),
-    key(
-        "collect.opcua[].publishing_interval",
-        Shape::Span { min_ms: 10, max_ms: HOUR_MS },
-        Fallback::Text("1 s"),
-        "How often the server sends what changed.",
-        "Larger: later values. Smaller: more messages.",
-    ),
-    key(
-        "collect.opcua[].sampling_interval",
-        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
-        Fallback::Text("500 ms"),
-        "How often the server looks at an item.",
-        "Larger: changes between two looks are missed. Smaller: more load on the server.",
-    ),
-    key(
-        "collect.opcua[].queue_size",
-        Shape::Count { min: 1, max: 10_000 },
-        Fallback::Text("10"),
-        "How many values the server keeps for an item between two messages: at least the \
-         publishing interval divided by the sampling interval.",
-        "Larger: longer cuts are bridged, more memory on the server. Smaller: values are lost \
-         there.",
-    ),
-    key(
-        "collect.opcua[].quantum",
-        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
-        Fallback::Text("1 ms"),
-        "Source times are cut down to multiples of this.",
-        "Larger: times compress better. Smaller: closer moments stay apart.",
-    ),
-    key(
-        "collect.opcua[].prefix",
-        Shape::Text,
-        Fallback::Absent,
-        "What comes before every tag path of this collector, with a / between.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].node",
-        Shape::Text,
-        Fallback::Required,
-        "The node, as in `ns=2;s=Oven.Temperature` or `nsu=http://example.com/plant;i=5`.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].tag",
-        Shape::Text,
-        Fallback::Absent,
-        "The tag path it fills, below the prefix; the identifier of the node where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].unit",
-        Shape::Text,
-        Fallback::Absent,
-        "The engineering unit of the tag.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].description",
-        Shape::Text,
-        Fallback::Absent,
-        "What the tag measures.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.root",
-        Shape::Text,
-        Fallback::Absent,
-        "The node below which all variables are collected.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.depth",
-        Shape::Count { min: 1, max: 64 },
-        Fallback::Absent,
-        "How many levels deep; 10 where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.count",
-        Shape::Count { min: 1, max: 100_000 },
-        Fallback::Absent,
-        "How many variables at most; 10000 where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.template",
-        Shape::Text,
-        Fallback::Absent,
-        "How a tag is named: {path} is the names from below the root joined with /, {node} the \
-         identifier of the node. {path} where left out.",
-        "",
-    ),
+];
+
+/// The keys after those of collectors.
+const LAST: &[Key] = &[
     key(
         "files.dir",
         Shape::Path,
@@ -604,7 +465,7 @@ mod tests {
 
     #[test]
     fn every_default_fits_its_own_shape() {
-        for key in BOOK {
+        for key in BOOK.iter() {
             if let Fallback::Text(text) = key.fallback {
                 assert!(key.default_value().is_some(), "{} = {text}", key.name);
             }
@@ -634,7 +495,7 @@ mod tests {
 
     #[test]
     fn what_print_shows_reads_back_as_the_same_value() {
-        for key in BOOK {
+        for key in BOOK.iter() {
             let Some(value) = key.default_value() else { continue };
             let line: toml::Table = format!("x = {value}").parse().unwrap();
             let written = match &line["x"] {

@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tacitus_protocol::sparkplug;
@@ -16,8 +17,9 @@ use tacitus_query::Limits;
 
 use super::mqtt::{mqtt, mqtt_is_guarded};
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
+use crate::collect::Collector;
 use crate::postgres::Secrets;
-use crate::{broker, collect, folder, ingest};
+use crate::{broker, folder, ingest, opcua_server};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -40,10 +42,12 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// What statements may take.
     pub query: Limits,
+    /// The OPC UA server; none where it is not asked for.
+    pub opcua_server: Option<opcua_server::Settings>,
+    /// The collectors.
+    pub collectors: Vec<Arc<dyn Collector>>,
     /// The folder that is watched for files, if there is one.
     pub files: Option<folder::Settings>,
-    /// OPC UA servers to collect from.
-    pub opcua: Vec<collect::opcua::Settings>,
     /// The logs.
     pub log: Log,
 }
@@ -152,7 +156,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
     let keys = Keys(effective);
     refuse_open_doors(effective, problems);
     let topics = topics::check(&keys, problems);
-    let opcua = collectors::check(&keys, problems);
+    let collectors = collectors::check(&keys, problems);
     Some(Settings {
         data: data(&keys)?,
         http: http(&keys)?,
@@ -163,8 +167,9 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         sparkplug: sparkplug(&keys, problems)?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
+        opcua_server: opcua_server(&keys),
+        collectors,
         files: files(&keys)?,
-        opcua,
         log: log(&keys)?,
     })
 }
@@ -363,6 +368,15 @@ fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
     })
 }
 
+fn opcua_server(keys: &Keys<'_>) -> Option<opcua_server::Settings> {
+    Some(opcua_server::Settings {
+        addr: keys.address("opcua_server.addr")?,
+        users: keys.path("opcua_server.users_file"),
+        trust_clients: keys.switch("opcua_server.trust_clients").unwrap_or(false),
+        pki_dir: keys.path("data.dir")?.join("pki").join("server"),
+    })
+}
+
 fn query(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Limits> {
     let limits = Limits {
         memory_bytes_max: usize::try_from(keys.size("query.memory")?).ok()?,
@@ -400,6 +414,7 @@ fn refuse_open_doors(effective: &Effective, problems: &mut Vec<Problem>) {
             "mqtt.tls_addr" => ["mqtt.users_file", "mqtt.client_authority_file"]
                 .into_iter()
                 .any(|by| mqtt_is_guarded(&keys, by)),
+            "opcua_server.addr" => effective.contains_key("opcua_server.users_file"),
             _ => false,
         };
         if is_guarded {

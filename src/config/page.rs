@@ -63,7 +63,7 @@ pub fn explain(key: &Key) -> String {
 pub fn page() -> String {
     let mut parts: Vec<String> = vec![HEAD.to_owned()];
     let mut section = "";
-    for key in BOOK {
+    for key in BOOK.iter() {
         let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         if of != section {
             section = of;

@@ -55,6 +55,7 @@ mod tests {
     #[test]
     fn the_page_names_where_to_look_and_no_place_is_left_blank() {
         let addresses = Addresses {
+            opcua: None,
             http: "127.0.0.1:18428".parse().unwrap(),
             mqtt: "127.0.0.1:11883".parse().unwrap(),
             mqtts: None,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tacitus_model::{Kind, Quality, Tag, TagDefinition, TagPath, TimeRange, Timestamp, Value};
+use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::{RuleSpec, Rules, Spec};
 use tacitus_storage::{FixedClock, Parts, SeededChance, SimDisk, SimFaults};
 
@@ -400,7 +401,7 @@ async fn what_a_gateway_sends_has_the_names_and_labels_of_its_profile() {
         message("gw", r#"{"timestamp": 1714550400000, "node": "n", "group": "g", "values": {}}"#),
         message("gw", r#"{"values": [{"v": 1}]}"#),
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, Vec::new()).await.unwrap();
     let may_day = 1_714_550_400_000_000_000;
     assert_eq!(plant.rows("acme/line1/speed"), [(may_day, Value::Float(42.0))]);
     assert_eq!(plant.rows("acme/line1/mode"), [(NOW_MS, text("AUTO"))]);
@@ -424,7 +425,7 @@ async fn a_message_that_fits_no_kind_opens_a_tag_beside_the_one_it_names() {
         message("door", r#"{"open": true}"#),
         message("door", r#"{"open": 7}"#),
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, Vec::new()).await.unwrap();
     let values = |path: &str| plant.rows(path).into_iter().map(|row| row.1).collect::<Vec<_>>();
     assert_eq!(values("oven"), [Value::Null, Value::Float(21.5)]);
     assert_eq!(values("oven#text"), [text("BROKEN")]);
@@ -446,7 +447,7 @@ async fn a_rule_says_labels_profile_and_names() {
     };
     let mqtt = plant.mqtt(Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap());
     let payload = r#"{"at": 1714550400000, "sensor": "s7", "temp": 4.5}"#;
-    mqtt.store(&[message("site/l1/x", payload)]).await.unwrap();
+    mqtt.store(&[message("site/l1/x", payload)], Vec::new()).await.unwrap();
     let may_day = 1_714_550_400_000_000_000;
     assert_eq!(plant.rows("l1/s7/temp"), [(may_day, Value::Float(4.5))]);
     let labels = &plant.tag("l1/s7/temp").definition.labels;
@@ -459,6 +460,12 @@ async fn a_rule_says_labels_profile_and_names() {
     assert_eq!(plant.rows("l1/s7/temp").len(), 1, "a trial stores nothing");
     let refused = mqtt.try_out("site/l1/x", b"{broken").json();
     assert_eq!(refused["refusal"]["code"], "payload_json");
+    let born = mqtt.try_out("spBv1.0/G/NBIRTH/E", &birth(0, 21.5)).json();
+    assert_eq!(
+        (&born["profile"], &born["tags"][0]["path"]),
+        (&"sparkplug-b".into(), &"G/E/temp".into())
+    );
+    assert_eq!(born["samples"][0]["value"], 21.5);
 }
 
 #[tokio::test]
@@ -466,7 +473,7 @@ async fn the_last_payload_of_each_reason_is_kept_longer_than_the_others() {
     let plant = plant(&small());
     let mqtt = plant.mqtt(Rules::default());
     let long = format!("{{broken {}", "x".repeat(100));
-    mqtt.store(&[message("a", &long), message("b", "{}")]).await.unwrap();
+    mqtt.store(&[message("a", &long), message("b", "{}")], Vec::new()).await.unwrap();
     let last = plant.ingest.refused_last();
     assert_eq!(last["payload_json"].payload, long);
     assert_eq!(last["payload_no_value"].name, "b");
@@ -605,7 +612,7 @@ fn node_message(verb: &str, payload: Bytes) -> Incoming {
 #[tokio::test]
 async fn a_sparkplug_node_is_born_says_values_and_dies() {
     let plant = plant(&small());
-    let host = Sparkplug::open(Default::default(), &plant.ingest);
+    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
     let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
     let group = [
         node_message("NBIRTH", birth(3, 21.5)),
@@ -628,20 +635,20 @@ async fn a_sparkplug_node_is_born_says_values_and_dies() {
 async fn what_a_sparkplug_node_was_born_with_is_known_after_a_restart() {
     use tacitus_storage::Document;
     let plant = plant(&small());
-    let mut host = tacitus_protocol::sparkplug::Host::new(Default::default());
+    let mut host = sparkplug::Host::new(sparkplug::Settings::default());
     let mut actions = Vec::new();
     let now = Timestamp::from_nanos(NOW);
     host.receive("spBv1.0/G/NBIRTH/E", &birth(3, 21.5), now, &mut actions);
     for action in actions {
-        if let tacitus_protocol::sparkplug::Action::Remember { key, body } = action {
+        if let sparkplug::Action::Remember { key, body } = action {
             let collection = crate::documents::SPARKPLUG_ALIASES;
             let document = Document { collection, key, body: Some(body) };
             plant.ingest.write_with(Vec::new(), vec![document]).await.unwrap();
         }
     }
-    let host = Sparkplug::open(Default::default(), &plant.ingest);
+    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
     let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
-    mqtt.store(&[node_message("NDATA", datum(9, 4.5))]).await.unwrap();
+    mqtt.store(&[node_message("NDATA", datum(9, 4.5))], Vec::new()).await.unwrap();
     let mut batch = Batch::default();
     mqtt.take(&node_message("NDATA", datum(10, 4.5)), &mut batch);
     assert_eq!(batch.values(), [Value::Float(4.5)]);
