@@ -39,3 +39,5 @@ mod server;
 mod live;
 // SIGTERM: a polite stop.
 mod stop;
+// The wire of PostgreSQL in TLS.
+mod tls;
