@@ -15,24 +15,36 @@
 mod book;
 mod checked;
 mod collectors;
+mod mqtt;
 mod page;
 mod problem;
 mod raw;
+mod resolve;
 mod roles;
 mod topics;
 mod value;
 
-pub use book::{BOOK, Fallback, Key, find};
+pub use book::{BOOK, Fallback, Key};
 pub use checked::{Data, Http, Log, LogFormat, Postgres, Settings};
 pub use page::{explain, page, print};
 pub use problem::Problem;
 pub use raw::{Origin, Sources, Written};
+pub use resolve::find;
 pub use value::{Shape, Value};
 
 use std::collections::BTreeMap;
 
 /// Every key in effect, with its value and where that came from.
 pub type Effective = BTreeMap<String, (Value, Origin)>;
+
+/// A length of time as the configuration writes it, where it is one: `"500 ms"`.
+pub(crate) fn span(text: &str) -> Option<std::time::Duration> {
+    let shape = Shape::Span { min_ms: 0, max_ms: u64::MAX };
+    match shape.read(&Written::Text(text.to_owned())) {
+        Ok(Value::Span(span)) => Some(span),
+        _ => None,
+    }
+}
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -53,7 +65,7 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Vec<Problem>> {
         let raw = raw::read(sources);
         let mut problems = raw.problems;
-        let effective = book::resolve(&raw.given, &mut problems);
+        let effective = resolve::resolve(&raw.given, &mut problems);
         let settings = checked::check(&effective, &mut problems);
         match settings {
             Some(settings) if problems.is_empty() => {

@@ -11,6 +11,8 @@
 //! *Not here.* Users and rights: this version has none and listens on loopback only.
 
 mod backup;
+mod certificates;
+mod collectors;
 mod connection;
 mod correct;
 mod guard;
@@ -20,9 +22,11 @@ mod moment;
 mod page;
 mod problem;
 mod select;
+mod sparkplug;
 mod sql;
 mod status;
 mod tags;
+mod trial;
 mod write;
 
 pub(crate) use connection::Listener;
@@ -38,7 +42,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use guard::Allowance;
 
@@ -69,9 +73,23 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/samples/edit", post(correct::edit)),
         route("post", "/api/v1/samples/delete", post(correct::delete)),
         route("get", "/api/v1/audit", get(correct::audit)),
+        route("post", "/api/v1/ingest/dry-run", post(trial::run)),
+        route("get", "/api/v1/sparkplug", get(sparkplug::nodes)),
+        route("post", "/api/v1/sparkplug/command", post(sparkplug::command)),
+        route("get", "/api/v1/collectors", get(collectors::list)),
+        route("get", "/api/v1/collectors/{name}", get(collectors::one)),
+        route("put", "/api/v1/collectors/{name}", put(collectors::define)),
+        route("patch", "/api/v1/collectors/{name}", patch(collectors::change)),
+        route("delete", "/api/v1/collectors/{name}", delete(collectors::remove)),
+        route("post", "/api/v1/collectors/{name}/call", post(collectors::call)),
+        route("get", "/api/v1/gaps", get(collectors::gaps)),
+        route("get", "/api/v1/opcua/certificates", get(certificates::list)),
+        route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
+        route("post", "/api/v1/write", write::series()),
         route("post", "/api/v2/write", write::lines()),
+        route("post", "/api/v3/write_lp", write::lines_of_version_3()),
         route("post", "/write", write::lines()),
         route("get", "/api/v1/openapi.json", get(openapi)),
     ]

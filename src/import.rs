@@ -28,6 +28,8 @@ use tacitus_files::{
 };
 use tacitus_model::Kind;
 
+use crate::ingest::WriteError;
+
 pub(crate) use directory::Directory;
 pub(crate) use server::Server;
 
@@ -77,6 +79,9 @@ pub(crate) enum Error {
     /// The server refused, in the words to show.
     #[error("{0}")]
     Server(String),
+    /// The way into the running store is shut or narrow for now.
+    #[error("{0}")]
+    Write(WriteError),
 }
 
 /// Where samples go.
@@ -100,6 +105,19 @@ pub(crate) trait Store {
 /// # Errors
 /// Why not all of them were read, or not all samples stored.
 pub(crate) fn import(plan: &Plan, spill: Spill, store: &mut dyn Store) -> Result<Imported, Error> {
+    import_naming(plan, spill, store, Faults::default())
+}
+
+/// The same, with room of its own for faults to be named.
+///
+/// # Errors
+/// As [`import`].
+pub(crate) fn import_naming(
+    plan: &Plan,
+    spill: Spill,
+    store: &mut dyn Store,
+    mut faults: Faults,
+) -> Result<Imported, Error> {
     let mut names = Names::default();
     for path in &plan.files {
         plan.survey(path, &mut names).map_err(|source| file_error(path, source))?;
@@ -107,7 +125,6 @@ pub(crate) fn import(plan: &Plan, spill: Spill, store: &mut dyn Store) -> Result
     let targets: Vec<Result<Target, String>> =
         names.forms().iter().map(|form| plan.target(form, store)).collect();
     let mut sorter = Sorter::new(plan.memory_bytes_max, spill);
-    let mut faults = Faults::default();
     for path in &plan.files {
         let file = path.display().to_string();
         let mut loader = Loader {

@@ -18,23 +18,29 @@ mod mqtt;
 mod queue;
 mod refusals;
 mod resolve;
+mod sparkplug;
+mod story;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use committer::{Committer, Failure};
 pub use mqtt::Mqtt;
 pub use refusals::{Counters, Refusal};
 pub use resolve::{Refused, Resolved};
+pub use sparkplug::Sparkplug;
+pub(crate) use sparkplug::Uncommanded;
+pub(crate) use trial::run as try_out;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacitus_model::{Batch, Sample};
+use tacitus_model::{Batch, Sample, Tag, TagDefinition, Timestamp};
 use tacitus_protocol::Point;
-use tacitus_storage::{Clock, Engine};
+use tacitus_storage::{Clock, Collection, Document, Engine};
 
 use crate::live::Feed;
-use queue::Queue;
+use queue::{Parcel, Queue};
 use refusals::Refusals;
 use resolve::Resolver;
 
@@ -137,6 +143,20 @@ impl Ingest {
         self.resolver.resolve(points, source, self.clock.now())
     }
 
+    /// The same for a sender all of whose values are numbers: a first sample without a value makes
+    /// its tag too.
+    pub fn resolve_numbers(&self, points: Vec<Point>, source: &str) -> Resolved {
+        self.resolver.resolve_unheard(points, source, self.clock.now())
+    }
+
+    /// A new tag, unless there are as many as senders may make.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(crate) fn define(&self, definition: TagDefinition) -> Result<Arc<Tag>, String> {
+        self.resolver.define(definition).map_err(|reason| reason.to_string())
+    }
+
     /// Waits for room and then for the sync that covers the batch. `Ok` is the sequence up to
     /// which everything is on disk.
     ///
@@ -164,6 +184,33 @@ impl Ingest {
         Ok(sequence)
     }
 
+    /// The same, with documents that are kept together with the last of the batches.
+    ///
+    /// # Errors
+    /// As [`Ingest::write_all`]. Where it is sure that not all was written, no document was.
+    pub async fn write_with(
+        &self,
+        batches: Vec<Batch>,
+        documents: Vec<Document>,
+    ) -> Result<u64, WriteError> {
+        if documents.is_empty() {
+            return self.write_all(batches).await;
+        }
+        let mut parts: Vec<Batch> =
+            batches.into_iter().flat_map(|batch| parts(batch, self.batch_bytes_max)).collect();
+        let batch = parts.pop().unwrap_or_default();
+        if !parts.is_empty() {
+            self.write_all(parts).await?;
+        }
+        let done = self.queue.push(Parcel { batch, documents }, self.room_wait).await?;
+        done.await.unwrap_or(Err(WriteError::Poisoned))
+    }
+
+    /// The documents of a collection, by key.
+    pub fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+        self.resolver.documents(collection)
+    }
+
     /// Waits for room only: the samples are accepted, and on disk a little later. While the disk is
     /// full they wait in the queue, until it is full too.
     ///
@@ -176,6 +223,11 @@ impl Ingest {
         Ok(())
     }
 
+    /// The time samples that arrive get.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What was committed lately.
     pub(crate) fn feed(&self) -> &Arc<Feed> {
         &self.feed
@@ -184,6 +236,11 @@ impl Ingest {
     /// The last refused points and payloads, newest first.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.refusals.recent()
+    }
+
+    /// The last refusal of each reason, by the reason's word.
+    pub fn refused_last(&self) -> std::collections::BTreeMap<&'static str, Refusal> {
+        self.refusals.last()
     }
 
     /// What was taken, written and refused since the start.

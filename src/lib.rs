@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cli ─▶ config ─▶ server ─┬─▶ broker   MQTT ────────┐
-//!                          ├─▶ collect  OPC UA ──────┼─▶ ingest ─▶ store
+//!                          ├─▶ collect  OPC UA ──────┤
+//!                          ├─▶ folder   files ───────┼─▶ ingest ─▶ store
 //!                          ├─▶ http     writes ──────┤
 //!                          │            SQL ─▶ query ┼───────────▶ store
 //!                          ├─▶ postgres SQL, COPY ───┤
@@ -19,15 +20,21 @@ mod clock;
 pub mod collect;
 pub mod config;
 pub mod demo;
+pub mod documents;
 mod export;
 mod flight;
+pub mod folder;
+pub mod gaps;
 mod http;
 mod import;
 pub mod ingest;
+pub mod keeper;
 mod limits;
 mod live;
 mod logging;
 mod metrics;
+pub mod opcua_server;
 pub mod postgres;
+pub mod secrets;
 pub mod server;
 pub mod shutdown;

@@ -12,11 +12,13 @@
 //! *Not here.* How followers are spoken to: HTTP.
 
 mod latest;
+mod replay;
 mod tail;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use latest::{Latest, Refusal, Update, UpdateKind};
+pub(crate) use replay::{Broken, Replay};
 pub(crate) use tail::{Following, Part};
 
 use std::collections::VecDeque;
@@ -71,12 +73,12 @@ impl Feed {
         Self { ring: Mutex::new(ring), mark: watch::Sender::new(Mark { sequence, resets: 0 }) }
     }
 
-    /// Takes the batches of one commit; `last` is the sequence of its last batch. Only the one
-    /// committer calls this.
-    pub(crate) fn publish(&self, last: u64, batches: impl IntoIterator<Item = Batch>) {
-        // A commit gives consecutive sequences to the batches that are not empty, after all else.
+    /// Takes the batches of one commit that ended with sequence `last`; `behind` of its sequences
+    /// came after the last batch. Only the one committer calls this.
+    pub(crate) fn publish(&self, last: u64, behind: u64, batches: impl IntoIterator<Item = Batch>) {
+        // A commit gives consecutive sequences to the batches that are not empty.
         let batches: Vec<Batch> = batches.into_iter().filter(|batch| !batch.is_empty()).collect();
-        let first = (last + 1).saturating_sub(batches.len() as u64);
+        let first = (last + 1).saturating_sub(behind + batches.len() as u64);
         let mut ring = self.lock();
         for (sequence, batch) in (first..).zip(batches) {
             ring.bytes += batch.size_bytes();

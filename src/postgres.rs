@@ -32,4 +32,4 @@ mod types;
 mod work;
 
 pub(crate) use listener::{Listener, Parts};
-pub use login::{LoginError, Secrets};
+pub use login::Secrets;

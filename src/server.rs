@@ -12,6 +12,8 @@
 
 mod collected;
 mod error;
+mod kept;
+mod landscape;
 
 pub use error::StartError;
 
@@ -27,21 +29,27 @@ use tacitus_storage::{Clock, Engine, OsDisk, Parts};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
+use crate::broker::{self, Broker, Intake};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
-use crate::collect::Store;
-use crate::collect::opcua::{self, Collector};
+use crate::collect::opcua::Trust;
+use crate::collect::{self, Collectors, Store};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
+use crate::folder::Folder;
+use crate::gaps::Gaps;
 use crate::http;
-use crate::ingest::{Committer, Ingest, Mqtt};
+use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
+use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
+use crate::opcua_server::OpcuaServer;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
 use collected::Collected;
+use kept::Kept;
+use landscape::Around;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -67,7 +75,12 @@ struct Senders {
     postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
-    collectors: Vec<Collector>,
+    sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
+    files: Option<JoinHandle<()>>,
+    opcua: Option<OpcuaServer>,
+    collectors: Arc<Collectors>,
+    gaps: Arc<Gaps>,
+    ledger: JoinHandle<()>,
 }
 
 /// Where a server listens.
@@ -77,10 +90,14 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
+    /// The MQTT broker, in TLS.
+    pub mqtts: Option<SocketAddr>,
     /// The wire of PostgreSQL.
     pub pg: SocketAddr,
     /// Arrow Flight SQL.
     pub grpc: SocketAddr,
+    /// The OPC UA server, where there is one.
+    pub opcua: Option<SocketAddr>,
 }
 
 impl Server {
@@ -117,15 +134,52 @@ impl Server {
                 .map_err(|error| StartError::threads(&error))?;
 
         let (trigger, shutdown) = Trigger::new();
-        let broker = start_broker(&settings, &ingest, &clock, &shutdown).await?;
-        let collectors = start_collectors(&settings, &engine, &ingest, &clock, &shutdown);
-        let addresses = Addresses { http, mqtt: broker.local_addr(), pg, grpc };
+        let rules = settings.topics.clone();
+        let host = settings.sparkplug.clone();
+        let host = host.map(|settings| Arc::new(Sparkplug::open(settings, &ingest)));
+        let intake = Mqtt::new(ingest.clone(), rules, payload::Settings::default());
+        let intake = Arc::new(intake.with_sparkplug(host.clone()));
+        let broker = start_broker(&settings, &intake, &clock, &shutdown).await?;
+        let sparkplug = host.map(|host| {
+            let run = Arc::clone(&host).run(ingest.clone(), broker.publisher(), shutdown.clone());
+            (host, tokio::spawn(run))
+        });
+        let keeper: Arc<dyn Keeper> =
+            Arc::new(Kept { engine: Arc::clone(&engine), ingest: ingest.clone() });
+        let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
+        let ledger = tokio::spawn(Arc::clone(&gaps).keep());
+        let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let parts = collect::Parts {
+            store: Arc::new(Collected { engine: Arc::clone(&engine), ingest: ingest.clone() })
+                as Arc<dyn Store>,
+            clock: Arc::clone(&clock),
+            gaps: Arc::clone(&gaps),
+            trust: Arc::clone(&trust),
+            pki_dir: settings.data.dir.join("pki"),
+        };
+        let collectors = Arc::new(Collectors::start(settings.collectors.clone(), parts, keeper));
+        session.surround(Arc::new(Around {
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+        }));
+        let opcua = start_opcua(&settings, &engine, &ingest).await?;
+        let addresses = Addresses {
+            http,
+            mqtt: broker.local_addr(),
+            mqtts: broker.tls_addr(),
+            pg,
+            grpc,
+            opcua: opcua.as_ref().map(OpcuaServer::address),
+        };
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
+            intake: Arc::clone(&intake),
             session: Arc::clone(&session),
             broker: broker.counters(),
-            collectors: collectors.iter().map(|one| Arc::clone(one.state())).collect(),
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+            trust,
             metrics,
             addresses,
             started,
@@ -142,7 +196,22 @@ impl Server {
         let parts = postgres::Parts { session, ingest: ingest.clone() };
         let postgres = tokio::spawn(postgres.serve(parts, shutdown.clone()));
         tracing::info!(%addresses, dir = %settings.data.dir.display(), "started");
-        let senders = Senders { http, postgres, grpc, broker, collectors };
+        let files = settings.files.map(|settings| {
+            let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
+            tokio::spawn(folder.watch(shutdown.clone()))
+        });
+        let senders = Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -159,7 +228,7 @@ async fn bind_postgres(settings: &config::Postgres) -> Result<postgres::Listener
         .await
         .map_err(|error| StartError::listen("pg.addr", settings.addr, &error))?
         .with_secrets(&settings.secrets)
-        .map_err(|error| StartError::secrets(&error))
+        .map_err(|error| StartError::secrets("the Postgres wire", &error))
 }
 
 /// Takes away what an earlier run of the server left of its temporary files.
@@ -197,34 +266,32 @@ fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_stora
 
 async fn start_broker(
     settings: &Settings,
-    ingest: &Ingest,
+    intake: &Arc<Mqtt>,
     clock: &Arc<dyn Clock>,
     shutdown: &Shutdown,
 ) -> Result<Broker, StartError> {
-    let intake = Mqtt::new(ingest.clone(), settings.topics.clone(), payload::Settings::default());
-    Broker::start(settings.mqtt.clone(), Arc::new(intake), Arc::clone(clock), shutdown.receiver())
+    let intake = Arc::clone(intake) as Arc<dyn Intake>;
+    let door = broker::Door::open(&settings.mqtt)
+        .map_err(|error| StartError::secrets("the MQTT broker", &error))?;
+    Broker::start(settings.mqtt.clone(), door, intake, Arc::clone(clock), shutdown.receiver())
         .await
         .map_err(|error| StartError::listen("mqtt.addr", settings.mqtt.listen, &error))
 }
 
-fn start_collectors(
+async fn start_opcua(
     settings: &Settings,
     engine: &Arc<Engine>,
     ingest: &Ingest,
-    clock: &Arc<dyn Clock>,
-    shutdown: &Shutdown,
-) -> Vec<Collector> {
-    let pki_dir = settings.data.dir.join("pki");
-    let store = Arc::new(Collected { engine: Arc::clone(engine), ingest: ingest.clone() });
-    let start = |settings: &opcua::Settings| {
-        let parts = opcua::Parts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            clock: Arc::clone(clock),
-            pki_dir: pki_dir.clone(),
-        };
-        Collector::start(settings.clone(), parts, shutdown.clone())
-    };
-    settings.opcua.iter().map(start).collect()
+) -> Result<Option<OpcuaServer>, StartError> {
+    let Some(wish) = settings.opcua_server.clone() else { return Ok(None) };
+    let addr = wish.addr;
+    match OpcuaServer::start(wish, Arc::clone(engine), ingest.feed()).await {
+        Ok(server) => Ok(Some(server)),
+        Err(reason) => {
+            let error = std::io::Error::other(reason);
+            Err(StartError::listen("opcua_server.addr", addr, &error))
+        }
+    }
 }
 
 impl Running {
@@ -253,17 +320,42 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        let Senders {
+            http,
+            postgres,
+            grpc,
+            broker,
+            sparkplug,
+            files,
+            opcua,
+            collectors,
+            gaps,
+            ledger,
+        } = self.senders;
+        // Before the broker stops, so that nodes hear it.
+        if let Some((host, _)) = &sparkplug {
+            host.farewell(self.clock.now(), &broker.publisher()).await;
+        }
         self.trigger.stop();
-        let Senders { http, postgres, grpc, broker, collectors } = self.senders;
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
-            let collectors =
-                futures::future::join_all(collectors.into_iter().map(Collector::stopped));
-            let (http, postgres, grpc, (), _) =
-                tokio::join!(http, postgres, grpc, broker.stopped(), collectors);
+            let (http, postgres, grpc, (), ()) =
+                tokio::join!(http, postgres, grpc, broker.stopped(), collectors.stop());
+            if let Some(opcua) = opcua {
+                opcua.stop().await;
+            }
+            ledger.abort();
+            gaps.flush().await;
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");
+                }
+            }
+            let sparkplug = sparkplug.map(|(_, running)| ("the Sparkplug host", running));
+            let files = files.map(|running| ("the watch of the folder", running));
+            for (name, running) in sparkplug.into_iter().chain(files) {
+                if let Err(error) = running.await {
+                    tracing::error!(name, %error, "a part ended badly");
                 }
             }
             let closed = tokio::task::spawn_blocking(move || {
@@ -288,8 +380,10 @@ impl Addresses {
         json!({
             "http": self.http.to_string(),
             "mqtt": self.mqtt.to_string(),
+            "mqtts": self.mqtts.map(|address| address.to_string()),
             "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
+            "opcua": self.opcua.map(|address| address.to_string()),
         })
     }
 }
@@ -297,7 +391,9 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, mqtt, pg, grpc } = self;
-        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")
+        let Self { http, mqtt, mqtts, pg, grpc, opcua } = self;
+        write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")?;
+        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))?;
+        opcua.map_or(Ok(()), |address| write!(out, " opcua={address}"))
     }
 }

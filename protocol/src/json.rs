@@ -69,6 +69,27 @@ impl Json<'_> {
             Self::Array(_) | Self::Object(_) => None,
         }
     }
+
+    /// The member of an object with exactly this name.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(own, _)| own == name).map(|(_, member)| member)
+    }
+
+    /// A text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// A number.
+    pub(crate) fn number(&self) -> Option<Number> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+
+    /// The elements of an array.
+    pub(crate) fn elements(&self) -> Option<&[Self]> {
+        if let Self::Array(elements) = self { Some(elements) } else { None }
+    }
 }
 
 /// Reads one JSON text of at most `values_max` values.

@@ -12,10 +12,13 @@
 
 pub mod limits;
 pub mod line;
+pub mod modbus;
 pub mod mqtt;
 pub mod opcua;
 pub mod payload;
+pub mod remote_write;
 pub mod samples;
+pub mod sparkplug;
 pub mod topic;
 
 mod json;

@@ -28,3 +28,30 @@ pub const TOPIC_RULES_MAX: usize = 1_000;
 /// How large one compiled topic pattern may grow, in bytes. LIMIT: a repeated group such as
 /// `(a{1000}){1000}` would otherwise compile to gigabytes.
 pub const TOPIC_PATTERN_BYTES_MAX: usize = 1024 * 1024;
+
+/// The longest payload of Sparkplug, in bytes. LIMIT: a birth lists all that a node has, some
+/// 50 bytes a metric; what is decoded takes several times that.
+pub const SPARKPLUG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The most metrics of one payload. LIMIT: each takes some 200 bytes once decoded.
+pub const SPARKPLUG_METRICS_MAX: usize = 100_000;
+
+/// The most elements, cells or members of one metric. LIMIT: each is a tag.
+pub const SPARKPLUG_LEAVES_MAX: usize = 10_000;
+
+/// The most nodes a host knows. LIMIT: each holds the table of its metrics.
+pub const SPARKPLUG_NODES_MAX: usize = 10_000;
+
+/// The most metrics a host knows, of all nodes. LIMIT: some 300 bytes each, as many as tags.
+pub const SPARKPLUG_KNOWN_MAX: usize = 2_000_000;
+
+/// The most messages of one node that wait for one that is missing. LIMIT: as many as sequence
+/// numbers; the oldest gap is given up then.
+pub const SPARKPLUG_WAITING_MAX: usize = 128;
+
+/// The longest series of a remote write request, in bytes. LIMIT: one is in memory at a time, some
+/// ten times as large.
+pub const REMOTE_SERIES_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most symbols of a remote write request. LIMIT: they are in memory while it is read.
+pub const REMOTE_SYMBOLS_MAX: usize = 1_000_000;

@@ -1,4 +1,4 @@
-//! InfluxDB line protocol, versions 1 and 2, as points.
+//! InfluxDB line protocol, versions 1, 2 and 3, as points.
 //!
 //! ```text
 //! oven,zone=2,side=left temp=211.5,on=t,note="a \"b\"" 1714550400000000000
@@ -13,7 +13,7 @@
 //! *Invariant.* A line becomes points as a whole or is refused as a whole, by its number and
 //! reason; the other lines are not touched by it.
 //!
-//! *Not here.* Versions 1 and 2 differ in their HTTP parameters only.
+//! *Not here.* The versions differ in their HTTP parameters and answers only.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -22,7 +22,9 @@ use std::sync::Arc;
 use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX, Timestamp, Value};
 
 use crate::Point;
+use crate::json::Number;
 use crate::limits::LINES_NAMED_MAX;
+use crate::moment;
 use scan::Scan;
 
 mod scan;
@@ -45,6 +47,8 @@ pub enum Precision {
     Minutes,
     /// Hours (version 1 only).
     Hours,
+    /// Whatever the size of each time tells (version 3 only).
+    BySize,
 }
 
 impl Precision {
@@ -63,15 +67,32 @@ impl Precision {
         })
     }
 
-    const fn nanos(self) -> i64 {
-        match self {
+    /// The precision of an HTTP parameter of version 3: `auto`, or a unit as a word or as in the
+    /// versions before.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "auto" => Self::BySize,
+            "nanosecond" => Self::Nanos,
+            "microsecond" => Self::Micros,
+            "millisecond" => Self::Millis,
+            "second" => Self::Seconds,
+            name => return Self::from_name(name),
+        })
+    }
+
+    /// The moment of a time; `None` outside 1677 to 2262.
+    fn moment(self, count: i64) -> Option<Timestamp> {
+        let nanos = match self {
+            Self::BySize => return moment::from_epoch(Number::Int(count), None),
             Self::Nanos => 1,
             Self::Micros => 1_000,
             Self::Millis => 1_000_000,
             Self::Seconds => 1_000_000_000,
             Self::Minutes => 60_000_000_000,
             Self::Hours => 3_600_000_000_000,
-        }
+        };
+        Timestamp::from_units(count, nanos)
     }
 }
 
@@ -212,9 +233,7 @@ fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Re
         }
     }
     let ts = match scan.time()? {
-        Some(count) => {
-            Some(Timestamp::from_units(count, precision.nanos()).ok_or(Fault::TimeRange)?)
-        }
+        Some(count) => Some(precision.moment(count).ok_or(Fault::TimeRange)?),
         None => None,
     };
     out.iter_mut().skip(first).for_each(|point| point.ts = ts);
@@ -240,16 +259,32 @@ fn series(scan: &mut Scan<'_>) -> Result<Series, Fault> {
     if labels.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
         return Err(Fault::LabelTwice);
     }
-    let mut path = String::with_capacity(64);
-    escape(&measurement, &mut path)?;
-    for (name, value) in &labels {
-        path.push('/');
-        escape(name, &mut path)?;
-        path.push('=');
-        escape(value, &mut path)?;
-    }
+    let path = series_path(&measurement, &labels)?;
     let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
     Ok(Series { path, labels: labels.into_iter().map(owned).collect() })
+}
+
+/// The path of a series whose labels are sorted by name; different series have different paths.
+///
+/// # Errors
+/// It would be longer than a path can be.
+pub fn series_path<T: AsRef<str>>(measurement: &str, labels: &[(T, T)]) -> Result<String, Fault> {
+    let mut path = String::with_capacity(64);
+    escape(measurement, &mut path)?;
+    for (name, value) in labels {
+        path.push('/');
+        escape(name.as_ref(), &mut path)?;
+        path.push('=');
+        escape(value.as_ref(), &mut path)?;
+    }
+    Ok(path)
+}
+
+/// One part of such a path.
+pub(crate) fn part(name: &str) -> Result<String, Fault> {
+    let mut part = String::new();
+    escape(name, &mut part)?;
+    Ok(part)
 }
 
 /// Adds a part to a path so that it ends where it ends.

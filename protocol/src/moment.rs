@@ -12,7 +12,8 @@
 //! *Invariant.* A whole number keeps its exact moment; a number with a fraction is kept to the
 //! microsecond, which is what a float of this size holds.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, TimeZone as _};
+use chrono_tz::Tz;
 use tacitus_model::Timestamp;
 
 use crate::json::Number;
@@ -81,20 +82,34 @@ pub(crate) fn from_epoch(number: Number, unit: Option<Unit>) -> Option<Timestamp
 /// The moment a text states: RFC 3339, also with a space for the `T` and with `+0200` for
 /// `+02:00`.
 pub(crate) fn from_text(text: &str) -> Reading {
+    from_text_in(text, None)
+}
+
+/// The same, with the zone of texts that name none. Of an hour that comes twice when clocks go
+/// back the first is meant; one that is left out when they go forward is no moment.
+pub(crate) fn from_text_in(text: &str, zone: Option<Tz>) -> Reading {
     let text = text.trim_ascii();
     let zoned = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z"));
     if let Ok(moment) = zoned {
-        return match moment.timestamp_nanos_opt() {
-            Some(nanos) => Reading::At(Timestamp::from_nanos(nanos)),
-            None => Reading::OutOfRange,
-        };
+        return at(moment.timestamp_nanos_opt());
     }
     let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
         .iter()
-        .any(|form| NaiveDateTime::parse_from_str(text, form).is_ok());
-    if local { Reading::NoZone } else { Reading::NotATime }
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    match (local, zone) {
+        (None, _) => Reading::NotATime,
+        (Some(_), None) => Reading::NoZone,
+        (Some(local), Some(zone)) => match zone.from_local_datetime(&local).earliest() {
+            Some(moment) => at(moment.timestamp_nanos_opt()),
+            None => Reading::NoZone,
+        },
+    }
+}
+
+fn at(nanos: Option<i64>) -> Reading {
+    nanos.map_or(Reading::OutOfRange, |nanos| Reading::At(Timestamp::from_nanos(nanos)))
 }
 
 #[cfg(test)]
@@ -102,7 +117,7 @@ mod tests {
     use super::*;
 
     fn at(nanos: i64) -> Reading {
-        Reading::At(Timestamp::from_nanos(nanos))
+        super::at(Some(nanos))
     }
 
     #[test]
@@ -156,6 +171,20 @@ mod tests {
             ("", Reading::NotATime),
         ] {
             assert_eq!(from_text(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_zone_is_a_moment_of_the_zone_that_is_given() {
+        let berlin = Some(chrono_tz::Europe::Berlin);
+        for (text, want) in [
+            ("2024-05-01T10:00:00.250", at(1_714_550_400_250_000_000)),
+            ("2024-12-01 09:00:00", at(1_733_040_000_000_000_000)),
+            ("2024-10-27T02:30:00", at(1_729_989_000_000_000_000)),
+            ("2024-03-31T02:30:00", Reading::NoZone),
+            ("2024-05-01T10:00:00Z", at(1_714_557_600_000_000_000)),
+        ] {
+            assert_eq!(from_text_in(text, berlin), want, "{text:?}");
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod limits;
 mod message;
 mod packet;
 mod properties;
+pub mod record;
 mod refusal;
 pub mod reply;
 mod retained;
@@ -33,8 +34,8 @@ mod wire;
 mod tests;
 
 pub use connect::{Connect, ConnectError, Will, read_connect};
-pub use connection::{Action, Awaited, Connection, NO_ROOM, Stored};
-pub use filter::{FilterError, check_filter, is_topic, matches};
+pub use connection::{Action, Awaited, Connection, NO_ROOM, Note, Stored};
+pub use filter::{FilterError, check_filter, covers, is_topic, matches, share};
 pub use frame::{Frame, Frames};
 pub use message::{Delivery, Message, Parts};
 pub use packet::{Request, Version};
@@ -89,6 +90,7 @@ fn play(
     let mut found = Vec::new();
     match action {
         Action::None | Action::Leave { .. } => {}
+        Action::Note(note) => connection.noted(note),
         Action::Publish(message, awaited) => {
             if connection.stored(awaited, Stored::Kept).is_ok() {
                 tree.deliveries(&message, 1, &mut found);

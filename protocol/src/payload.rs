@@ -1,4 +1,5 @@
-//! An MQTT payload as points, by the rules that fit most senders.
+//! An MQTT payload as points: by the profile its topic or form tells, else by the rules that fit
+//! most senders.
 //!
 //! ```text
 //! 21.75 · true · RUN              one point, the tag is the topic
@@ -7,29 +8,75 @@
 //! {"value": 4.1, "timestamp": "2024-05-01T08:00:00Z", "quality": "good"}
 //!                                 one point with its time and quality, the tag is the topic
 //! [{"ts": …, "temp": 4.1}, …]     several messages
+//! {"timestamp": …, "values": [{"id": "Channel1.Device1.Tag1", "v": 42, "q": true}, …]}
+//!                                 what a vendor's gateway sends: see [`Profile`]
 //! ```
 //!
 //! A member with the name of a time dates its object and everything inside; what counts as such
 //! a name is in [`TIME_NAMES`]. The whole table for users is `docs/ingest.md`.
 //!
 //! *Invariant.* A payload becomes points as a whole or is refused as a whole, and what it becomes
-//! depends on nothing but its topic and its bytes.
+//! depends on nothing but its topic, its bytes, its rule and, where it states times relative to
+//! now, the moment of its arrival.
 //!
 //! *Not here.* Which topics are taken and how they are renamed: see [`crate::topic`].
 
 use tacitus_model::{Kind, PATH_BYTES_MAX, Quality, TEXT_BYTES_MAX, Timestamp, Value};
 
-use crate::Point;
-use crate::json::{self, Json};
-use crate::limits::{JSON_VALUES_MAX, PAYLOAD_BYTES_MAX};
-use role::{Quoted, Role, TimeReading};
+use std::borrow::Cow;
+use std::io::Read as _;
 
+use flate2::read::MultiGzDecoder;
+
+use crate::Point;
+use crate::json;
+use crate::limits::{JSON_VALUES_MAX, PAYLOAD_BYTES_MAX};
+use crate::line::{self, Lines, Precision};
+use tree::Tree;
+
+mod choice;
+mod cloud;
+mod gateway;
+mod home;
+mod profile;
 mod role;
+mod senml;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod ua;
 
-pub(crate) use role::quality_word;
+pub use choice::Choice;
+pub use profile::{Base, Profile, base};
 pub use role::{QUALITY_NAMES, TIME_NAMES, UNIT_NAMES, VALUE_NAMES};
+pub(crate) use role::{opc_quality, quality_word};
+
+/// What a gzip stream begins with; no text does.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// A message, and what is said of its topic.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'m> {
+    /// The topic it came under.
+    pub topic: &'m str,
+    /// What came.
+    pub payload: &'m [u8],
+    /// When.
+    pub received: Timestamp,
+    /// The path that a rule gives its values; `None`: as the profile names them.
+    pub path: Option<&'m str>,
+    /// What a rule says of its form.
+    pub choice: &'m Choice,
+}
+
+/// What a message turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The form it has.
+    pub profile: Profile,
+    /// What it says; empty for a message of a known form that says no value, as a keep-alive does.
+    pub points: Vec<Point>,
+}
 
 /// The bounds an operator may lower or raise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +133,29 @@ pub enum Refusal {
     /// JSON without a single number, boolean, text or null to keep.
     #[error("the payload holds no value")]
     NoValue,
+    /// A gzip stream that ends early, is damaged, or holds more than a payload may.
+    #[error("the payload is not usable gzip: {0}")]
+    Gzip(String),
+    /// The payload lacks what its profile promises.
+    #[error("the payload is not of the form \"{}\": {what}", profile.name())]
+    Shape {
+        /// The form it should have.
+        profile: Profile,
+        /// What is missing or wrong.
+        what: &'static str,
+    },
+    /// More values than one payload may hold.
+    #[error("the payload has more than {max} values")]
+    TooMany {
+        /// The most allowed.
+        max: usize,
+    },
+    /// A line of line protocol is wrong.
+    #[error("{0}")]
+    Line(line::LineError),
+    /// A template names a member that the payload does not have.
+    #[error("the name needs the member \"{0}\", which the payload does not have as text or number")]
+    NameMissing(String),
 }
 
 impl Refusal {
@@ -101,49 +171,142 @@ impl Refusal {
             Self::PathTooLong => "path_too_long",
             Self::Time { .. } => "time_unreadable",
             Self::NoValue => "payload_no_value",
+            Self::Gzip(_) => "payload_gzip",
+            Self::Shape { .. } => "payload_shape",
+            Self::TooMany { .. } => "payload_too_many",
+            Self::Line(_) => "payload_line",
+            Self::NameMissing(_) => "name_missing",
         }
     }
 }
 
-/// Decodes one payload; `path` is its topic, or what the topic was renamed to.
+/// Decodes a message by its rule and the profile that fits.
 ///
 /// # Errors
 /// What keeps the payload from becoming points; none of it is kept.
-pub fn decode(path: &str, payload: &[u8], settings: &Settings) -> Result<Vec<Point>, Refusal> {
-    let text = text(payload, settings)?;
-    if path.len() > PATH_BYTES_MAX {
-        return Err(Refusal::PathTooLong);
-    }
-    if !text.starts_with(['{', '[', '"']) {
-        let (value, quality) = bare_value(text, None)?;
-        return Ok(vec![Point::new(path, value).with_quality(quality)]);
+pub fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded, Refusal> {
+    let bytes = unpacked(message.payload, settings)?;
+    let text = text(&bytes, settings)?;
+    let forced = message.choice.profile;
+    if !is_json(text) || forced == Some(Profile::Plain) {
+        return read_text(message, text, settings);
     }
     let json = json::read(text, settings.json_values_max)
         .map_err(|error| Refusal::Json(error.to_string()))?;
-    let mut tree = Tree { path: path.to_owned(), points: Vec::new() };
-    match json {
-        // A list at the top is a list of messages, each as if it had come alone.
-        Json::Array(messages) => {
-            for (index, message) in messages.iter().enumerate() {
-                match message {
-                    Json::Object(_) => tree.node(message, Origin::default())?,
-                    other => tree.member(&index.to_string(), other, Origin::default())?,
-                }
-            }
-        }
-        other => tree.node(&other, Origin::default())?,
+    let profile = forced.unwrap_or_else(|| Profile::of(message.topic, &json));
+    let local = profile == Profile::SenMl && !senml::has_base_name(&json);
+    let path = message.path.or(local.then_some(message.topic));
+    let base = base(profile, message.topic, path);
+    if base.path.len() > PATH_BYTES_MAX {
+        return Err(Refusal::PathTooLong);
     }
-    if tree.points.is_empty() { Err(Refusal::NoValue) } else { Ok(tree.points) }
+    let name = message.choice.name_of(&json)?;
+    let mut tree = Tree::new(&base, message.choice, name.as_deref());
+    profile.read(&json, &mut tree, message.received)?;
+    if tree.points.is_empty() && !profile.may_say_nothing() {
+        return Err(Refusal::NoValue);
+    }
+    Ok(Decoded { profile, points: tree.points })
 }
 
-/// The text of a payload that is not JSON, so that a known topic needs no [`Point`]; `None` where
-/// [`decode`] has to look.
+/// Decodes a payload by the rules that fit most senders; `path` is what its values are named.
 ///
 /// # Errors
-/// As [`decode`].
+/// As [`read`].
+pub fn decode(path: &str, payload: &[u8], settings: &Settings) -> Result<Vec<Point>, Refusal> {
+    let choice = Choice::default();
+    let received = Timestamp::from_nanos(0);
+    let message = Message { topic: path, payload, received, path: Some(path), choice: &choice };
+    read(&message, settings).map(|decoded| decoded.points)
+}
+
+/// A payload that is no JSON: lines of line protocol, or one value.
+fn read_text(message: &Message<'_>, text: &str, settings: &Settings) -> Result<Decoded, Refusal> {
+    let forced = message.choice.profile;
+    let lines = match forced {
+        Some(Profile::Line) => true,
+        Some(_) => false,
+        None => may_be_lines(text),
+    };
+    if lines {
+        // LIMIT: as of JSON, each value may become a tag.
+        let max = settings.json_values_max;
+        let mut lines = Lines::new(text.as_bytes(), Precision::Nanos);
+        let parsed = lines.read(max).unwrap_or_default();
+        if lines.read(1).is_some() || parsed.points.len() > max {
+            return Err(Refusal::TooMany { max });
+        }
+        match parsed.refused.first() {
+            None if !parsed.points.is_empty() => {
+                let mut points = parsed.points;
+                if let Some(path) = message.path {
+                    points.iter_mut().for_each(|point| point.path = under(path, &point.path));
+                }
+                if points.iter().any(|point| point.path.len() > PATH_BYTES_MAX) {
+                    return Err(Refusal::PathTooLong);
+                }
+                return Ok(Decoded { profile: Profile::Line, points });
+            }
+            Some(error) if forced.is_some() => return Err(Refusal::Line(*error)),
+            // Some other text that has the letters of a line.
+            _ => {}
+        }
+    }
+    let profile = Profile::of_topic(message.topic).unwrap_or(Profile::Plain);
+    let base = base(profile, message.topic, message.path);
+    if base.path.len() > PATH_BYTES_MAX {
+        return Err(Refusal::PathTooLong);
+    }
+    let (value, quality) = bare_value(text, None)?;
+    let point = Point::new(base.path, value).with_quality(quality);
+    let labels = base.labels.into();
+    Ok(Decoded { profile: Profile::Plain, points: vec![Point { labels, ..point }] })
+}
+
+fn under(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}
+
+/// Whether a text starts like JSON that is more than one bare value.
+fn is_json(text: &str) -> bool {
+    text.starts_with(['{', '[', '"'])
+}
+
+/// Whether a text could be line protocol: `measurement field=value`.
+fn may_be_lines(text: &str) -> bool {
+    let Some(equals) = text.find('=') else { return false };
+    text.get(..equals).is_some_and(|before| before.contains([' ', ','])) && text.contains(' ')
+}
+
+/// The payload as it was before it was packed.
+fn unpacked<'p>(payload: &'p [u8], settings: &Settings) -> Result<Cow<'p, [u8]>, Refusal> {
+    if !payload.starts_with(&GZIP_MAGIC) {
+        return Ok(Cow::Borrowed(payload));
+    }
+    let max = settings.payload_bytes_max;
+    let mut bytes = Vec::new();
+    // LIMIT: a packed kilobyte can unpack to a megabyte.
+    MultiGzDecoder::new(payload)
+        .take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Refusal::Gzip(error.to_string()))?;
+    if bytes.len() > max {
+        return Err(Refusal::TooLong { bytes: bytes.len(), max });
+    }
+    Ok(Cow::Owned(bytes))
+}
+
+/// The text of a payload that is one bare value, so that a known topic needs no [`Point`]; `None`
+/// where [`read`] has to look.
+///
+/// # Errors
+/// As [`read`].
 pub fn bare_text<'p>(payload: &'p [u8], settings: &Settings) -> Result<Option<&'p str>, Refusal> {
+    if payload.starts_with(&GZIP_MAGIC) {
+        return Ok(None);
+    }
     let text = text(payload, settings)?;
-    Ok((!text.starts_with(['{', '[', '"'])).then_some(text))
+    Ok((!is_json(text) && !may_be_lines(text)).then_some(text))
 }
 
 /// The value of such a text. For a tag of [`Kind::Text`] it is kept letter by letter: a serial
@@ -194,108 +357,3 @@ fn checked_text(text: &str) -> Result<Value, Refusal> {
     }
     Ok(Value::Text(text.into()))
 }
-
-/// What an object hands down to everything inside it.
-#[derive(Debug, Clone, Copy)]
-struct Origin {
-    ts: Option<Timestamp>,
-    quality: Quality,
-}
-
-impl Default for Origin {
-    fn default() -> Self {
-        Self { ts: None, quality: Quality::GOOD }
-    }
-}
-
-/// The walk over a JSON tree: where it stands, and what it found.
-struct Tree {
-    path: String,
-    points: Vec<Point>,
-}
-
-impl Tree {
-    fn node(&mut self, json: &Json<'_>, origin: Origin) -> Result<(), Refusal> {
-        match json {
-            Json::Object(members) => self.object(members, origin),
-            Json::Array(elements) => self.array(elements, origin),
-            Json::Null => {
-                self.leaf(Value::Null, origin, String::new());
-                Ok(())
-            }
-            Json::Text(text) => {
-                self.leaf(checked_text(text)?, origin, String::new());
-                Ok(())
-            }
-            scalar => {
-                if let Some(value) = scalar.value() {
-                    self.leaf(value, origin, String::new());
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// One level deeper under `name`.
-    fn member(&mut self, name: &str, json: &Json<'_>, origin: Origin) -> Result<(), Refusal> {
-        let parent_bytes = self.path.len();
-        // LIMIT: each point copies the path, so an endless name would multiply.
-        if parent_bytes + 1 + name.len() > PATH_BYTES_MAX {
-            return Err(Refusal::PathTooLong);
-        }
-        self.path.push('/');
-        self.path.push_str(name);
-        let done = self.node(json, origin);
-        self.path.truncate(parent_bytes);
-        done
-    }
-
-    fn leaf(&mut self, value: Value, origin: Origin, unit: String) {
-        let quality = match value {
-            Value::Null if !origin.quality.is_bad() => Quality::BAD_NO_DATA,
-            _ => origin.quality,
-        };
-        let point = Point::new(self.path.clone(), value).at(origin.ts).with_quality(quality);
-        self.points.push(Point { unit, ..point });
-    }
-
-    fn object(&mut self, members: &Members<'_>, outer: Origin) -> Result<(), Refusal> {
-        let roles: Vec<Role<'_>> =
-            members.iter().map(|(name, json)| role::of(name, json)).collect::<Result<_, _>>()?;
-        let ts = match role::time(&roles) {
-            Some(TimeReading::At(ts)) => Some(ts),
-            Some(TimeReading::Arrival) => None,
-            None => outer.ts,
-        };
-        if let Some(one) = Quoted::of(&roles) {
-            let quality = one.quality.unwrap_or(outer.quality);
-            if let Value::Text(text) = &one.value {
-                checked_text(text)?;
-            }
-            self.leaf(one.value, Origin { ts, quality }, one.unit.to_owned());
-            return Ok(());
-        }
-        let quality = roles.iter().find_map(Role::quality_word).unwrap_or(outer.quality);
-        for ((name, json), role) in members.iter().zip(&roles) {
-            if role.is_leaf_among_others() {
-                self.member(name, json, Origin { ts, quality })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Objects that each carry their own time are samples of what the array is named after;
-    /// anything else is a row of separate things.
-    fn array(&mut self, elements: &[Json<'_>], origin: Origin) -> Result<(), Refusal> {
-        for (index, element) in elements.iter().enumerate() {
-            if role::is_dated(element)? {
-                self.node(element, origin)?;
-            } else {
-                self.member(&index.to_string(), element, origin)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-type Members<'a> = [(std::borrow::Cow<'a, str>, Json<'a>)];

@@ -59,6 +59,44 @@ pub fn parse(body: &[u8]) -> Result<Vec<Point>, BodyError> {
     }
 }
 
+/// What became of the rows of a body that were read one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Each {
+    /// The points of the good rows, with the number of each row from 1.
+    pub points: Vec<(usize, Point)>,
+    /// The others.
+    pub refused: Vec<BodyError>,
+}
+
+/// Reads JSON rows one by one: a list of them, or an object a line. A row at fault costs itself
+/// alone.
+///
+/// # Errors
+/// The body is neither.
+pub fn parse_each(body: &[u8]) -> Result<Each, BodyError> {
+    let whole = |reason: String| BodyError { row: 0, reason };
+    let text = std::str::from_utf8(body).map_err(|error| whole(error.to_string()))?.trim_ascii();
+    let mut each = Each::default();
+    if text.starts_with('[') {
+        let rows: Vec<&RawValue> = serde_json::from_str(text)
+            .map_err(|error| whole(format!("the body is no JSON list of rows: {error}")))?;
+        rows.iter().zip(1..).for_each(|(raw, number)| each.add(raw.get(), number));
+    } else {
+        let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
+        lines.for_each(|(line, number)| each.add(line.trim_ascii(), number));
+    }
+    Ok(each)
+}
+
+impl Each {
+    fn add(&mut self, text: &str, number: usize) {
+        match row(text) {
+            Ok(point) => self.points.push((number, point)),
+            Err(reason) => self.refused.push(BodyError { row: number, reason }),
+        }
+    }
+}
+
 /// Gathers the rows of a list and stops at the first that is none.
 struct Rows {
     points: Vec<Point>,

@@ -4,10 +4,11 @@
 //! include = ["#"]                 at least one filter must match …
 //! exclude = ["plant/+/debug/#"]   … and none of these; then the first rule that matches counts
 //! rule    topic = "umh/v1/+/+/_raw/#"   path = "$1/$2/$3"      each + and # is a group
+//! rule    topic = "plant/{line}/{machine}/#"  path = "$line/$machine/$3"  labels = ["line=$line"]
 //! rule    pattern = "^tele/(.+)/SENSOR$"  path = "$1"            or a regular expression
 //! ```
 //!
-//! A topic that no rule matches keeps its name. As in MQTT, a filter that starts with `+` or `#`
+//! A topic that no rule matches is named as its profile says, else as it is. As in MQTT, a filter that starts with `+` or `#`
 //! does not match topics that start with `$`; so `$SYS` is stored only if it is asked for.
 //!
 //! *Invariant.* Rules that were built cannot fail: every mistake is found by [`Rules::new`], and
@@ -16,11 +17,14 @@
 //! *Not here.* What is in the payload: see [`crate::payload`].
 
 use std::fmt;
+use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
-use tacitus_model::{Kind, STATES_MAX};
+use chrono_tz::Tz;
+use regex::{Captures, Regex, RegexBuilder};
+use tacitus_model::{Kind, LABELS_MAX, STATES_MAX};
 
 use crate::limits::{TOPIC_PATTERN_BYTES_MAX, TOPIC_RULES_MAX};
+use crate::payload::{Choice, Profile};
 use filter::Filter;
 
 mod filter;
@@ -47,7 +51,8 @@ impl Default for Spec {
 /// One topic rule as it stands in the configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RuleSpec {
-    /// An MQTT filter; each `+` and `#` in it is a group, in order. Either this or `pattern`.
+    /// An MQTT filter; each `+`, `#` and `{name}` in it is a group, in order. Either this or
+    /// `pattern`.
     pub topic: Option<String>,
     /// A regular expression that is searched in the topic.
     pub pattern: Option<String>,
@@ -61,6 +66,22 @@ pub struct RuleSpec {
     pub unit: Option<String>,
     /// Whether values hold until the next.
     pub step: Option<bool>,
+    /// Labels of the tags as `name=value`; groups may stand in the value.
+    pub labels: Vec<String>,
+    /// The form of the payloads, by the name of a profile.
+    pub profile: Option<String>,
+    /// The members that are times, best first.
+    pub time: Vec<String>,
+    /// The members that are the value.
+    pub value: Vec<String>,
+    /// The members that are qualities.
+    pub quality: Vec<String>,
+    /// How the name of a tag is made of the path and the members: `{path}/{name}`.
+    pub name: Option<String>,
+    /// Members that are left out.
+    pub ignore: Vec<String>,
+    /// The zone of times that name none: `Europe/Berlin`.
+    pub zone: Option<String>,
 }
 
 /// A mistake in the rules.
@@ -91,19 +112,25 @@ pub struct Form {
     pub unit: String,
     /// Whether values hold until the next; `None`: as its kind does.
     pub step: Option<bool>,
+    /// Labels.
+    pub labels: Vec<(String, String)>,
+    /// How the payloads are read.
+    pub choice: Arc<Choice>,
 }
 
 /// What is to become of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict<'r> {
+pub enum Verdict {
     /// It is not stored.
     Leave,
     /// It is stored.
     Take {
-        /// The path for its values.
-        path: String,
-        /// What the rule that matched fixes; `None` where none matched.
-        form: Option<&'r Form>,
+        /// The rule that matched, by its place among the rules; `None` where none did.
+        rule: Option<usize>,
+        /// The path the rule gives its values; `None`: as the payload's profile names them.
+        path: Option<String>,
+        /// What the rule fixes.
+        form: Form,
     },
 }
 
@@ -121,6 +148,7 @@ struct Mapping {
     pattern: Regex,
     /// The template of the path; `None` keeps the topic.
     path: Option<String>,
+    /// The form, with templates for unit and labels.
     form: Form,
 }
 
@@ -167,21 +195,36 @@ impl Rules {
 
     /// What is to become of a topic.
     #[must_use]
-    pub fn apply(&self, topic: &str) -> Verdict<'_> {
+    pub fn apply(&self, topic: &str) -> Verdict {
         let any = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(topic));
         if !any(&self.include) || any(&self.exclude) {
             return Verdict::Leave;
         }
-        for mapping in &self.mappings {
+        for (rule, mapping) in self.mappings.iter().enumerate() {
             let Some(groups) = mapping.pattern.captures(topic) else { continue };
-            let mut path = String::new();
-            match &mapping.path {
-                Some(template) => groups.expand(template, &mut path),
-                None => path.push_str(topic),
-            }
-            return Verdict::Take { path, form: Some(&mapping.form) };
+            let path = mapping.path.as_deref().map(|template| expand(&groups, template));
+            let form = mapping.form.filled(&groups);
+            return Verdict::Take { rule: Some(rule), path, form };
         }
-        Verdict::Take { path: topic.to_owned(), form: None }
+        Verdict::Take { rule: None, path: None, form: Form::default() }
+    }
+}
+
+fn expand(groups: &Captures<'_>, template: &str) -> String {
+    let mut text = String::new();
+    groups.expand(template, &mut text);
+    text
+}
+
+impl Form {
+    /// The form with the groups of a topic in its templates.
+    fn filled(&self, groups: &Captures<'_>) -> Self {
+        let label = |(name, value): &(String, String)| (name.clone(), expand(groups, value));
+        Self {
+            unit: expand(groups, &self.unit),
+            labels: self.labels.iter().map(label).collect(),
+            ..self.clone()
+        }
     }
 }
 
@@ -218,14 +261,20 @@ impl Problems {
             self.path(place, pattern, path);
         }
         let form = self.form(place, spec);
+        if let Some(pattern) = &pattern {
+            self.groups(&format!("{place}.unit"), pattern, &form.unit);
+            for (_, value) in &form.labels {
+                self.groups(&format!("{place}.labels"), pattern, value);
+            }
+        }
         let pattern = pattern?;
         (self.0.len() == before).then(|| Mapping { pattern, path: spec.path.clone(), form })
     }
 
     fn pattern(&mut self, place: &str, spec: &RuleSpec) -> Option<Regex> {
         let text = match (&spec.topic, &spec.pattern) {
-            (Some(topic), None) => match Filter::new(topic) {
-                Ok(filter) => filter.pattern(),
+            (Some(topic), None) => match Filter::pattern_of(topic) {
+                Ok(pattern) => pattern,
                 Err(error) => {
                     let message = format!("\"{topic}\" {error}");
                     self.add(format!("{place}.topic"), message, error.hint());
@@ -267,6 +316,10 @@ impl Problems {
                 "leave path out to keep the topic",
             );
         }
+        self.groups(&format!("{place}.path"), pattern, template);
+    }
+
+    fn groups(&mut self, place: &str, pattern: &Regex, template: &str) {
         for name in groups(template) {
             let known = match name.parse::<usize>() {
                 Ok(number) => number < pattern.captures_len(),
@@ -274,7 +327,7 @@ impl Problems {
             };
             if !known {
                 self.add(
-                    format!("{place}.path"),
+                    place.to_owned(),
                     format!("\"{template}\" names the group \"{name}\", which does not exist"),
                     "each + and # of topic, or each (…) of pattern, is $1, $2, …; write ${1}x for $1 before a letter",
                 );
@@ -315,7 +368,67 @@ impl Problems {
             );
         }
         let unit = spec.unit.clone().unwrap_or_default();
-        Form { kind, states: spec.states.clone(), unit, step: spec.step }
+        let labels = self.labels(place, &spec.labels);
+        let choice = Arc::new(self.choice(place, spec));
+        Form { kind, states: spec.states.clone(), unit, step: spec.step, labels, choice }
+    }
+
+    fn labels(&mut self, place: &str, labels: &[String]) -> Vec<(String, String)> {
+        if labels.len() > LABELS_MAX {
+            self.add(
+                format!("{place}.labels"),
+                format!("{} labels, more than {LABELS_MAX}", labels.len()),
+                "keep those that people search by",
+            );
+        }
+        let mut checked = Vec::with_capacity(labels.len());
+        for label in labels {
+            match label.split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    checked.push((name.to_owned(), value.to_owned()));
+                }
+                _ => self.add(
+                    format!("{place}.labels"),
+                    format!("\"{label}\" has no name or no ="),
+                    "write a label as name=value, for example \"line=$line\"",
+                ),
+            }
+        }
+        checked
+    }
+
+    fn choice(&mut self, place: &str, spec: &RuleSpec) -> Choice {
+        let profile = spec.profile.as_deref().and_then(|name| {
+            let profile = Profile::from_name(name);
+            if profile.is_none() {
+                self.add(
+                    format!("{place}.profile"),
+                    format!("\"{name}\" is no profile"),
+                    "docs/ingest.md lists the profiles; leave it out to have it recognised",
+                );
+            }
+            profile
+        });
+        let zone = spec.zone.as_deref().and_then(|name| {
+            let zone = name.parse::<Tz>().ok();
+            if zone.is_none() {
+                self.add(
+                    format!("{place}.zone"),
+                    format!("\"{name}\" is no time zone"),
+                    "use a name of the IANA list such as Europe/Berlin, or UTC",
+                );
+            }
+            zone
+        });
+        Choice {
+            profile,
+            time: spec.time.clone(),
+            value: spec.value.clone(),
+            quality: spec.quality.clone(),
+            name: spec.name.clone(),
+            ignore: spec.ignore.clone(),
+            zone,
+        }
     }
 }
 

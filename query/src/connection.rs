@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::context::SessionState;
 use tacitus_model::Batch;
+use tacitus_storage::Snapshot;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::Role;
@@ -158,7 +159,7 @@ impl Connection {
             QueryError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
                 .with_hint(error.hint())
         })?;
-        let relations = Relations::new(snapshot, self.dialect.clone());
+        let relations = self.relations_over(snapshot).of_the_past();
         let source = Source { text: text.into(), declared: Vec::new() };
         self.start(source, relations, parameters).await
     }
@@ -175,7 +176,7 @@ impl Connection {
     pub(crate) async fn run_up_to(&self, text: &str) -> Result<(u64, Answer), QueryError> {
         let snapshot = self.shared.engine.snapshot();
         let sequence = snapshot.sequence();
-        let relations = Relations::new(snapshot, self.dialect.clone());
+        let relations = self.relations_over(snapshot);
         let source = Source { text: text.into(), declared: Vec::new() };
         Ok((sequence, self.start(source, relations, &[]).await?))
     }
@@ -235,7 +236,12 @@ impl Connection {
     }
 
     fn relations(&self) -> Relations {
-        Relations::new(self.shared.engine.snapshot(), self.dialect.clone())
+        self.relations_over(self.shared.engine.snapshot())
+    }
+
+    fn relations_over(&self, snapshot: Snapshot) -> Relations {
+        let landscape = self.shared.landscape.get().cloned();
+        Relations::new(snapshot, self.dialect.clone()).among(landscape)
     }
 }
 

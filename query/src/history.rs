@@ -17,6 +17,7 @@
 //!
 //! *Not here.* The definitions of the aggregates ([`aggregate`](crate::aggregate)).
 
+mod access;
 mod argument;
 mod interpolate;
 mod planner;
@@ -29,6 +30,7 @@ mod series;
 mod step;
 mod wide;
 
+pub use access::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
 pub(crate) use planner::{Functions, Placeholders};
 
 /// The functions and how they are called, for hints.

@@ -1,4 +1,4 @@
-//! The relations a statement can read: `tags`, `samples`, `latest`.
+//! The relations a statement can read: `tags`, `samples`, `latest`, `audit`, `collectors`, `gaps`.
 //!
 //! *Invariant.* All relations of one statement read the same [`Snapshot`], so that a join of two
 //! of them never sees a sample in one and not in the other. None can be written or replaced.
@@ -8,6 +8,7 @@
 mod added;
 mod audit;
 mod information;
+mod landscape;
 mod rows;
 mod samples;
 
@@ -22,9 +23,11 @@ use tacitus_model::Batch;
 use tacitus_storage::Snapshot;
 
 use crate::dialect::Dialect;
-use crate::error::QueryError;
+use crate::error::{QueryError, SqlState};
 use audit::AUDIT;
 use information::{INFORMATION, Information};
+use landscape::{COLLECTORS, GAPS};
+pub use landscape::{CollectorRow, GapRow, Landscape};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
 
@@ -32,6 +35,9 @@ use samples::SamplesTable;
 pub const CATALOG: &str = "tacitus";
 /// The schema of the relations, named as PostgreSQL names its default.
 pub const SCHEMA: &str = "public";
+
+/// The relations that say how things are now.
+const OF_NOW: [&str; 2] = ["collectors", "gaps"];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -128,12 +134,26 @@ pub(crate) struct Relations {
     dialect: Option<Arc<dyn Dialect>>,
     /// The samples, where they are not those of the snapshot.
     samples: Option<Arc<MemTable>>,
+    /// What is around the store.
+    landscape: Option<Arc<dyn Landscape>>,
+    /// Whether the snapshot is of an earlier sequence.
+    past: bool,
 }
 
 impl Relations {
     /// The relations as `snapshot` shows them.
     pub(crate) fn new(snapshot: Snapshot, dialect: Option<Arc<dyn Dialect>>) -> Self {
-        Self { snapshot, dialect, samples: None }
+        Self { snapshot, dialect, samples: None, landscape: None, past: false }
+    }
+
+    /// The same among what is around the store.
+    pub(crate) fn among(self, landscape: Option<Arc<dyn Landscape>>) -> Self {
+        Self { landscape, ..self }
+    }
+
+    /// The same where the snapshot is of an earlier sequence: what is known of now only is refused.
+    pub(crate) fn of_the_past(self) -> Self {
+        Self { past: true, ..self }
     }
 
     /// The same with these samples in place of the stored ones.
@@ -151,6 +171,8 @@ impl Relations {
             "latest" => Some(&LATEST),
             TAGS_NAME => Some(&TAGS),
             "audit" => Some(&AUDIT),
+            "collectors" => Some(&COLLECTORS),
+            "gaps" => Some(&GAPS),
             _ => None,
         }
     }
@@ -187,14 +209,17 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 4] = ["audit", "latest", "samples", TAGS_NAME];
+    pub(crate) const NAMES: [&'static str; 6] =
+        ["audit", "collectors", "gaps", "latest", "samples", TAGS_NAME];
 
     /// The names of all columns of all relations, for hints.
     pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
-        [&*TAGS, &*SAMPLES, &*LATEST, &*AUDIT].into_iter().flat_map(|schema| {
-            let schema: &'static Schema = schema;
-            schema.fields().iter().map(|field| field.name().as_str())
-        })
+        [&*TAGS, &*SAMPLES, &*LATEST, &*AUDIT, &*COLLECTORS, &*GAPS].into_iter().flat_map(
+            |schema| {
+                let schema: &'static Schema = schema;
+                schema.fields().iter().map(|field| field.name().as_str())
+            },
+        )
     }
 }
 
@@ -239,6 +264,12 @@ impl SchemaProvider for Relations {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let snapshot = self.snapshot.clone();
+        if self.past && OF_NOW.contains(&name) {
+            let what = format!("\"{name}\" is of now, and cannot be read as of a sequence");
+            let refusal = QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
+                .with_hint("ask without a sequence");
+            return Err(refusal.into());
+        }
         if let Some(samples) = self.samples.as_ref().filter(|_| name == "samples") {
             return Ok(Some(Arc::clone(samples) as Arc<dyn TableProvider>));
         }
@@ -247,6 +278,8 @@ impl SchemaProvider for Relations {
             "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),
             TAGS_NAME => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
             "audit" => Some(audit::audit(&snapshot)?),
+            "collectors" => Some(landscape::collectors(self.landscape.as_deref())?),
+            "gaps" => Some(landscape::gaps(self.landscape.as_deref())?),
             _ => None,
         })
     }

@@ -13,7 +13,7 @@
 //! *Not here.* One statement on its way ([`run`](crate::run)); who may run
 //! ([`admission`](crate::admission)).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::common::config::Dialect;
 use datafusion::error::Result as EngineResult;
@@ -35,7 +35,7 @@ use crate::holding::CountWindows;
 use crate::limits::{BATCH_ROWS_MAX, LIGHT_THREADS, Limits, THREAD_STACK_BYTES};
 use crate::padding::ForgetPadded;
 use crate::plans::Plans;
-use crate::relation::{CATALOG, SCHEMA};
+use crate::relation::{CATALOG, Landscape, SCHEMA};
 use crate::statement::Parameter;
 use crate::summary::Summarize;
 use crate::yielding::YieldAboveJoins;
@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     /// Plans of statements without a dialect.
     pub(crate) plans: Arc<Plans>,
     pub(crate) admission: Arc<Admission>,
+    /// What is around the store, once somebody told.
+    pub(crate) landscape: OnceLock<Arc<dyn Landscape>>,
     /// `None` only while it is dropped.
     threads: Option<Threads>,
 }
@@ -80,12 +82,19 @@ impl Session {
             state: Arc::new(state(&limits).map_err(classify)?),
             plans: Arc::default(),
             admission: Arc::new(Admission::new(&limits).map_err(classify)?),
+            landscape: OnceLock::new(),
             threads: Some(Threads {
                 light: threads("light", LIGHT_THREADS + 2 * limits.threads)?,
                 heavy: threads("heavy", limits.threads)?,
             }),
         };
         Ok(Self { shared: Arc::new(shared), limits })
+    }
+
+    /// Shows what is around the store in `collectors` and `gaps`. Who tells first is believed.
+    pub fn surround(&self, landscape: Arc<dyn Landscape>) {
+        // A second one is dropped, as it says.
+        drop(self.shared.landscape.set(landscape));
     }
 
     /// A connection of a role; a role that is not configured has the default limits.

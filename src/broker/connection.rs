@@ -19,23 +19,29 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use tacitus_protocol::mqtt::{
-    Action, Awaited, Connection, DisconnectReasonCode, Frames, Message, Refusal, Stored, Will,
-    limits::OUTPUT_BYTES_HIGH, reply,
+    Action, Awaited, Connection, Delivery, DisconnectReasonCode, Frames, Message, NO_ROOM, Note,
+    Refusal, Stored, limits::OUTPUT_BYTES_HIGH, reply,
 };
+use tacitus_storage::Document;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::asked_to_stop;
 use super::counters::{many, one};
-use super::intake::StoreError;
+use super::history::Stories;
+use super::intake::{StoreError, StoryError};
 use super::limits::{
     FAREWELL_TIME_MAX, GROUP_BYTES_MAX, GROUPS_BYTES_MAX, GROUPS_MAX, OUTPUT_BYTES_MAX,
     PACKET_SILENCE_MAX, READ_BYTES_MAX, READ_BYTES_MIN,
 };
-use super::room::Room;
+use super::line::{Reader, Writer};
+use super::memory;
+use super::pace::Pace;
+use super::rights::Allowed;
+use super::room::{Going, Room, Routes, Testament, Wish};
 use super::seats::Seat;
+use super::sys;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +58,36 @@ enum End {
 #[derive(Debug, Default)]
 struct Group {
     messages: Vec<Message>,
-    awaited: Vec<Awaited>,
+    /// In the order of the packets; what was denied was not stored.
+    awaited: Vec<(Awaited, Stored)>,
+    notes: Vec<Note>,
     bytes: usize,
 }
 
-type Settled = (Group, Result<(), StoreError>);
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.awaited.is_empty() && self.notes.is_empty()
+    }
+}
+
+type Settled = (Group, Result<Routes, StoreError>);
 
 /// An accepted client.
 pub(super) struct Client {
     pub(super) room: Arc<Room>,
     pub(super) seat: Seat,
+    /// `None`: it may do everything.
+    pub(super) allowed: Option<Arc<Allowed>>,
+    pub(super) pace: Pace,
+    pub(super) stories: Stories,
     pub(super) connection: Connection,
     pub(super) frames: Frames,
-    pub(super) reader: OwnedReadHalf,
-    pub(super) writer: OwnedWriteHalf,
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
     pub(super) keep_alive_s: u16,
     pub(super) session_expiry_s: u32,
     pub(super) session_expiry_s_max: u32,
-    pub(super) will: Option<Will>,
+    pub(super) testament: Option<Testament>,
 }
 
 /// The part of a client that changes while it is served.
@@ -120,7 +138,9 @@ impl Client {
             if let Some(end) = traffic.end {
                 break end;
             }
-            let may_read = traffic.groups.len() < GROUPS_MAX
+            let rest = self.pace.rests_until(Instant::now());
+            let may_read = rest.is_none()
+                && traffic.groups.len() < GROUPS_MAX
                 && traffic.groups_bytes < GROUPS_BYTES_MAX
                 && (traffic.groups.is_empty() || !self.room.is_crowded())
                 && self.connection.output.len() < OUTPUT_BYTES_MAX;
@@ -150,8 +170,12 @@ impl Client {
                         Ok(count) => self.heard(&mut traffic, count).await,
                     }
                 }
+                told = self.stories.next(), if self.connection.has_room() => {
+                    self.retell(&mut traffic, told);
+                }
                 // Also while nothing can be delivered: the mailbox may be full.
                 () = self.seat.mailbox.arrived() => {}
+                () = sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => {}
                 _ = tick.tick() => self.check_silence(&mut traffic, may_read),
             }
         };
@@ -187,9 +211,38 @@ impl Client {
         let mut written = self.connection.resend(now_ms);
         while self.connection.has_room() {
             let Some(delivery) = self.seat.mailbox.pop() else { break };
+            let topic = delivery.message.topic();
+            if self.allowed.as_ref().is_some_and(|allowed| allowed.hides(topic)) {
+                self.connection.withhold(&delivery);
+                continue;
+            }
             written += usize::from(self.connection.deliver(delivery, now_ms));
         }
         many(&self.room.counters.messages_out, written);
+        let ended = self.connection.session_mut().take_ended();
+        if !ended.is_empty() {
+            self.room.end_deliveries(&self.seat, &ended);
+        }
+    }
+
+    /// Gives the client a sample of the past.
+    fn retell(&mut self, traffic: &mut Traffic, told: Result<Delivery, StoryError>) {
+        match told {
+            Ok(delivery) => {
+                let topic = delivery.message.topic();
+                if self.allowed.as_ref().is_none_or(|allowed| !allowed.hides(topic))
+                    && self.connection.deliver(delivery, self.room.now_ms())
+                {
+                    one(&self.room.counters.messages_out);
+                    one(&self.room.counters.samples_retold);
+                }
+            }
+            Err(error) => {
+                tracing::info!(client = %self.seat.client, %error, "the past is not told further");
+                one(&self.room.counters.connections_cut_slow);
+                traffic.end = Some(End::Cut(TOO_SLOW));
+            }
+        }
     }
 
     async fn heard(&mut self, traffic: &mut Traffic, count: usize) {
@@ -224,7 +277,7 @@ impl Client {
                 Err(refusal) => traffic.end = Some(End::Cut(refusal)),
             }
         }
-        if !group.messages.is_empty() {
+        if !group.is_empty() {
             self.submit(group, traffic);
         }
     }
@@ -233,17 +286,25 @@ impl Client {
         match action {
             Action::None => {}
             Action::Publish(message, awaited) => {
-                group.bytes += message.bytes();
-                group.messages.push(message);
-                group.awaited.push(awaited);
+                if self.may_publish(message.topic()) {
+                    group.bytes += message.bytes();
+                    group.messages.push(message);
+                    group.awaited.push((awaited, Stored::Kept));
+                } else {
+                    one(&self.room.counters.messages_denied);
+                    group.awaited.push((awaited, Stored::Denied));
+                }
             }
+            Action::Note(note) => group.notes.push(note),
             Action::Subscribe { packet_id, subscription_id, requests } => {
-                let room = Arc::clone(&self.room);
-                room.subscribe(&mut self.connection, packet_id, subscription_id, &requests).await;
+                let wish = Wish { packet_id, subscription_id, requests };
+                let allowed = self.allowed.as_deref();
+                let stories = &mut self.stories;
+                self.room.subscribe(&mut self.connection, stories, &wish, allowed).await;
             }
             Action::Unsubscribe { packet_id, filters } => {
-                let room = Arc::clone(&self.room);
-                room.unsubscribe(&mut self.connection, packet_id, &filters);
+                let stories = &mut self.stories;
+                self.room.unsubscribe(&mut self.connection, stories, packet_id, &filters).await;
             }
             Action::Leave { with_will, session_expiry_s } => {
                 traffic.end = Some(match session_expiry_s {
@@ -260,17 +321,41 @@ impl Client {
         }
     }
 
-    fn submit(&self, group: Group, traffic: &mut Traffic) {
-        many(&self.room.counters.messages_in, group.messages.len());
+    fn may_publish(&self, topic: &str) -> bool {
+        !topic.starts_with(sys::PREFIX)
+            && self.allowed.as_ref().is_none_or(|allowed| allowed.may_publish(topic))
+    }
+
+    fn submit(&mut self, group: Group, traffic: &mut Traffic) {
+        many(&self.room.counters.messages_in, group.awaited.len());
+        let now = Instant::now();
+        self.pace.count(group.awaited.len(), now);
+        if self.pace.rests_until(now).is_some() {
+            one(&self.room.counters.reads_paced);
+        }
+        let documents = self.documents(&group);
         traffic.groups_bytes += group.bytes;
         self.room.begin_storing(group.bytes);
         let room = Arc::clone(&self.room);
         let client = Arc::clone(&self.seat.client);
         let received = room.now();
         traffic.groups.push_back(Box::pin(async move {
-            let result = room.store(&client, &group.messages, received).await;
+            let result = room.store(&client, &group.messages, documents, received).await;
             (group, result)
         }));
+    }
+
+    /// What has to be remembered of a group beside its messages.
+    fn documents(&self, group: &Group) -> Vec<Document> {
+        if !self.connection.session().is_kept() {
+            return Vec::new();
+        }
+        let key = self.seat.key;
+        let open = group.awaited.iter().filter_map(|awaited| match awaited {
+            (Awaited::PubRec(id), Stored::Kept) => Some(memory::open(key, *id)),
+            _ => None,
+        });
+        open.chain(group.notes.iter().map(|note| memory::noted(key, *note))).collect()
     }
 
     /// Publishes and acknowledges a group, or says that it was not kept.
@@ -279,28 +364,48 @@ impl Client {
         self.room.end_storing(group.bytes);
         let counters = Arc::clone(&self.room.counters);
         match result {
-            Ok(()) => {
-                self.room.publish(&group.messages).await;
-                let promised = group.awaited.iter().filter(|a| **a != Awaited::Nothing).count();
+            Ok(routes) => {
+                self.room.publish(&group.messages, routes).await;
+                let is_promised = |(awaited, stored): &&(Awaited, Stored)| {
+                    *awaited != Awaited::Nothing && *stored == Stored::Kept
+                };
+                let promised = group.awaited.iter().filter(is_promised).count();
                 many(&counters.messages_acknowledged, promised);
                 self.acknowledge(traffic, &group.awaited, Stored::Kept);
+                for note in group.notes {
+                    self.connection.noted(note);
+                }
             }
             Err(StoreError::Full | StoreError::Busy) => {
                 many(&counters.messages_not_kept, group.messages.len());
                 self.acknowledge(traffic, &group.awaited, Stored::NoRoom);
+                for note in group.notes {
+                    // The client takes the step again when it comes back.
+                    self.connection.unnoted(note);
+                    traffic.end.get_or_insert(End::Cut(NO_ROOM));
+                }
             }
             Err(StoreError::Failed) => {
                 many(&counters.messages_not_kept, group.messages.len());
-                for awaited in group.awaited {
+                for (awaited, _) in group.awaited {
                     self.connection.abandoned(awaited);
+                }
+                for note in group.notes {
+                    self.connection.unnoted(note);
                 }
                 traffic.end.get_or_insert(End::Cut(STORE_FAILED));
             }
         }
     }
 
-    fn acknowledge(&mut self, traffic: &mut Traffic, awaited: &[Awaited], stored: Stored) {
-        for &awaited in awaited {
+    fn acknowledge(
+        &mut self,
+        traffic: &mut Traffic,
+        awaited: &[(Awaited, Stored)],
+        stored: Stored,
+    ) {
+        for &(awaited, decided) in awaited {
+            let stored = if decided == Stored::Denied { decided } else { stored };
             if let Err(refusal) = self.connection.stored(awaited, stored) {
                 traffic.end.get_or_insert(End::Cut(refusal));
             }
@@ -320,9 +425,23 @@ impl Client {
             reply::disconnect(version, refusal, &mut output);
         }
         let keeps_will = !matches!(end, End::Left { with_will: false });
-        let will = self.will.as_ref().filter(|_| keeps_will && end != End::Cut(STOPPING));
+        if !keeps_will && let Some(testament) = self.testament.take() {
+            // On disk before the client sees the end: a will it took back is never published.
+            let document = memory::no_will(testament.number);
+            if let Err(error) = self.room.desk.write(vec![document]).await {
+                tracing::warn!(client = %self.seat.client, %error, "a will was not taken back");
+            }
+        }
+        let ended = self.connection.session_mut().take_ended();
+        self.room.end_deliveries(&self.seat, &ended);
+        let going = Going {
+            expiry_s: self.session_expiry_s,
+            testament: self.testament.as_ref(),
+            keeps_will,
+            stops: end == End::Cut(STOPPING),
+        };
         let session = self.connection.into_session();
-        let due = self.room.vacate(self.seat, session, self.session_expiry_s, will);
+        let due = self.room.vacate(self.seat, session, going);
         if let Some(will) = due {
             self.room.publish_will(will).await;
         }
@@ -334,11 +453,7 @@ impl Client {
 
 /// Writes the last bytes, then reads on for a moment: a socket that is closed with unread bytes
 /// in it is reset, and the client would never see the reason.
-pub(super) async fn farewell(
-    mut reader: OwnedReadHalf,
-    mut writer: OwnedWriteHalf,
-    output: BytesMut,
-) {
+pub(super) async fn farewell(mut reader: Reader, mut writer: Writer, output: BytesMut) {
     let parting = async {
         writer.write_all(&output).await?;
         writer.shutdown().await?;

@@ -28,16 +28,26 @@ counters! {
     connections_now,
     /// Sessions, connected or not.
     sessions_now,
+    /// Sessions whose client is absent.
+    sessions_away_now,
     /// Subscriptions of all sessions.
     subscriptions_now,
+    /// Those of them that are shared.
+    subscriptions_shared_now,
     /// Retained messages.
     retained_now,
+    /// Bytes of retained messages.
+    retained_bytes_now,
     /// TCP connections accepted.
     connections_opened,
     /// TCP connections closed because the limit was reached.
     connections_refused,
     /// CONNECTs answered with an error or not at all.
     connects_refused,
+    /// CONNECTs with a wrong user or password; part of `connects_refused`.
+    logins_refused,
+    /// Times a client was not read because it sent more than its rate.
+    reads_paced,
     /// Connections ended by the broker: wrong packets, time-outs, too slow, taken over.
     connections_cut,
     /// Connections cut because their subscriber was too slow; part of `connections_cut`.
@@ -54,8 +64,14 @@ counters! {
     messages_not_kept,
     /// PUBLISHes sent to subscribers.
     messages_out,
+    /// Samples of the past sent to subscribers; part of `messages_out`.
+    samples_retold,
     /// Messages dropped for absent or cut sessions whose mailbox was full.
     messages_dropped,
+    /// PUBLISHes to topics their sender may not publish to.
+    messages_denied,
+    /// Messages and records of an earlier run that could not be read or whose session was gone.
+    records_forgotten,
     /// Messages that asked to be retained when the table was full.
     retained_refused,
     /// Groups given to the store.

@@ -7,6 +7,17 @@ use std::time::Duration;
 /// LIMIT: time a client has for its CONNECT. Longer only helps those who hold sockets open.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client with a wrong password waits for its answer.
+pub(super) const LOGIN_PAUSE: Duration = Duration::from_millis(500);
+
+/// LIMIT: the head of a request that asks for a WebSocket.
+pub(super) const WEB_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// See [`WEB_HEAD_BYTES_MAX`].
+pub(super) const WEB_HEADERS_MAX: usize = 64;
+
+/// LIMIT: bytes between a WebSocket and the broker, each way.
+pub(super) const WEB_PIPE_BYTES: usize = 64 * 1024;
+
 /// LIMIT: silence in the middle of a packet. A slow link delivers something in this time; one
 /// that does not is half open. Keep-alive 0 would let it stay for ever.
 pub(super) const PACKET_SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -56,6 +67,11 @@ pub(super) const MAILBOXES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// See [`MAILBOXES_BYTES_MAX`].
 pub(super) const MAILBOX_BYTES_SHARE: usize = MAILBOXES_BYTES_MAX / SESSIONS_MAX;
 
+/// LIMIT: bytes of deliveries that are on disk for sessions. All that the server remembers
+/// together has 256 MiB there; above this a delivery is dropped and counted, which harms its
+/// session and no publisher.
+pub(super) const KEPT_BYTES_MAX: usize = 96 * 1024 * 1024;
+
 /// LIMIT: subscriptions of all sessions. Each costs some 300 bytes and its filter.
 pub(super) const SUBSCRIPTIONS_ALL_MAX: usize = 200_000;
 
@@ -69,7 +85,7 @@ pub(super) const RETAINED_WAITING_MAX: usize = 200_000;
 /// LIMIT: retained messages in all, and their bytes.
 pub(super) const RETAINED_MAX: usize = 100_000;
 /// See [`RETAINED_MAX`].
-pub(super) const RETAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub(super) const RETAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// LIMIT: sessions, connected or not. An absent one may hold a full mailbox.
 pub(super) const SESSIONS_MAX: usize = 10_000;
@@ -83,6 +99,20 @@ pub(super) const BUS_SEGMENT_BYTES: usize = 64 * 1024;
 pub(super) const BUS_SEGMENTS: usize = 32;
 /// LIMIT: messages the router hands out in one go.
 pub(super) const BUS_READ_MAX: u64 = 1000;
+
+/// LIMIT: documents of the broker's own that are written at once. What waits longer is bounded by
+/// the sessions, subscriptions and messages it speaks of.
+pub(super) const DESK_DOCUMENTS_MAX: usize = 4096;
+
+/// How long the desk rests after the store had no room.
+pub(super) const DESK_REST: Duration = Duration::from_millis(250);
+
+/// LIMIT: subscriptions to the past of one connection: each reads the store on its own.
+pub(super) const STORIES_MAX: usize = 8;
+
+/// LIMIT: samples of the past that wait for one connection. The store is read no faster than the
+/// client takes them.
+pub(super) const STORY_WAITING_MAX: usize = 256;
 
 /// How often absent sessions are looked at for expiry and delayed wills, both told in seconds.
 pub(super) const AWAY_CHECK: Duration = Duration::from_millis(250);

@@ -14,14 +14,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-use tacitus_protocol::mqtt::{Message, Session, SessionKey, Will};
+use tacitus_protocol::mqtt::{Message, Session, SessionKey};
 use tokio::sync::{Notify, watch};
 
 use super::limits::SESSIONS_MAX;
-use super::mailbox::Mailbox;
+use super::mailbox::{Load, Mailbox};
 
 /// A session being served.
 #[derive(Debug)]
@@ -35,13 +34,21 @@ pub(super) struct Seat {
     _here: watch::Sender<()>,
 }
 
+/// A will on its way: whose, its number, and what to publish.
+#[derive(Debug)]
+pub(super) struct Legacy {
+    pub(super) client: Arc<str>,
+    pub(super) number: u64,
+    pub(super) message: Message,
+}
+
 /// A session nobody serves.
 #[derive(Debug)]
 struct Away {
     session: Session,
     mailbox: Arc<Mailbox>,
     expires: Option<Instant>,
-    will: Option<(Instant, Message)>,
+    will: Option<(Instant, Legacy)>,
 }
 
 #[derive(Debug)]
@@ -61,12 +68,23 @@ pub(super) enum Claim {
     Full,
 }
 
+/// How a client comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coming {
+    /// Forget what was before.
+    pub(super) clean_start: bool,
+    /// A session that begins now is to outlive its connection.
+    pub(super) keeps: bool,
+}
+
 /// A seat and its session.
 #[derive(Debug)]
 pub(super) struct Granted {
     pub(super) seat: Seat,
     pub(super) session: Session,
     pub(super) is_resumed: bool,
+    /// The number of a will that was not due yet and is void now.
+    pub(super) void_will: Option<u64>,
     /// A session that made way for a new one.
     pub(super) ended: Option<Ended>,
 }
@@ -78,7 +96,7 @@ pub(super) struct Ended {
     pub(super) key: SessionKey,
     /// What it was subscribed to; `None` if its connection died with it.
     pub(super) session: Option<Session>,
-    pub(super) will: Option<Message>,
+    pub(super) will: Option<Legacy>,
 }
 
 /// All sessions.
@@ -86,8 +104,7 @@ pub(super) struct Ended {
 pub(super) struct Seats {
     places: HashMap<Arc<str>, Place>,
     last_key: u64,
-    /// Bytes in all mailboxes.
-    mailbox_bytes: Arc<AtomicUsize>,
+    load: Arc<Load>,
 }
 
 impl Seats {
@@ -95,48 +112,80 @@ impl Seats {
         self.places.len()
     }
 
+    /// How many sessions nobody serves.
+    pub(super) fn away(&self) -> usize {
+        self.places.values().filter(|place| matches!(place, Place::Away(_))).count()
+    }
+
+    /// No session of the past has a greater key.
+    pub(super) fn begin_after(&mut self, last_key: u64) {
+        self.last_key = self.last_key.max(last_key);
+    }
+
+    /// A mailbox for a session.
+    pub(super) fn mailbox(&self, is_kept: bool) -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(Arc::clone(&self.load), is_kept))
+    }
+
+    /// Puts a remembered session where its client will find it.
+    pub(super) fn recall(
+        &mut self,
+        client: Arc<str>,
+        session: Session,
+        mailbox: Arc<Mailbox>,
+        expires: Option<Instant>,
+        will: Option<(Instant, Legacy)>,
+    ) {
+        let away = Away { session, mailbox, expires, will };
+        self.places.insert(client, Place::Away(Box::new(away)));
+    }
+
     /// Asks for the session of a client.
-    pub(super) fn claim(&mut self, client: &Arc<str>, clean_start: bool) -> Claim {
+    pub(super) fn claim(&mut self, client: &Arc<str>, coming: Coming) -> Claim {
         match self.places.remove(client) {
             Some(Place::Taken { key, wanted, gone }) => {
                 if gone.has_changed().is_err() {
                     // Its connection ended without vacating: a panic. The session is lost.
                     let ended =
                         Ended { client: Arc::clone(client), key, session: None, will: None };
-                    return self.grant(client, None, Some(ended));
+                    return self.grant(client, coming, None, Some(ended));
                 }
                 wanted.notify_one();
                 let waiting = gone.clone();
                 self.places.insert(Arc::clone(client), Place::Taken { key, wanted, gone });
                 Claim::Wait(waiting)
             }
-            Some(Place::Away(away)) if clean_start => {
+            Some(Place::Away(away)) if coming.clean_start => {
                 let ended = Ended {
                     client: Arc::clone(client),
                     key: away.session.key(),
                     session: Some(away.session),
-                    will: away.will.map(|(_, message)| message),
+                    will: away.will.map(|(_, legacy)| legacy),
                 };
-                self.grant(client, None, Some(ended))
+                self.grant(client, coming, None, Some(ended))
             }
-            Some(Place::Away(away)) => self.grant(client, Some((away.session, away.mailbox)), None),
+            Some(Place::Away(away)) => self.grant(client, coming, Some(*away), None),
             None if self.places.len() >= SESSIONS_MAX => Claim::Full,
-            None => self.grant(client, None, None),
+            None => self.grant(client, coming, None, None),
         }
     }
 
     fn grant(
         &mut self,
         client: &Arc<str>,
-        earlier: Option<(Session, Arc<Mailbox>)>,
+        coming: Coming,
+        earlier: Option<Away>,
         ended: Option<Ended>,
     ) -> Claim {
         let is_resumed = earlier.is_some();
-        let (session, mailbox) = earlier.unwrap_or_else(|| {
+        let (session, mailbox, void_will) = if let Some(away) = earlier {
+            (away.session, away.mailbox, away.will.map(|(_, legacy)| legacy.number))
+        } else {
             self.last_key += 1;
-            let mailbox = Mailbox::new(Arc::clone(&self.mailbox_bytes));
-            (Session::new(SessionKey(self.last_key)), Arc::new(mailbox))
-        });
+            let session = Session::new(SessionKey(self.last_key));
+            let session = if coming.keeps { session.kept() } else { session };
+            (session, self.mailbox(coming.keeps), None)
+        };
         let (here, gone) = watch::channel(());
         let wanted = Arc::new(Notify::new());
         let key = session.key();
@@ -144,32 +193,32 @@ impl Seats {
         self.places.insert(Arc::clone(client), taken);
         mailbox.come();
         let seat = Seat { client: Arc::clone(client), key, mailbox, wanted, _here: here };
-        Claim::Granted(Box::new(Granted { seat, session, is_resumed, ended }))
+        Claim::Granted(Box::new(Granted { seat, session, is_resumed, void_will, ended }))
     }
 
     /// Gives a seat back. The session that comes back with a will has ended, or its will is due
-    /// at once; `None` means all of it waits here.
+    /// at once; `None` means all of it waits here. A will comes with its delay in seconds.
     pub(super) fn vacate(
         &mut self,
         seat: Seat,
         session: Session,
         expiry_s: u32,
-        will: Option<(&Will, Message)>,
+        will: Option<(u32, Legacy)>,
         now: Instant,
     ) -> Vacated {
         let Seat { client, key, mailbox, .. } = seat;
         self.places.remove(&client);
         mailbox.leave();
         if expiry_s == 0 {
-            let will = will.map(|(_, message)| message);
+            let will = will.map(|(_, legacy)| legacy);
             return Vacated::Ended(Ended { client, key, session: Some(session), will });
         }
         let lives = Duration::from_secs(u64::from(expiry_s));
         let (due, later) = match will {
-            Some((will, message)) if will.delay_s == 0 => (Some(message), None),
-            Some((will, message)) => {
-                let delay = Duration::from_secs(u64::from(will.delay_s)).min(lives);
-                (None, now.checked_add(delay).map(|at| (at, message)))
+            Some((0, legacy)) => (Some(legacy), None),
+            Some((delay_s, legacy)) => {
+                let delay = Duration::from_secs(u64::from(delay_s)).min(lives);
+                (None, now.checked_add(delay).map(|at| (at, legacy)))
             }
             None => (None, None),
         };
@@ -184,7 +233,7 @@ impl Seats {
     }
 
     /// Sessions whose time is over or whose connection died, and wills whose time has come.
-    pub(super) fn due(&mut self, now: Instant) -> (Vec<Ended>, Vec<(Arc<str>, Message)>) {
+    pub(super) fn due(&mut self, now: Instant) -> (Vec<Ended>, Vec<Legacy>) {
         let mut wills = Vec::new();
         let mut over = Vec::new();
         for (client, place) in &mut self.places {
@@ -199,8 +248,8 @@ impl Seats {
             };
             if away.expires.is_some_and(|at| at <= now) {
                 over.push(Arc::clone(client));
-            } else if let Some((_, message)) = away.will.take_if(|(at, _)| *at <= now) {
-                wills.push((Arc::clone(client), message));
+            } else if let Some((_, legacy)) = away.will.take_if(|(at, _)| *at <= now) {
+                wills.push(legacy);
             }
         }
         let mut ended = Vec::with_capacity(over.len());
@@ -209,7 +258,7 @@ impl Seats {
                 Some(Place::Away(away)) => ended.push(Ended {
                     key: away.session.key(),
                     session: Some(away.session),
-                    will: away.will.map(|(_, message)| message),
+                    will: away.will.map(|(_, legacy)| legacy),
                     client,
                 }),
                 Some(Place::Taken { key, .. }) => {
@@ -228,5 +277,5 @@ pub(super) enum Vacated {
     /// The session is no more.
     Ended(Ended),
     /// The session waits; this will is due at once.
-    Away(Option<Message>),
+    Away(Option<Legacy>),
 }

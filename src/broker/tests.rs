@@ -3,18 +3,27 @@
 mod client;
 mod ending;
 mod fanout;
+mod history;
+mod interoperability;
 mod keeping;
+mod lines;
+mod remembering;
+mod wire;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tacitus_model::Timestamp;
-use tacitus_storage::FixedClock;
+use tacitus_storage::{Collection, Document, FixedClock};
 use tokio::sync::watch;
 
-use super::{Broker, Counters, Incoming, Intake, Settings, StoreError};
+use super::{
+    Broker, Counters, Door, Incoming, Intake, Remembered, Settings, Span, StoreError, Story,
+    StoryError, Told,
+};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,7 +40,21 @@ enum Mood {
 struct Store {
     mood: watch::Sender<Mood>,
     groups: Mutex<Vec<Vec<Incoming>>>,
+    documents: Mutex<BTreeMap<(Collection, Vec<u8>), Vec<u8>>>,
     asked: watch::Sender<usize>,
+    /// What was asked to be told, and what is told.
+    spans: Mutex<Vec<Span>>,
+    tales: Mutex<VecDeque<VecDeque<Result<Vec<Told>, StoryError>>>>,
+}
+
+/// A past made up.
+struct Tale(VecDeque<Result<Vec<Told>, StoryError>>);
+
+#[async_trait::async_trait]
+impl Story for Tale {
+    async fn next(&mut self) -> Result<Vec<Told>, StoryError> {
+        self.0.pop_front().unwrap_or(Ok(Vec::new()))
+    }
 }
 
 impl Default for Store {
@@ -39,21 +62,46 @@ impl Default for Store {
         Self {
             mood: watch::channel(Mood::Keep).0,
             groups: Mutex::default(),
+            documents: Mutex::default(),
             asked: watch::channel(0).0,
+            spans: Mutex::default(),
+            tales: Mutex::default(),
         }
     }
 }
 
 #[async_trait::async_trait]
 impl Intake for Store {
-    async fn store(&self, group: &[Incoming]) -> Result<(), StoreError> {
-        self.asked.send_modify(|asked| *asked += 1);
+    async fn store(&self, group: &[Incoming], documents: Vec<Document>) -> Result<(), StoreError> {
+        if !group.is_empty() {
+            self.asked.send_modify(|asked| *asked += 1);
+        }
         let mood = *self.mood.subscribe().wait_for(|mood| *mood != Mood::Wait).await.unwrap();
         if let Mood::Refuse(error) = mood {
             return Err(error);
         }
-        self.groups.lock().unwrap().push(group.to_vec());
+        if !group.is_empty() {
+            self.groups.lock().unwrap().push(group.to_vec());
+        }
+        let mut kept = self.documents.lock().unwrap();
+        for Document { collection, key, body } in documents {
+            match body {
+                Some(body) => drop(kept.insert((collection, key), body)),
+                None => drop(kept.remove(&(collection, key))),
+            }
+        }
         Ok(())
+    }
+
+    fn tell(&self, span: &Span) -> Result<Box<dyn Story>, StoryError> {
+        self.spans.lock().unwrap().push(span.clone());
+        Ok(Box::new(Tale(self.tales.lock().unwrap().pop_front().unwrap_or_default())))
+    }
+
+    fn documents(&self, collection: Collection) -> Vec<Remembered> {
+        let kept = self.documents.lock().unwrap();
+        let own = kept.iter().filter(|((other, _), _)| *other == collection);
+        own.map(|((_, key), body)| (key.as_slice().into(), body.as_slice().into())).collect()
     }
 }
 
@@ -80,23 +128,43 @@ struct House {
     broker: Broker,
     store: Arc<Store>,
     counters: Arc<Counters>,
+    clock: Arc<FixedClock>,
     shutdown: watch::Sender<bool>,
 }
 
 impl House {
     async fn open() -> Self {
-        Self::open_with(Settings::default()).await
+        Self::open_with(Settings { sys_every: None, ..Settings::default() }).await
     }
 
     async fn open_with(settings: Settings) -> Self {
-        let store = Arc::new(Store::default());
+        Self::open_on(settings, Arc::default()).await
+    }
+
+    /// A broker that finds what an earlier one left in the store.
+    async fn open_on(settings: Settings, store: Arc<Store>) -> Self {
         let (shutdown, stop) = watch::channel(false);
         let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..settings };
         let clock = Arc::new(FixedClock::at(Timestamp::from_nanos(1)));
+        let time = Arc::clone(&clock);
         let intake: Arc<dyn Intake> = Arc::clone(&store) as Arc<dyn Intake>;
-        let broker = Broker::start(settings, intake, clock, stop).await.unwrap();
+        let door = Door::open(&settings).unwrap();
+        let broker = Broker::start(settings, door, intake, clock, stop).await.unwrap();
         let counters = broker.counters();
-        Self { broker, store, counters, shutdown }
+        Self { broker, store, counters, clock: time, shutdown }
+    }
+
+    /// Ends this broker as a kill would, and starts another on what it left in the store. The store
+    /// is what the engine is to the server: what it answered for is there.
+    async fn reopen(self, settings: Settings) -> Self {
+        let store = self.store;
+        // Nothing is written any more: what the first broker still does is lost.
+        let left = Arc::new(Store::default());
+        left.documents.lock().unwrap().clone_from(&store.documents.lock().unwrap());
+        left.groups.lock().unwrap().clone_from(&store.groups.lock().unwrap());
+        store.set(Mood::Refuse(StoreError::Failed));
+        drop(self.shutdown);
+        Self::open_on(settings, left).await
     }
 
     /// Waits until a counter has at least this value.

@@ -1,10 +1,16 @@
-//! `tacitus config`: check, print, explain.
+//! `tacitus config`: check, print, explain, try.
+
+use std::io::Read as _;
 
 use clap::Subcommand;
+use tacitus_protocol::payload;
+use tacitus_storage::Clock as _;
 
 use super::output::{complain, say};
 use super::{Exit, Flags, serve};
+use crate::clock::SystemClock;
 use crate::config::{self, Config};
+use crate::ingest;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -16,6 +22,15 @@ pub(super) enum Command {
     Explain {
         /// The key, as in http.addr
         key: Option<String>,
+    },
+    /// Show which tags and samples an MQTT message would become, with nothing stored
+    Try {
+        /// The topic
+        topic: String,
+        /// The payload; read from standard input where it is - or left out
+        payload: Option<String>,
+        #[command(flatten)]
+        flags: Flags,
     },
 }
 
@@ -34,6 +49,7 @@ pub(super) fn run(command: &Command) -> Exit {
             Ok(config) => say(&config::print(&config.effective)),
             Err(exit) => exit,
         },
+        Command::Try { topic, payload, flags } => try_out(topic, payload.as_deref(), flags),
         Command::Explain { key: None } => say(&config::page()),
         Command::Explain { key: Some(name) } => {
             if let Some(key) = config::find(name) {
@@ -45,6 +61,34 @@ pub(super) fn run(command: &Command) -> Exit {
             ));
             Exit::Configuration
         }
+    }
+}
+
+/// Exit codes as of an import: 0 all of it would be stored, 5 not all.
+fn try_out(topic: &str, payload: Option<&str>, flags: &Flags) -> Exit {
+    let settings = match load(flags) {
+        Ok(config) => config.settings,
+        Err(exit) => return exit,
+    };
+    let payload = match payload {
+        Some(text) if text != "-" => text.as_bytes().to_vec(),
+        _ => {
+            let mut bytes = Vec::new();
+            // LIMIT: no message is longer than the longest payload and what shows that it is.
+            let longest = payload::Settings::default().payload_bytes_max as u64 + 1;
+            if let Err(error) = std::io::stdin().lock().take(longest).read_to_end(&mut bytes) {
+                complain(&format!("error: could not read the payload: {error}\n"));
+                return Exit::Failed;
+            }
+            bytes
+        }
+    };
+    let now = SystemClock::default().now();
+    let limits = payload::Settings::default();
+    let trial = ingest::try_out(&settings.topics, &limits, topic, &payload, now, &|_path| None);
+    match say(&trial.text()) {
+        Exit::Done if !trial.is_whole() => Exit::Partial,
+        exit => exit,
     }
 }
 

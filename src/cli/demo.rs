@@ -5,6 +5,7 @@
 //! removed at the end.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::output::{complain, say};
 use super::serve::{Signals, checked, refuse, sources};
@@ -81,7 +82,7 @@ async fn serve(mut config: Config, kept: bool) -> Exit {
         Ok(opened) => opened,
         Err(error) => return no_plant(&error),
     };
-    config.settings.opcua.push(collector);
+    config.settings.collectors.push(Arc::new(collector));
     let running = match Server::start(config.settings).await {
         Ok(running) => running,
         Err(error) => return refuse(&error),

@@ -91,7 +91,7 @@ fn hint(error: &Error) -> &'static str {
     match error {
         Error::File { .. } => "correct it, or leave the file out; nothing was stored",
         Error::Sort(_) => "make room on the disk, or give more --memory; nothing was stored",
-        Error::Store(_) | Error::Server(_) => {
+        Error::Store(_) | Error::Server(_) | Error::Write(_) => {
             "import again once it is mended: the same samples written twice are the same samples"
         }
     }

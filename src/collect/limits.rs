@@ -73,3 +73,59 @@ pub const ITEM_WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_m
 /// Numbers of missed notifications that wait to be fetched. LIMIT: they are fetched every second,
 /// one request each.
 pub const MISSED_LISTED_MAX: usize = 1_000;
+
+/// The length of the windows by which a collector's rate is told.
+pub const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// LIMIT: collectors of one server. Each is a connection with tasks of its own.
+pub const COLLECTORS_MAX: usize = 1_000;
+
+/// LIMIT: bytes of the definition of one collector; some 10,000 nodes. More are browsed for, or
+/// stand in the configuration. It is kept as one record of the log.
+pub const DEFINITION_BYTES_MAX: usize = 1024 * 1024;
+
+/// LIMIT: servers of one redundant set.
+pub const ALTERNATIVES_MAX: usize = 8;
+
+/// LIMIT: nodes whose events one collector hears.
+pub const EVENT_SOURCES_MAX: usize = 100;
+
+/// LIMIT: nodes of one read of a history where the server states no limit of its own.
+pub const HISTORY_NODES_MAX: usize = 100;
+
+/// LIMIT: values of one answer of a history, over all its nodes: some 2 MB.
+pub const HISTORY_VALUES_MAX: usize = 50_000;
+
+/// How long the first stretch of a gap is that is fetched, from its end; it adapts to what comes.
+pub const HISTORY_STRETCH: Duration = Duration::from_mins(10);
+
+/// The longest such stretch.
+pub const HISTORY_STRETCH_MAX: Duration = Duration::from_hours(24);
+
+/// How much earlier than the last sign of life a history is read: values that were on their way.
+pub const HISTORY_OVERLAP: Duration = Duration::from_secs(10);
+
+/// The waits after a history could not be read.
+pub const HISTORY_WAITS: [Duration; 2] = [Duration::from_secs(30), Duration::from_hours(1)];
+
+/// How long a tag's quality is bad before the ledger of gaps has it.
+pub const BAD_QUALITY_GRACE: Duration = Duration::from_secs(10);
+
+/// How often such things are looked for, and lost values are written down.
+pub const NOTES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// LIMIT: leaves of one array or structure. One with more is refused as a whole.
+pub const LEAVES_MAX: usize = 1_000;
+
+/// LIMIT: certificates of servers that are remembered. Beyond it the one that was not seen for the
+/// longest time and is not approved is forgotten.
+pub const CERTIFICATES_MAX: usize = 1_000;
+
+/// LIMIT: bytes of a certificate; real ones have one or two thousand.
+pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
+
+/// How often a redundant server is asked how well it serves.
+pub const SERVICE_LEVEL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// LIMIT: orders to a device that wait.
+pub const ORDERS_WAITING_MAX: usize = 16;

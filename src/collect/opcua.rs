@@ -21,81 +21,87 @@
 //! *Known limit.* The library acknowledges a notification before it is on disk, so values that
 //! wait in the mailbox are lost if this process is killed. They wait some milliseconds.
 
+mod backfill;
 mod browse;
+mod describe;
+mod events;
 mod items;
 mod link;
 mod mailbox;
 mod pump;
-pub mod settings;
+mod settings;
 mod subscribe;
 mod supervisor;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod trust;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
-use tacitus_storage::Clock;
+use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
-pub use settings::{Draft, DraftBrowse, DraftNode, Password, Problem, Settings};
+pub use settings::{
+    Backfill, Browse, Deadband, Draft, DraftBrowse, DraftNode, Login, Node, Password, Patterns,
+    Policy, Security, SecurityMode, Settings, Times, Watch,
+};
+pub use trust::{Certificate, Decision, Distrust, Trust};
 
 use self::mailbox::Mailbox;
 use self::pump::Pump;
 use self::supervisor::Supervisor;
-use super::{State, Store};
+use super::{Collector, Parts, Problem, State};
 use crate::shutdown::Shutdown;
 
-/// What a collector works with.
-#[derive(Clone)]
-pub struct Parts {
-    /// Where values go.
-    pub store: Arc<dyn Store>,
-    /// When they arrived.
-    pub clock: Arc<dyn Clock>,
-    /// Where certificates are kept; created when missing.
-    pub pki_dir: PathBuf,
-}
-
-/// A collector at work.
-#[derive(Debug)]
-pub struct Collector {
-    state: Arc<State>,
-    tasks: [JoinHandle<()>; 2],
-}
-
-impl Collector {
-    /// Starts to collect, in tasks of the current runtime, until the stop is requested.
-    #[must_use]
-    pub fn start(settings: Settings, parts: Parts, shutdown: Shutdown) -> Self {
-        let state = Arc::new(State::new(&settings.name, &settings.endpoint));
-        let settings = Arc::new(settings);
-        let (mailbox, receiver) = Mailbox::new(Arc::clone(&state), Arc::clone(&parts.clock));
-        let pump = Pump::new(Arc::clone(&settings), Arc::clone(&state), &parts);
-        let supervisor = Supervisor::new(settings, Arc::clone(&state), parts, mailbox, shutdown);
-        let tasks = [tokio::spawn(pump.run(receiver)), tokio::spawn(supervisor.run())];
-        Self { state, tasks }
+impl Collector for Settings {
+    fn kind(&self) -> &'static str {
+        "opcua"
     }
 
-    /// What it is doing.
-    #[must_use]
-    pub fn state(&self) -> &Arc<State> {
-        &self.state
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Returns when the collector has stopped and its last values are with the store.
-    pub async fn stopped(self) {
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of a collector ended by a panic");
-            }
-        }
+    fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+
+    fn start(&self, parts: &Parts, state: Arc<State>, shutdown: Shutdown) -> Vec<JoinHandle<()>> {
+        let settings = Arc::new(self.clone());
+        let (mailbox, letters) = Mailbox::new(Arc::clone(&state), Arc::clone(&parts.clock));
+        let pump = Pump::new(Arc::clone(&settings), Arc::clone(&state), parts);
+        let supervisor = Supervisor::new(settings, state, parts.clone(), mailbox, shutdown);
+        vec![tokio::spawn(pump.run(letters)), tokio::spawn(supervisor.run())]
     }
 }
 
-impl std::fmt::Debug for Parts {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Parts").field("pki_dir", &self.pki_dir).finish_non_exhaustive()
+/// The collector of a definition.
+///
+/// # Errors
+/// All that is wrong with its settings.
+pub(super) fn collector(
+    name: &str,
+    settings: &Map<String, Value>,
+) -> Result<Arc<dyn Collector>, Vec<Problem>> {
+    let mut settings = settings.clone();
+    let problem = |key: &str, reason: String, hint: &str| {
+        vec![Problem { key: key.to_owned(), reason, hint: hint.to_owned() }]
+    };
+    if let Some(file) = settings.remove("password_file") {
+        let hint = "name a file that Tacitus may read and others may not";
+        let file = file.as_str().unwrap_or_default().to_owned();
+        let text = std::fs::read_to_string(Path::new(&file)).map_err(|error| {
+            problem("password_file", format!("\"{file}\" cannot be read: {error}"), hint)
+        })?;
+        settings.insert("password".into(), text.trim_end_matches(['\r', '\n']).into());
+    }
+    let draft: Draft = serde_json::from_value(Value::Object(settings)).map_err(|error| {
+        problem("settings", error.to_string(), "docs/opcua.md lists what there is to set")
+    })?;
+    match (Draft { name: name.to_owned(), ..draft }).check() {
+        Ok(settings) => Ok(Arc::new(settings)),
+        Err(problems) => Err(problems),
     }
 }

@@ -37,4 +37,13 @@ pub trait Store: Send + Sync {
     /// Takes the points, waiting for room as long as it takes. Returns how many were refused
     /// one by one; the ingestion keeps their reasons.
     async fn put(&self, points: Vec<Point>, source: &str) -> Result<u64, StoreError>;
+
+    /// The same, and returns only when they are on disk: for points from a device's history, which
+    /// are not asked for again.
+    async fn write(&self, points: Vec<Point>, source: &str) -> Result<u64, StoreError>;
+
+    /// Takes out the samples without a value that say that these tags could not be reached,
+    /// between two moments, as it is known now what they were. Who looks back behind the change
+    /// finds them still.
+    async fn bridge(&self, paths: &[String], from: Timestamp, to: Timestamp);
 }

@@ -6,8 +6,12 @@
 //!
 //! *Not here.* What several keys mean together: `checked`.
 
-use super::raw::Given;
-use super::{Effective, Origin, Problem, Shape, Value, Written};
+mod broker;
+mod collect;
+
+use std::sync::LazyLock;
+
+use super::{Shape, Value, Written};
 
 /// What holds where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +62,34 @@ const fn flagged(flag: &'static str, key: Key) -> Key {
     Key { flag: Some(flag), ..key }
 }
 
+/// The profiles of `tacitus_protocol::payload`, as a test makes sure.
+const PROFILES: &[&str] = &[
+    "plain",
+    "vtq",
+    "json",
+    "umh",
+    "ignition-uns",
+    "kepware",
+    "neuron",
+    "aveva-vtq1",
+    "thingsboard",
+    "tasmota",
+    "zigbee2mqtt",
+    "opcua-pubsub-json",
+    "opcua-samples",
+    "sitewise",
+    "cognite",
+    "senml",
+    "influx-line",
+    "telegraf-json",
+];
+
 /// All keys, in the order in which they are shown.
-pub const BOOK: &[Key] = &[
+pub static BOOK: LazyLock<Vec<Key>> =
+    LazyLock::new(|| [FIRST, broker::BROKER, REST, collect::COLLECT, LAST].concat());
+
+/// The store, HTTP, gRPC.
+const FIRST: &[Key] = &[
     flagged(
         "--data",
         key(
@@ -211,96 +241,10 @@ pub const BOOK: &[Key] = &[
             "",
         ),
     ),
-    flagged(
-        "--mqtt",
-        key(
-            "mqtt.addr",
-            Shape::Address,
-            Fallback::Text("127.0.0.1:1883"),
-            "Where the MQTT broker listens. This version has no users, so only loopback addresses \
-             are taken.",
-            "",
-        ),
-    ),
-    key(
-        "mqtt.connections",
-        Shape::Count { min: 1, max: 65_536 },
-        Fallback::Text("4096"),
-        "How many MQTT clients may be connected.",
-        "Larger: more memory, some 10 KiB a client when idle. Smaller: devices are turned away.",
-    ),
-    key(
-        "mqtt.session_expiry",
-        Shape::Span { min_ms: 1_000, max_ms: 365 * 24 * HOUR_MS },
-        Fallback::Text("7 d"),
-        "How long the session of a client outlives its connection, whatever the client asks for.",
-        "Larger: messages for absent clients are kept longer. Smaller: their memory is freed.",
-    ),
-    key(
-        "mqtt.include",
-        Shape::Texts,
-        Fallback::Texts(&["#"]),
-        "MQTT filters of the topics to store. Everything published is also passed on to \
-         subscribers, stored or not.",
-        "",
-    ),
-    key(
-        "mqtt.exclude",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "MQTT filters of topics that are not stored although `include` names them.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].topic",
-        Shape::Text,
-        Fallback::Absent,
-        "An MQTT filter; each + and # in it is a group for `path`, in order. Either this or \
-         `pattern`. The first rule that matches a topic counts.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].pattern",
-        Shape::Text,
-        Fallback::Absent,
-        "A regular expression that is searched in the topic.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].path",
-        Shape::Text,
-        Fallback::Absent,
-        "The tag path instead of the topic: $1 or ${name} stand for groups, $$ for a dollar sign.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].kind",
-        Shape::Choice(&["float", "int", "bool", "state", "text"]),
-        Fallback::Absent,
-        "The kind of every tag made from these topics; where left out, the first value decides.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].states",
-        Shape::Texts,
-        Fallback::Texts(&[]),
-        "The state names of a `state` tag, by index from 0.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].unit",
-        Shape::Text,
-        Fallback::Absent,
-        "The engineering unit of every tag made from these topics.",
-        "",
-    ),
-    key(
-        "mqtt.rules[].step",
-        Shape::Switch,
-        Fallback::Absent,
-        "Whether values hold until the next one (true) or move in a straight line (false).",
-        "",
-    ),
+];
+
+/// The wire of PostgreSQL, and what stands behind all ways in.
+const REST: &[Key] = &[
     flagged(
         "--pg",
         key(
@@ -457,134 +401,25 @@ pub const BOOK: &[Key] = &[
          where it is left out.",
         "",
     ),
+];
+
+/// The keys after those of collectors.
+const LAST: &[Key] = &[
     key(
-        "collect.opcua[].name",
-        Shape::Text,
-        Fallback::Required,
-        "The name of the collector: `opcua:NAME` is the source of its tags.",
-        "",
-    ),
-    key(
-        "collect.opcua[].endpoint",
-        Shape::Text,
-        Fallback::Required,
-        "The address of the OPC UA server, `opc.tcp://HOST:PORT/PATH`, used as it is.",
-        "",
-    ),
-    key(
-        "collect.opcua[].security",
-        Shape::Choice(&["none"]),
-        Fallback::Text("none"),
-        "The security policy. This version has no other.",
-        "",
-    ),
-    key(
-        "collect.opcua[].user",
-        Shape::Text,
-        Fallback::Absent,
-        "Who logs in; anonymous where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].password_file",
+        "files.dir",
         Shape::Path,
         Fallback::Absent,
-        "The file that holds the password of `user`; a line end after it is ignored.",
+        "A folder that is watched for files of samples: CSV, Parquet, line protocol, JSON. Each is \
+         taken once and moved to done or failed in it. Left out: none.",
         "",
     ),
     key(
-        "collect.opcua[].publishing_interval",
-        Shape::Span { min_ms: 10, max_ms: HOUR_MS },
-        Fallback::Text("1 s"),
-        "How often the server sends what changed.",
-        "Larger: later values. Smaller: more messages.",
-    ),
-    key(
-        "collect.opcua[].sampling_interval",
-        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
-        Fallback::Text("500 ms"),
-        "How often the server looks at an item.",
-        "Larger: changes between two looks are missed. Smaller: more load on the server.",
-    ),
-    key(
-        "collect.opcua[].queue_size",
-        Shape::Count { min: 1, max: 10_000 },
-        Fallback::Text("10"),
-        "How many values the server keeps for an item between two messages: at least the \
-         publishing interval divided by the sampling interval.",
-        "Larger: longer cuts are bridged, more memory on the server. Smaller: values are lost \
-         there.",
-    ),
-    key(
-        "collect.opcua[].quantum",
-        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
-        Fallback::Text("1 ms"),
-        "Source times are cut down to multiples of this.",
-        "Larger: times compress better. Smaller: closer moments stay apart.",
-    ),
-    key(
-        "collect.opcua[].prefix",
-        Shape::Text,
-        Fallback::Absent,
-        "What comes before every tag path of this collector, with a / between.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].node",
-        Shape::Text,
-        Fallback::Required,
-        "The node, as in `ns=2;s=Oven.Temperature` or `nsu=http://example.com/plant;i=5`.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].tag",
-        Shape::Text,
-        Fallback::Absent,
-        "The tag path it fills, below the prefix; the identifier of the node where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].unit",
-        Shape::Text,
-        Fallback::Absent,
-        "The engineering unit of the tag.",
-        "",
-    ),
-    key(
-        "collect.opcua[].nodes[].description",
-        Shape::Text,
-        Fallback::Absent,
-        "What the tag measures.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.root",
-        Shape::Text,
-        Fallback::Absent,
-        "The node below which all variables are collected.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.depth",
-        Shape::Count { min: 1, max: 64 },
-        Fallback::Absent,
-        "How many levels deep; 10 where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.count",
-        Shape::Count { min: 1, max: 100_000 },
-        Fallback::Absent,
-        "How many variables at most; 10000 where left out.",
-        "",
-    ),
-    key(
-        "collect.opcua[].browse.template",
-        Shape::Text,
-        Fallback::Absent,
-        "How a tag is named: {path} is the names from below the root joined with /, {node} the \
-         identifier of the node. {path} where left out.",
-        "",
+        "files.every",
+        Shape::Span { min_ms: 100, max_ms: 24 * HOUR_MS },
+        Fallback::Text("5 s"),
+        "How often the folder is looked at. A file is taken when it did not change between two looks.",
+        "Larger: files are taken later. Smaller: more reading of the folder, and files that are \
+         written slowly must be written under another name first.",
     ),
     key(
         "log.level",
@@ -624,113 +459,24 @@ impl Key {
     }
 }
 
-/// The key at a path; `collect.opcua[3].name` and `collect.opcua[].name` are the same key.
-#[must_use]
-pub fn find(path: &str) -> Option<&'static Key> {
-    let plain = plain(path);
-    BOOK.iter().find(|key| key.name == plain)
-}
-
-/// A path without the numbers of its list entries.
-pub(super) fn plain(path: &str) -> String {
-    let mut plain = String::with_capacity(path.len());
-    let mut inside = false;
-    for letter in path.chars() {
-        inside = match letter {
-            '[' => true,
-            ']' => false,
-            _ => inside,
-        };
-        if !inside || letter == '[' {
-            plain.push(letter);
-        }
-    }
-    plain
-}
-
-/// Whether keys stand below this path: `http`, or one entry of a list.
-pub(super) fn is_section(path: &str) -> bool {
-    let below = format!("{}.", plain(path));
-    BOOK.iter().any(|key| key.name.starts_with(&below))
-}
-
-/// Whether this path is a list of tables.
-pub(super) fn is_list(path: &str) -> bool {
-    let entries = format!("{}[]", plain(path));
-    BOOK.iter().any(|key| key.name.starts_with(&entries))
-}
-
-/// Gives every key its value: what was said last, else the default.
-pub(super) fn resolve(given: &[Given], problems: &mut Vec<Problem>) -> Effective {
-    let mut effective = Effective::new();
-    for item in given {
-        let Some(key) = find(&item.path) else { continue };
-        match key.shape.read(&item.written) {
-            Ok(value) => {
-                effective.insert(item.path.clone(), (value, item.origin.clone()));
-            }
-            Err(misfit) => {
-                problems.push(Problem {
-                    origin: item.origin.clone(),
-                    message: format!("\"{}\" is {}", item.path, misfit.what),
-                    hint: misfit.hint,
-                });
-                // The default keeps later checks quiet about what is reported here.
-                if let Some(value) = key.default_value() {
-                    effective.insert(item.path.clone(), (value, item.origin.clone()));
-                }
-            }
-        }
-    }
-    for key in BOOK.iter().filter(|key| !key.name.contains("[]")) {
-        if let Some(value) = key.default_value() {
-            effective.entry(key.name.to_owned()).or_insert((value, Origin::Default));
-        }
-    }
-    for entry in given.iter().filter(|item| item.path.ends_with(']')) {
-        complete(entry, given, &mut effective, problems);
-    }
-    effective
-}
-
-/// Fills the entry of a list with defaults and misses what is required.
-fn complete(
-    entry: &Given,
-    given: &[Given],
-    effective: &mut Effective,
-    problems: &mut Vec<Problem>,
-) {
-    let list = plain(&entry.path);
-    let below = format!("{list}.");
-    for key in BOOK.iter().filter(|key| key.name.starts_with(&below)) {
-        let Some(field) = key.name.strip_prefix(&list) else { continue };
-        let path = format!("{}{field}", entry.path);
-        if field.contains("[]") || given.iter().any(|item| item.path == path) {
-            continue;
-        }
-        if let Some(value) = key.default_value() {
-            effective.insert(path, (value, Origin::Default));
-        } else if key.fallback == Fallback::Required {
-            problems.push(Problem {
-                origin: entry.origin.clone(),
-                message: format!("\"{path}\" is missing"),
-                hint: format!("`tacitus config explain {}` says what it is for", key.name),
-            });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_default_fits_its_own_shape() {
-        for key in BOOK {
+        for key in BOOK.iter() {
             if let Fallback::Text(text) = key.fallback {
                 assert!(key.default_value().is_some(), "{} = {text}", key.name);
             }
         }
+    }
+
+    #[test]
+    fn every_profile_can_be_chosen() {
+        let names: Vec<&str> =
+            tacitus_protocol::payload::Profile::ALL.iter().map(|profile| profile.name()).collect();
+        assert_eq!(PROFILES, names);
     }
 
     #[test]
@@ -749,7 +495,7 @@ mod tests {
 
     #[test]
     fn what_print_shows_reads_back_as_the_same_value() {
-        for key in BOOK {
+        for key in BOOK.iter() {
             let Some(value) = key.default_value() else { continue };
             let line: toml::Table = format!("x = {value}").parse().unwrap();
             let written = match &line["x"] {

@@ -8,14 +8,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
+use super::mqtt::{mqtt, mqtt_is_guarded};
 use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
+use crate::collect::Collector;
 use crate::postgres::Secrets;
-use crate::{broker, collect, ingest};
+use crate::{broker, folder, ingest, opcua_server};
 
 /// What the server does.
 #[derive(Debug, Clone)]
@@ -32,12 +36,18 @@ pub struct Settings {
     pub grpc: SocketAddr,
     /// Which topics are stored, and as what.
     pub topics: Rules,
+    /// How the Sparkplug host behaves; `None`: there is none.
+    pub sparkplug: Option<sparkplug::Settings>,
     /// The way into the store.
     pub ingest: ingest::Settings,
     /// What statements may take.
     pub query: Limits,
-    /// OPC UA servers to collect from.
-    pub opcua: Vec<collect::opcua::Settings>,
+    /// The OPC UA server; none where it is not asked for.
+    pub opcua_server: Option<opcua_server::Settings>,
+    /// The collectors.
+    pub collectors: Vec<Arc<dyn Collector>>,
+    /// The folder that is watched for files, if there is one.
+    pub files: Option<folder::Settings>,
     /// The logs.
     pub log: Log,
 }
@@ -146,17 +156,20 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
     let keys = Keys(effective);
     refuse_open_doors(effective, problems);
     let topics = topics::check(&keys, problems);
-    let opcua = collectors::check(&keys, problems);
+    let collectors = collectors::check(&keys, problems);
     Some(Settings {
         data: data(&keys)?,
         http: http(&keys)?,
-        mqtt: mqtt(&keys)?,
+        mqtt: mqtt(&keys, problems)?,
         postgres: postgres(&keys, problems)?,
         grpc: keys.listener("grpc.addr")?,
         topics: topics?,
+        sparkplug: sparkplug(&keys, problems)?,
         ingest: ingest(&keys)?,
         query: query(&keys, problems)?,
-        opcua,
+        opcua_server: opcua_server(&keys),
+        collectors,
+        files: files(&keys)?,
         log: log(&keys)?,
     })
 }
@@ -184,6 +197,11 @@ impl Keys<'_> {
                 None => return Origin::Default,
             }
         }
+    }
+
+    /// Whether there is a value at this path.
+    pub(super) fn is_given(&self, path: &str) -> bool {
+        self.0.contains_key(path)
     }
 
     /// The paths of the entries of a list of tables: `list[0]`, `list[1]`, …
@@ -273,12 +291,27 @@ fn http(keys: &Keys<'_>) -> Option<Http> {
     })
 }
 
-fn mqtt(keys: &Keys<'_>) -> Option<broker::Settings> {
-    Some(broker::Settings {
-        listen: keys.address("mqtt.addr")?,
-        connections_max: keys.count("mqtt.connections")?,
-        session_expiry_s_max: u32::try_from(keys.span("mqtt.session_expiry")?.as_secs()).ok()?,
-    })
+/// `None` where a value is missing; inside, `None` where there is to be no host.
+#[expect(clippy::option_option, reason = "a switched-off host is not a missing value")]
+fn sparkplug(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Option<sparkplug::Settings>> {
+    let millis = |path: &str| u64::try_from(keys.span(path)?.as_millis()).ok();
+    let host = keys.text("sparkplug.host")?;
+    if host.is_empty() || host.contains(['/', '+', '#']) {
+        problems.push(Problem {
+            origin: keys.origin("sparkplug.host"),
+            message: format!("\"sparkplug.host\" is \"{host}\", which no level of a topic can be"),
+            hint: "use a name without /, + and #".to_owned(),
+        });
+    }
+    let settings = sparkplug::Settings {
+        host,
+        reorder_ms: millis("sparkplug.reorder").filter(|ms| *ms > 0),
+        rebirth_ms: millis("sparkplug.rebirth")?,
+        grace_ms: millis("sparkplug.grace")?,
+        lenient: !keys.switch("sparkplug.strict")?,
+        ..sparkplug::Settings::default()
+    };
+    Some(keys.switch("sparkplug.enabled")?.then_some(settings))
 }
 
 fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
@@ -292,28 +325,55 @@ fn ingest(keys: &Keys<'_>) -> Option<ingest::Settings> {
     })
 }
 
-fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
-    let certificate = match (keys.path("pg.certificate_file"), keys.path("pg.key_file")) {
+/// `None` where a value is missing; inside, `None` where there is no folder.
+#[expect(clippy::option_option, reason = "no folder is not a missing value")]
+fn files(keys: &Keys<'_>) -> Option<Option<folder::Settings>> {
+    let every = keys.span("files.every")?;
+    let spill_dir = keys.path("data.dir")?.join("tmp");
+    let body_bytes_max = usize::try_from(keys.size("http.body")?).ok()?;
+    let dir = keys.path("files.dir");
+    Some(dir.map(|dir| folder::Settings { dir, every, spill_dir, json_bytes_max: body_bytes_max }))
+}
+
+/// A certificate and its key, or neither.
+pub(super) fn certificate(
+    keys: &Keys<'_>,
+    section: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(PathBuf, PathBuf)> {
+    let chain_key = format!("{section}.certificate_file");
+    let key_key = format!("{section}.key_file");
+    match (keys.path(&chain_key), keys.path(&key_key)) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
         (chain, _) => {
-            let (said, missing) = if chain.is_some() {
-                ("pg.certificate_file", "pg.key_file")
-            } else {
-                ("pg.key_file", "pg.certificate_file")
-            };
+            let (said, missing) =
+                if chain.is_some() { (chain_key, key_key) } else { (key_key, chain_key) };
             problems.push(Problem {
-                origin: keys.origin(said),
+                origin: keys.origin(&said),
                 message: format!("\"{said}\" is given, \"{missing}\" is not"),
                 hint: "a certificate needs its key and a key its certificate".to_owned(),
             });
             None
         }
-    };
+    }
+}
+
+fn postgres(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Postgres> {
+    let certificate = certificate(keys, "pg", problems);
     Some(Postgres {
         addr: keys.listener("pg.addr")?,
         connections_max: keys.count("pg.connections")?,
         secrets: Secrets { users: keys.path("pg.users_file"), certificate },
+    })
+}
+
+fn opcua_server(keys: &Keys<'_>) -> Option<opcua_server::Settings> {
+    Some(opcua_server::Settings {
+        addr: keys.address("opcua_server.addr")?,
+        users: keys.path("opcua_server.users_file"),
+        trust_clients: keys.switch("opcua_server.trust_clients").unwrap_or(false),
+        pki_dir: keys.path("data.dir")?.join("pki").join("server"),
     })
 }
 
@@ -347,7 +407,17 @@ fn log(keys: &Keys<'_>) -> Option<Log> {
 /// A listener other machines can reach would be open to everyone where there are no users.
 fn refuse_open_doors(effective: &Effective, problems: &mut Vec<Problem>) {
     for (path, (value, origin)) in effective {
-        if path == "pg.addr" && effective.contains_key("pg.users_file") {
+        let keys = Keys(effective);
+        let is_guarded = match path.as_str() {
+            "pg.addr" => effective.contains_key("pg.users_file"),
+            "mqtt.addr" => mqtt_is_guarded(&keys, "mqtt.users_file"),
+            "mqtt.tls_addr" => ["mqtt.users_file", "mqtt.client_authority_file"]
+                .into_iter()
+                .any(|by| mqtt_is_guarded(&keys, by)),
+            "opcua_server.addr" => effective.contains_key("opcua_server.users_file"),
+            _ => false,
+        };
+        if is_guarded {
             continue;
         }
         if let Value::Address(address) = value

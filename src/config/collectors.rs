@@ -5,13 +5,16 @@
 //!
 //! *Not here.* What an endpoint or a node name may be: `collect::opcua::settings`.
 
+use std::sync::Arc;
+
 use super::Problem;
 use super::checked::Keys;
-use crate::collect::opcua::{Draft, DraftBrowse, DraftNode, Password, Settings};
+use crate::collect::Collector;
+use crate::collect::opcua::{Draft, DraftBrowse, DraftNode, Password};
 
 /// The collectors that are in order, and a problem for each mistake in the others.
-pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Settings> {
-    let mut collectors: Vec<Settings> = Vec::new();
+pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<dyn Collector>> {
+    let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
     for entry in keys.entries("collect.opcua") {
         // What is required and missing is reported already.
         let said = |name: &str| keys.text(&format!("{entry}.{name}")).is_some();
@@ -20,14 +23,14 @@ pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Setting
         }
         let password = password(keys, &entry, problems);
         match draft(keys, &entry, password).check() {
-            Ok(settings) if collectors.iter().any(|other| other.name == settings.name) => {
+            Ok(settings) if collectors.iter().any(|other| other.name() == settings.name) => {
                 problems.push(Problem {
                     origin: keys.origin(&format!("{entry}.name")),
                     message: format!("two collectors are called \"{}\"", settings.name),
                     hint: "give each a name of its own, it is the source of its tags".to_owned(),
                 });
             }
-            Ok(settings) => collectors.push(settings),
+            Ok(settings) => collectors.push(Arc::new(settings)),
             Err(mistakes) => problems.extend(mistakes.into_iter().map(|mistake| {
                 // The password stands in the file that this key names.
                 let key = mistake.key.replace("password", "password_file");
@@ -64,34 +67,53 @@ fn draft(keys: &Keys<'_>, entry: &str, password: Option<Password>) -> Draft {
     let text = |name: &str| keys.text(&format!("{entry}.{name}"));
     let span = |name: &str| keys.span(&format!("{entry}.{name}"));
     let count = |name: &str| keys.count(&format!("{entry}.{name}"));
+    let narrow = |name: &str| count(name).and_then(|count| u32::try_from(count).ok());
+    let choice = |name: &str| keys.choice(&format!("{entry}.{name}")).map(str::to_owned);
+    let texts = |name: &str| keys.texts(&format!("{entry}.{name}"));
     let nodes = keys.entries(&format!("{entry}.nodes"));
     Draft {
         name: text("name").unwrap_or_default(),
         endpoint: text("endpoint").unwrap_or_default(),
-        security: keys.choice(&format!("{entry}.security")).map(str::to_owned),
+        alternatives: texts("alternatives"),
+        security: choice("security"),
+        security_mode: choice("security_mode"),
         user: text("user"),
         password,
+        certificate_file: keys.path(&format!("{entry}.certificate_file")),
+        key_file: keys.path(&format!("{entry}.key_file")),
         publishing_interval: span("publishing_interval"),
         sampling_interval: span("sampling_interval"),
-        queue_size: count("queue_size").and_then(|count| u32::try_from(count).ok()),
+        queue_size: narrow("queue_size"),
+        deadband: text("deadband"),
+        timestamps: choice("timestamps"),
         quantum: span("quantum"),
         prefix: text("prefix"),
+        backfill: keys.switch(&format!("{entry}.backfill")),
+        backfill_reach: span("backfill_reach"),
+        backfill_rate: narrow("backfill_rate"),
+        events: texts("events"),
         nodes: nodes.iter().map(|node| draft_node(keys, node)).collect(),
         browse: text("browse.root").map(|root| DraftBrowse {
             root,
-            depth: count("browse.depth").and_then(|count| u32::try_from(count).ok()),
+            depth: narrow("browse.depth"),
             count: count("browse.count"),
             template: text("browse.template"),
+            include: texts("browse.include"),
+            exclude: texts("browse.exclude"),
         }),
     }
 }
 
 fn draft_node(keys: &Keys<'_>, entry: &str) -> DraftNode {
     let text = |name: &str| keys.text(&format!("{entry}.{name}"));
+    let queue_size = keys.count(&format!("{entry}.queue_size"));
     DraftNode {
         node: text("node").unwrap_or_default(),
         tag: text("tag"),
         unit: text("unit"),
         description: text("description"),
+        sampling_interval: keys.span(&format!("{entry}.sampling_interval")),
+        queue_size: queue_size.and_then(|count| u32::try_from(count).ok()),
+        deadband: text("deadband"),
     }
 }

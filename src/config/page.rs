@@ -35,7 +35,7 @@ pub fn print(effective: &Effective) -> String {
 /// Where a path stands: in the order of the book, but each entry of a list with all below it
 /// before the next entry, as TOML needs it.
 fn place(path: &str) -> (usize, Vec<usize>, usize) {
-    let plain = super::book::plain(path);
+    let plain = super::resolve::plain(path);
     let own = BOOK.iter().position(|key| key.name == plain);
     let list = plain.split_once('[').map(|(list, _)| format!("{list}[]"));
     let first = list.and_then(|list| BOOK.iter().position(|key| key.name.starts_with(&list)));
@@ -46,7 +46,7 @@ fn place(path: &str) -> (usize, Vec<usize>, usize) {
 
 /// The head of a section in TOML.
 fn title(section: &str) -> String {
-    let name = super::book::plain(section).replace("[]", "");
+    let name = super::resolve::plain(section).replace("[]", "");
     if section.ends_with(']') { format!("[[{name}]]") } else { format!("[{name}]") }
 }
 
@@ -63,7 +63,7 @@ pub fn explain(key: &Key) -> String {
 pub fn page() -> String {
     let mut parts: Vec<String> = vec![HEAD.to_owned()];
     let mut section = "";
-    for key in BOOK {
+    for key in BOOK.iter() {
         let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         if of != section {
             section = of;

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::book::{self, BOOK};
+use super::book::BOOK;
+use super::resolve;
 use super::{Key, Problem};
 
 /// Where a configuration comes from.
@@ -155,11 +156,11 @@ fn walk(page: &Page<'_>, prefix: &str, table: &DeTable<'_>, raw: &mut Raw) {
         };
         let origin = page.origin(&name.span());
         match value.get_ref() {
-            DeValue::Table(inner) if book::is_section(&path) => walk(page, &path, inner, raw),
-            DeValue::Array(items) if book::is_list(&path) => {
+            DeValue::Table(inner) if resolve::is_section(&path) => walk(page, &path, inner, raw),
+            DeValue::Array(items) if resolve::is_list(&path) => {
                 walk_list(page, &path, items.iter(), &origin, raw);
             }
-            _ if book::find(&path).is_some() => {
+            _ if resolve::find(&path).is_some() => {
                 raw.given.push(Given { path, written: written(value.get_ref()), origin });
             }
             _ => raw.problems.push(unknown(&path, origin)),
@@ -195,14 +196,14 @@ fn walk_list<'a, 'i: 'a>(
 }
 
 fn unknown(path: &str, origin: Origin) -> Problem {
-    let message = if book::is_section(path) {
+    let message = if resolve::is_section(path) {
         format!("\"{path}\" is a section, not a key")
-    } else if book::is_list(path) {
+    } else if resolve::is_list(path) {
         format!("\"{path}\" is a list of tables")
     } else {
         format!("unknown key \"{path}\"")
     };
-    let plain = book::plain(path);
+    let plain = resolve::plain(path);
     let hint = nearest(&plain, BOOK.iter().map(|key| key.name.to_owned()));
     Problem { origin, message, hint }
 }

@@ -17,6 +17,14 @@ pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Option<Rule
         states: keys.texts(&format!("{entry}.states")),
         unit: keys.text(&format!("{entry}.unit")),
         step: keys.switch(&format!("{entry}.step")),
+        labels: keys.texts(&format!("{entry}.labels")),
+        profile: keys.choice(&format!("{entry}.profile")).map(str::to_owned),
+        time: keys.texts(&format!("{entry}.time")),
+        value: keys.texts(&format!("{entry}.value")),
+        quality: keys.texts(&format!("{entry}.quality")),
+        name: keys.text(&format!("{entry}.name")),
+        ignore: keys.texts(&format!("{entry}.ignore")),
+        zone: keys.text(&format!("{entry}.zone")),
     };
     let spec = Spec {
         include: keys.texts("mqtt.include"),

@@ -8,7 +8,7 @@ use crate::server::Addresses;
 /// everything is, and whether it goes away with the server.
 #[must_use]
 pub fn first_page(addresses: Addresses, data: &std::path::Path, kept: bool) -> String {
-    let Addresses { http, mqtt, pg, grpc } = addresses;
+    let Addresses { http, mqtt, pg, grpc, .. } = addresses;
     let fate = if kept { "kept" } else { "removed when this stops; --data DIR keeps it" };
     let data = data.display();
     let port = mqtt.port();
@@ -55,8 +55,10 @@ mod tests {
     #[test]
     fn the_page_names_where_to_look_and_no_place_is_left_blank() {
         let addresses = Addresses {
+            opcua: None,
             http: "127.0.0.1:18428".parse().unwrap(),
             mqtt: "127.0.0.1:11883".parse().unwrap(),
+            mqtts: None,
             pg: "127.0.0.1:15433".parse().unwrap(),
             grpc: "127.0.0.1:18429".parse().unwrap(),
         };

@@ -14,13 +14,16 @@ use tacitus_query::Session;
 use tacitus_storage::{Engine, EngineStatus};
 use tokio::sync::Semaphore;
 
+use super::collectors::document;
 use super::json::answer;
 use super::sql::Questions;
 use super::write::Writes;
 use super::{FOLLOWERS_MAX, Problem};
 use crate::broker;
-use crate::collect::{Phase, State as Collector};
-use crate::ingest::Ingest;
+use crate::collect::opcua::Trust;
+use crate::collect::{Collectors, Phase};
+use crate::gaps::{Gaps, Outcome};
+use crate::ingest::{Ingest, Mqtt};
 use crate::metrics::{Metrics, Reading};
 use crate::server::Addresses;
 use crate::shutdown::Shutdown;
@@ -32,12 +35,18 @@ pub(crate) struct Facts {
     pub(crate) engine: Arc<Engine>,
     /// The way into it.
     pub(crate) ingest: Ingest,
+    /// What makes samples of MQTT messages.
+    pub(crate) intake: Arc<Mqtt>,
     /// The way to ask it.
     pub(crate) session: Arc<Session>,
     /// What the broker counts.
     pub(crate) broker: Arc<broker::Counters>,
-    /// What the collectors do.
-    pub(crate) collectors: Vec<Arc<Collector>>,
+    /// The collectors.
+    pub(crate) collectors: Arc<Collectors>,
+    /// When nothing came.
+    pub(crate) gaps: Arc<Gaps>,
+    /// Which OPC UA servers are trusted.
+    pub(crate) trust: Arc<Trust>,
     /// What is counted here.
     pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens.
@@ -111,47 +120,32 @@ pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
             "queue_bytes_max": counters.queue_bytes_max,
             "refused": counters.refused,
         },
-        "collectors": facts.collectors.iter().map(|one| collector(one)).collect::<Vec<_>>(),
+        "collectors": facts.collectors.list().iter().map(document).collect::<Vec<_>>(),
     }))
 }
 
-fn collector(state: &Collector) -> Value {
-    let status = state.status();
-    let failures = status
-        .failures
-        .iter()
-        .map(|failure| json!({"node": failure.node, "tag": failure.tag, "reason": failure.reason}));
-    json!({
-        "name": status.name,
-        "endpoint": status.endpoint,
-        "phase": status.phase.name(),
-        "items_good": status.items_good,
-        "items_failed": status.items_failed,
-        "failures": failures.collect::<Vec<_>>(),
-        "last_error": status.last_error.map(|(_, error)| error),
-        "values_total": status.values_total,
-        "values_dropped_total": status.values_dropped_total,
-    })
+/// The last refused points and payloads, newest first, and of each reason the last one whole.
+pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
+    let rows: Vec<Value> = facts.ingest.refusals().iter().map(refusal).collect();
+    let last = facts.ingest.refused_last();
+    let by_reason: serde_json::Map<String, Value> =
+        last.iter().map(|(code, last)| ((*code).to_owned(), refusal(last))).collect();
+    answer(&json!({
+        "refused": facts.ingest.counters().refused,
+        "last": rows,
+        "last_by_reason": by_reason,
+    }))
 }
 
-/// The last refused points and payloads, newest first.
-pub(super) async fn refusals(State(facts): State<Arc<Facts>>) -> Response {
-    let rows: Vec<Value> = facts
-        .ingest
-        .refusals()
-        .into_iter()
-        .map(|refusal| {
-            let at = chrono::DateTime::from_timestamp_nanos(refusal.at.nanos());
-            json!({
-                "at": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-                "source": refusal.source,
-                "name": refusal.name,
-                "reason": refusal.reason,
-                "payload": refusal.payload,
-            })
-        })
-        .collect();
-    answer(&json!({"refused": facts.ingest.counters().refused, "last": rows}))
+fn refusal(refusal: &crate::ingest::Refusal) -> Value {
+    let at = chrono::DateTime::from_timestamp_nanos(refusal.at.nanos());
+    json!({
+        "at": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "source": refusal.source,
+        "name": refusal.name,
+        "reason": refusal.reason,
+        "payload": refusal.payload,
+    })
 }
 
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
@@ -162,6 +156,7 @@ pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
     readings.push(Reading::gauge("live_followers", help, following as u64));
     readings.extend(mqtt(&facts.broker));
     readings.extend(collectors(&facts.collectors));
+    readings.extend(gaps(&facts.gaps));
     match facts.metrics.text(&readings) {
         Ok(text) => {
             let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -230,8 +225,17 @@ fn mqtt(counters: &broker::Counters) -> Vec<Reading> {
     counters.all().into_iter().map(reading).collect()
 }
 
-fn collectors(states: &[Arc<Collector>]) -> Vec<Reading> {
-    let all: Vec<_> = states.iter().map(|state| state.status()).collect();
+fn gaps(gaps: &Gaps) -> Vec<Reading> {
+    let all = gaps.all();
+    let each = [Outcome::Open, Outcome::BackFilled, Outcome::Lost].map(|outcome| {
+        let count = all.iter().filter(|gap| gap.outcome == outcome).count();
+        (outcome.name().to_owned(), count as u64)
+    });
+    vec![Reading::gauge("gaps", "Gaps in the ledger", 0).by("state", each)]
+}
+
+fn collectors(collectors: &Collectors) -> Vec<Reading> {
+    let all: Vec<_> = collectors.list().into_iter().map(|entry| entry.status).collect();
     let each = |reading: Reading, value: fn(&crate::collect::Status) -> u64| {
         reading.by("name", all.iter().map(|status| (status.name.clone(), value(status))))
     };
@@ -250,6 +254,24 @@ fn collectors(states: &[Arc<Collector>]) -> Vec<Reading> {
             counter("collector_values_dropped", "Values dropped, the store was too slow"),
             |status| status.values_dropped_total,
         ),
+        each(gauge("collector_values_per_second", "Values a second, lately"), |status| {
+            status.rate_rounded()
+        }),
+        each(
+            gauge("collector_lag_ms", "How much later than its time the last sample arrived"),
+            |status| u64::try_from(status.lag_ns.unwrap_or(0) / 1_000_000).unwrap_or(0),
+        ),
+        each(
+            counter("collector_values_recovered", "Values fetched from histories of devices"),
+            |status| status.values_recovered_total,
+        ),
+        each(
+            counter("collector_values_refused", "Values that cannot be stored, for what they are"),
+            |status| status.values_refused_total,
+        ),
+        each(counter("collector_connections", "Connections that came about"), |status| {
+            status.connections_total
+        }),
         each(counter("collector_gaps", "Interruptions written into histories"), |status| {
             status.gaps_total
         }),

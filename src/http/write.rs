@@ -11,6 +11,8 @@
 //! *Invariant.* No answer of 204 before the sync. Sending a body again after any other answer
 //! is safe: the same samples written twice are the same samples.
 //!
+//! Prometheus's remote write is the same with series in place of lines (`write/remote.rs`).
+//!
 //! *Not here.* The parameters that name a database, bucket or organisation are taken and not
 //! used, as this store has one of each; so Telegraf and other senders need no change.
 
@@ -59,6 +61,24 @@ where
     post(write_lines)
 }
 
+/// `POST /api/v3/write_lp`.
+pub(super) fn lines_of_version_3<S>() -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Writes: FromRef<S>,
+{
+    post(write_lines_of_version_3)
+}
+
+/// `POST /api/v1/write`.
+pub(super) fn series<S>() -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Writes: FromRef<S>,
+{
+    post(remote::write)
+}
+
 /// `POST /api/v1/samples`.
 pub(super) fn rows<S>() -> MethodRouter<S>
 where
@@ -80,7 +100,43 @@ async fn write_lines(
     body: Bytes,
 ) -> Response {
     let name = parameters.precision.unwrap_or_default();
-    answer(keep_lines(&writes, &name, &headers, body).await)
+    let kept = async {
+        let precision = match Precision::from_name(&name) {
+            Some(precision) => precision,
+            None if name.is_empty() => Precision::default(),
+            None => return Err(no_precision(&name, "use ns, us, ms or s; nothing was kept")),
+        };
+        keep_lines(&writes, precision, true, &headers, body).await
+    };
+    answer(kept.await)
+}
+
+#[derive(Debug, Deserialize)]
+struct ParametersOfVersion3 {
+    precision: Option<String>,
+    accept_partial: Option<bool>,
+}
+
+async fn write_lines_of_version_3(
+    State(writes): State<Writes>,
+    Query(parameters): Query<ParametersOfVersion3>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let word = parameters.precision.unwrap_or_default();
+    let kept = async {
+        let word = if word.is_empty() { "auto" } else { &word };
+        let precision = Precision::from_word(word).ok_or_else(|| {
+            no_precision(word, "use auto, nanosecond, microsecond, millisecond or second")
+        })?;
+        let is_partial = parameters.accept_partial.unwrap_or(true);
+        keep_lines(&writes, precision, is_partial, &headers, body).await
+    };
+    answer(kept.await)
+}
+
+fn no_precision(name: &str, hint: &str) -> Problem {
+    invalid(format!("\"{name}\" is no precision")).hint(hint)
 }
 
 async fn write_rows(State(writes): State<Writes>, headers: HeaderMap, body: Bytes) -> Response {
@@ -96,26 +152,29 @@ fn answer(kept: Result<StatusCode, Problem>) -> Response {
     response
 }
 
+/// Keeps the lines that are right; or none if one is wrong and it is to be all or nothing.
 async fn keep_lines(
     writes: &Writes,
-    precision: &str,
+    precision: Precision,
+    is_partial: bool,
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
-    let precision = match Precision::from_name(precision) {
-        Some(precision) => precision,
-        None if precision.is_empty() => Precision::default(),
-        None => {
-            return Err(invalid(format!("\"{precision}\" is no precision"))
-                .hint("use ns, us, ms or s; nothing was kept"));
-        }
-    };
     let Writes { ingest, body_bytes_max } = writes.clone();
     let coding = headers.get(header::CONTENT_ENCODING).cloned();
     let kept = apart(move || {
         let text = unpacked(coding.as_ref(), body, body_bytes_max)?;
-        let mut lines = Lines::new(&text, precision);
         let mut kept = Kept::default();
+        if !is_partial {
+            let mut lines = Lines::new(&text, precision);
+            while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
+                kept.add_lines(&ingest, line::Parsed { points: Vec::new(), ..parsed });
+            }
+            if kept.refused_count > 0 {
+                return Ok(kept);
+            }
+        }
+        let mut lines = Lines::new(&text, precision);
         while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
             kept.add_lines(&ingest, parsed);
         }
@@ -248,7 +307,14 @@ async fn finish(ingest: &Ingest, kept: Kept, noun: &str) -> Result<StatusCode, P
         .iter()
         .map(|refusal| json!({noun: refusal.number, "reason": refusal.reason}))
         .collect();
+    // What version 3 of InfluxDB answers and its clients show.
+    let data: Vec<Value> = refused
+        .iter()
+        .map(|refusal| json!({"line_number": refusal.number, "error_message": refusal.reason}))
+        .collect();
     Err(invalid(message)
+        .with("error", "partial write of line protocol occurred")
+        .with("data", data)
         .hint("correct what is named and send it again; what is stored may be sent again too")
         .with(noun, first.number)
         .with("refused", named)
@@ -281,5 +347,6 @@ fn unwritten(error: WriteError) -> Problem {
     Problem::new(status, error.to_string()).hint(hint)
 }
 
+mod remote;
 #[cfg(test)]
 mod tests;

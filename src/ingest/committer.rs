@@ -13,11 +13,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tacitus_model::Batch;
-use tacitus_storage::{Engine, Error, ErrorKind, Progress};
+use tacitus_storage::{Document, Engine, Error, ErrorKind, Progress};
 use tokio::sync::watch;
 
 use super::WriteError;
-use super::queue::{Entry, Queue};
+use super::queue::{Entry, Parcel, Queue};
 use crate::live::Feed;
 
 /// About how many bytes of batches become one commit. LIMIT: the last of a group waits for all of
@@ -166,17 +166,22 @@ fn commit_all(engine: &Engine, feed: &Feed, guard: &Guard) {
     let guard = guard.clone();
     let mut refusing = None;
     while let Some(mut group) = guard.queue.take(GROUP_BYTES_MAX) {
-        let batches: Vec<Batch> =
-            group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)).collect();
-        let result = commit(engine, &batches);
+        let (batches, documents): (Vec<Batch>, Vec<Vec<Document>>) = group
+            .iter_mut()
+            .map(|entry| std::mem::take(&mut entry.parcel))
+            .map(|Parcel { batch, documents }| (batch, documents))
+            .unzip();
+        let result = commit(engine, &batches, &documents.concat());
         let invalid = matches!(&result, Err(error) if error.kind() == ErrorKind::Invalid);
-        for (entry, batch) in group.iter_mut().zip(batches) {
-            entry.batch = batch;
+        for (entry, (batch, documents)) in group.iter_mut().zip(batches.into_iter().zip(documents))
+        {
+            entry.parcel = Parcel { batch, documents };
         }
         if invalid {
             // One batch that cannot be kept must not stop those that came with it.
             for entry in group {
-                let result = commit(engine, std::slice::from_ref(&entry.batch));
+                let Parcel { batch, documents } = &entry.parcel;
+                let result = commit(engine, std::slice::from_ref(batch), documents);
                 settle(vec![entry], result, feed, &guard, &mut refusing);
             }
         } else {
@@ -200,8 +205,12 @@ fn settle(
     let queue = &guard.queue;
     let error = match result {
         Ok(sequence) => {
-            queue.note_commit(group.iter().map(|entry| entry.batch.len()).sum());
-            feed.publish(sequence, group.iter_mut().map(|entry| std::mem::take(&mut entry.batch)));
+            queue.note_commit(group.iter().map(|entry| entry.parcel.batch.len()).sum());
+            let documents = group.iter().any(|entry| !entry.parcel.documents.is_empty());
+            let behind = u64::from(documents);
+            let batches = group.iter_mut().map(|entry| std::mem::take(&mut entry.parcel.batch));
+            // Documents have one sequence, behind the batches.
+            feed.publish(sequence, behind, batches);
             if refusing.take().is_some() {
                 tracing::info!("writing again");
             }
@@ -232,10 +241,10 @@ fn settle(
 
 /// Commits; waits while samples arrive faster than the tending thread can seal them, so that the
 /// queue fills and slows the senders.
-fn commit(engine: &Engine, batches: &[Batch]) -> Result<u64, Error> {
+fn commit(engine: &Engine, batches: &[Batch], documents: &[Document]) -> Result<u64, Error> {
     let deadline = Instant::now() + SEAL_WAIT;
     loop {
-        match engine.commit(batches) {
+        match engine.commit_with(batches, documents) {
             Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
                 std::thread::sleep(SEAL_ASKED_EVERY);
             }

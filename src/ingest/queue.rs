@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tacitus_model::Batch;
+use tacitus_storage::Document;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::WriteError;
@@ -17,9 +18,29 @@ use super::WriteError;
 /// What a sender is told of its batch.
 pub(super) type Outcome = Result<u64, WriteError>;
 
-/// A batch that waits.
-pub(super) struct Entry {
+/// What is kept together.
+#[derive(Debug, Default)]
+pub(super) struct Parcel {
     pub(super) batch: Batch,
+    pub(super) documents: Vec<Document>,
+}
+
+impl Parcel {
+    fn size_bytes(&self) -> usize {
+        let documents: usize = self.documents.iter().map(Document::size_bytes).sum();
+        self.batch.size_bytes() + documents
+    }
+}
+
+impl From<Batch> for Parcel {
+    fn from(batch: Batch) -> Self {
+        Self { batch, documents: Vec::new() }
+    }
+}
+
+/// A parcel that waits.
+pub(super) struct Entry {
+    pub(super) parcel: Parcel,
     /// Who waits for its outcome; `None`: it was accepted, and must not be given up.
     done: Option<oneshot::Sender<Outcome>>,
     /// Its share of the bound, given back when the entry is dropped.
@@ -62,36 +83,40 @@ impl Queue {
         }
     }
 
-    /// Waits for room and puts the batch in; the receiver gets its outcome.
+    /// Waits for room and puts a parcel in; the receiver gets its outcome.
     pub(super) async fn push(
         &self,
-        batch: Batch,
+        parcel: impl Into<Parcel>,
         room_wait: Duration,
     ) -> Result<oneshot::Receiver<Outcome>, WriteError> {
         let (done, outcome) = oneshot::channel();
-        self.admit(batch, Some(done), room_wait).await?;
+        self.admit(parcel.into(), Some(done), room_wait).await?;
         Ok(outcome)
     }
 
-    /// Waits for room and puts the batch in, for good.
-    pub(super) async fn accept(&self, batch: Batch, room_wait: Duration) -> Result<(), WriteError> {
-        self.admit(batch, None, room_wait).await
+    /// Waits for room and puts a parcel in, for good.
+    pub(super) async fn accept(
+        &self,
+        parcel: impl Into<Parcel>,
+        room_wait: Duration,
+    ) -> Result<(), WriteError> {
+        self.admit(parcel.into(), None, room_wait).await
     }
 
     async fn admit(
         &self,
-        batch: Batch,
+        parcel: Parcel,
         done: Option<oneshot::Sender<Outcome>>,
         room_wait: Duration,
     ) -> Result<(), WriteError> {
-        let bytes = u32::try_from(batch.size_bytes().min(self.bytes_max)).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(parcel.size_bytes().min(self.bytes_max)).unwrap_or(u32::MAX);
         let enter = async {
             let door = self.door.lock().await;
             let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
             let mut waiting = self.lock();
             match (waiting.closed, room) {
                 (None, Ok(room)) => {
-                    waiting.entries.push_back(Entry { batch, done, _room: room });
+                    waiting.entries.push_back(Entry { parcel, done, _room: room });
                     drop(waiting);
                     drop(door);
                     self.arrived.notify_one();
@@ -117,7 +142,7 @@ impl Queue {
         let mut bytes = 0;
         let mut group = Vec::new();
         while let Some(entry) = waiting.entries.front() {
-            bytes += entry.batch.size_bytes();
+            bytes += entry.parcel.size_bytes();
             if bytes > bytes_max && !group.is_empty() {
                 break;
             }
@@ -152,7 +177,7 @@ impl Queue {
                 // Who hung up was promised nothing.
                 Some(done) => drop(done.send(outcome).ok()),
                 None if outcome.is_err() => {
-                    self.lost.fetch_add(entry.batch.len() as u64, Ordering::Relaxed);
+                    self.lost.fetch_add(entry.parcel.batch.len() as u64, Ordering::Relaxed);
                 }
                 None => {}
             }
@@ -228,7 +253,7 @@ mod tests {
     }
 
     fn times(group: &[Entry]) -> Vec<i64> {
-        group.iter().map(|entry| entry.batch.times()[0].nanos()).collect()
+        group.iter().map(|entry| entry.parcel.batch.times()[0].nanos()).collect()
     }
 
     #[tokio::test]

@@ -14,6 +14,9 @@ const REFUSALS_KEPT: usize = 100;
 /// LIMIT: the first bytes of a payload tell what it is.
 const PAYLOAD_BYTES_KEPT: usize = 64;
 
+/// LIMIT: of the last payload of each reason a person wants to see more; reasons are few.
+const SAMPLE_BYTES_KEPT: usize = 4096;
+
 /// LIMIT: names and reasons may hold a whole topic; a line of a table does not.
 const TEXT_CHARS_KEPT: usize = 200;
 
@@ -42,7 +45,7 @@ impl Refusal {
         payload: &[u8],
     ) -> Self {
         let start = |text: &str| text.chars().take(TEXT_CHARS_KEPT).collect();
-        let bytes = payload.get(..PAYLOAD_BYTES_KEPT).unwrap_or(payload);
+        let bytes = payload.get(..SAMPLE_BYTES_KEPT).unwrap_or(payload);
         Self {
             at,
             source: start(source),
@@ -50,6 +53,13 @@ impl Refusal {
             reason: start(reason),
             payload: printable(bytes),
         }
+    }
+
+    /// The same with the first bytes of its payload only.
+    fn shortened(mut self) -> Self {
+        let end = self.payload.char_indices().nth(PAYLOAD_BYTES_KEPT).map(|(index, _)| index);
+        self.payload.truncate(end.unwrap_or(self.payload.len()));
+        self
     }
 }
 
@@ -90,6 +100,7 @@ pub(super) struct Refusals(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     counts: BTreeMap<&'static str, u64>,
+    last: BTreeMap<&'static str, Refusal>,
     recent: VecDeque<Refusal>,
 }
 
@@ -100,7 +111,13 @@ impl Refusals {
         if inner.recent.len() == REFUSALS_KEPT {
             inner.recent.pop_back();
         }
-        inner.recent.push_front(refusal);
+        inner.last.insert(code, refusal.clone());
+        inner.recent.push_front(refusal.shortened());
+    }
+
+    /// The last refusal of each reason, with more of its payload.
+    pub(super) fn last(&self) -> BTreeMap<&'static str, Refusal> {
+        self.lock().last.clone()
     }
 
     pub(super) fn recent(&self) -> Vec<Refusal> {

@@ -12,7 +12,7 @@ use tacitus_model::{
 };
 use tacitus_protocol::Point;
 use tacitus_protocol::topic::Form;
-use tacitus_storage::Engine;
+use tacitus_storage::{Catalog, Collection, Engine};
 
 use super::refusals::{Refusal, Refusals};
 
@@ -27,6 +27,9 @@ const CLOCK_BACK_NS: i64 = 1_000_000_000;
 
 /// LIMIT: a longer list of refused points is read by nobody; the rest is counted.
 const REFUSED_NAMED_MAX: usize = 100;
+
+/// Key and body of a document.
+pub(super) type Stored = (Arc<[u8]>, Arc<[u8]>);
 
 /// What became of points.
 #[derive(Debug, Default)]
@@ -90,6 +93,8 @@ pub(super) struct Origin<'o> {
     pub(super) form: Option<&'o Form>,
     /// When the points arrived.
     pub(super) now: Timestamp,
+    /// Whether a sender that hears no answer sends them: what fits no tag then gets one of its own.
+    pub(super) is_unheard: bool,
 }
 
 /// Turns points into samples.
@@ -108,7 +113,20 @@ impl Resolver {
     }
 
     pub(super) fn resolve(&self, points: Vec<Point>, source: &str, now: Timestamp) -> Resolved {
-        let origin = Origin { source, form: None, now };
+        self.resolve_by(points, Origin { source, form: None, now, is_unheard: false })
+    }
+
+    pub(super) fn resolve_unheard(
+        &self,
+        points: Vec<Point>,
+        source: &str,
+        now: Timestamp,
+    ) -> Resolved {
+        self.resolve_by(points, Origin { source, form: None, now, is_unheard: true })
+    }
+
+    fn resolve_by(&self, points: Vec<Point>, origin: Origin<'_>) -> Resolved {
+        let Origin { source, now, .. } = origin;
         let mut resolved =
             Resolved { batch: Batch::with_capacity(points.len()), ..Resolved::default() };
         for (index, mut point) in points.into_iter().enumerate() {
@@ -130,6 +148,21 @@ impl Resolver {
         resolved
     }
 
+    /// The store.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The tags.
+    pub(super) fn catalog(&self) -> &Catalog {
+        self.engine.catalog()
+    }
+
+    /// The documents of a collection, by key.
+    pub(super) fn documents(&self, collection: Collection) -> Vec<Stored> {
+        self.engine.documents(collection)
+    }
+
     /// The tag of a path, if there is one.
     pub(super) fn find(&self, path: &str) -> Option<Arc<Tag>> {
         self.engine.catalog().find(path)
@@ -137,6 +170,17 @@ impl Resolver {
 
     /// The sample of a point. Takes the value out of the point if it fits.
     pub(super) fn sample(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
+        let fitted = self.fitted(point, origin);
+        if let Err(Reason::Kind(_)) = &fitted
+            && let Some(path) = variant(point, origin)
+        {
+            point.path = path;
+            return self.fitted(point, origin);
+        }
+        fitted
+    }
+
+    fn fitted(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
         let tag = match self.find(&point.path) {
             Some(tag) => tag,
             None => self.create(point, origin)?,
@@ -153,32 +197,23 @@ impl Resolver {
     pub(super) fn arrived(
         &self,
         tag: &Tag,
-        mut value: Value,
+        value: &Value,
         quality: Quality,
         now: Timestamp,
     ) -> Result<Sample, Reason> {
-        let value = fit(&mut value, &tag.definition)?;
+        let value = fit(&mut value.clone(), &tag.definition)?;
         Ok(Sample { tag: tag.id, ts: self.arrival(tag.id, now), value, quality })
     }
 
     fn create(&self, point: &Point, origin: Origin<'_>) -> Result<Arc<Tag>, Reason> {
-        let path = TagPath::new(&point.path).map_err(Reason::Path)?;
-        let fixed = origin.form.and_then(|form| form.kind);
-        let kind = fixed.or(point.value.kind()).ok_or(Reason::NullFirst)?;
-        let mut definition = TagDefinition {
-            labels: point.labels.to_vec(),
-            unit: point.unit.clone(),
-            ..TagDefinition::new(path, kind, origin.source)
-        };
-        if let Some(form) = origin.form {
-            definition.states.clone_from(&form.states);
-            definition.step = form.step.unwrap_or(definition.step);
-            if !form.unit.is_empty() {
-                definition.unit.clone_from(&form.unit);
-            }
-        }
+        let definition = definition(point, origin)?;
         // A tag is for ever: none is made for a value that does not fit it.
         fit(&mut point.value.clone(), &definition)?;
+        self.define(definition)
+    }
+
+    /// A new tag, unless there are as many as senders may make.
+    pub(super) fn define(&self, definition: TagDefinition) -> Result<Arc<Tag>, Reason> {
         if self.engine.catalog().len() >= self.tags_max {
             return Err(Reason::TagLimit(self.tags_max));
         }
@@ -201,8 +236,39 @@ impl Resolver {
     }
 }
 
+/// The tag that a point makes where there is none of its path.
+pub(super) fn definition(point: &Point, origin: Origin<'_>) -> Result<TagDefinition, Reason> {
+    let path = TagPath::new(&point.path).map_err(Reason::Path)?;
+    let fixed = origin.form.and_then(|form| form.kind);
+    let unheard = origin.is_unheard.then_some(Kind::Float);
+    let kind = fixed.or(point.value.kind()).or(unheard).ok_or(Reason::NullFirst)?;
+    let mut definition = TagDefinition {
+        labels: point.labels.to_vec(),
+        unit: point.unit.clone(),
+        ..TagDefinition::new(path, kind, origin.source)
+    };
+    let Some(form) = origin.form else { return Ok(definition) };
+    definition.states.clone_from(&form.states);
+    definition.step = form.step.unwrap_or(definition.step);
+    if !form.unit.is_empty() {
+        definition.unit.clone_from(&form.unit);
+    }
+    // What a rule says of a label wins over the payload.
+    definition.labels.retain(|(name, _)| form.labels.iter().all(|(own, _)| own != name));
+    definition.labels.extend(form.labels.iter().filter(|(_, value)| !value.is_empty()).cloned());
+    Ok(definition)
+}
+
+/// The path of the tag beside a point's own for values of another kind. No topic has a `#`, so no
+/// other tag has that name.
+pub(super) fn variant(point: &Point, origin: Origin<'_>) -> Option<String> {
+    let is_fixed = origin.form.is_some_and(|form| form.kind.is_some());
+    let kind = point.value.kind().filter(|_| origin.is_unheard && !is_fixed)?;
+    Some(format!("{}#{}", point.path, kind.name()))
+}
+
 /// Takes a value out as one of a tag's kind; leaves it where it does not fit.
-fn fit(value: &mut Value, definition: &TagDefinition) -> Result<Value, Reason> {
+pub(super) fn fit(value: &mut Value, definition: &TagDefinition) -> Result<Value, Reason> {
     let kind = value.kind();
     let taken = if kind.is_none() || kind == Some(definition.kind) {
         std::mem::replace(value, Value::Null)
@@ -222,7 +288,7 @@ fn fit(value: &mut Value, definition: &TagDefinition) -> Result<Value, Reason> {
 }
 
 /// A value as a person would write it, for a refusal.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Float(number) => number.to_string(),

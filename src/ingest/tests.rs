@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tacitus_model::{Kind, Quality, Tag, TagDefinition, TagPath, TimeRange, Timestamp, Value};
+use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::{RuleSpec, Rules, Spec};
 use tacitus_storage::{FixedClock, Parts, SeededChance, SimDisk, SimFaults};
 
@@ -379,7 +380,7 @@ async fn a_group_of_messages_is_written_whatever_one_of_them_is() {
         message("oven/state", "RUN"),
         Incoming { retain: true, ..message("oven/temp", "") },
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, vec![]).await.unwrap();
     let float = Value::Float;
     assert_eq!(plant.rows("oven/temp"), [(NOW_MS, float(211.5)), (NOW_MS + 1_000, float(211.75))]);
     assert_eq!(plant.rows("oven/power"), [(1_714_550_400_000_000_000, float(7.0))]);
@@ -387,6 +388,96 @@ async fn a_group_of_messages_is_written_whatever_one_of_them_is() {
     assert_eq!(plant.rows("oven/state"), [(NOW_MS, text("RUN"))]);
     assert_eq!(plant.engine.catalog().len(), 4);
     assert_eq!(plant.ingest.counters().refused, [("payload_json", 1)].into());
+}
+
+#[tokio::test]
+async fn what_a_gateway_sends_has_the_names_and_labels_of_its_profile() {
+    let plant = plant(&small());
+    let mqtt = plant.mqtt(Rules::default());
+    let group = [
+        message("umh/v1/acme/line1/_raw/speed", r#"{"timestamp_ms": 1714550400000, "value": 42}"#),
+        message("umh/v1/acme/line1/_raw/mode", "AUTO"),
+        message("gw", r#"{"values": [{"id": "C.D.T", "v": 4.5, "q": true, "t": 1714550400000}]}"#),
+        message("gw", r#"{"timestamp": 1714550400000, "node": "n", "group": "g", "values": {}}"#),
+        message("gw", r#"{"values": [{"v": 1}]}"#),
+    ];
+    mqtt.store(&group, Vec::new()).await.unwrap();
+    let may_day = 1_714_550_400_000_000_000;
+    assert_eq!(plant.rows("acme/line1/speed"), [(may_day, Value::Float(42.0))]);
+    assert_eq!(plant.rows("acme/line1/mode"), [(NOW_MS, text("AUTO"))]);
+    assert_eq!(plant.rows("C/D/T"), [(may_day, Value::Float(4.5))]);
+    assert_eq!(plant.rows("gw/values/0"), [(NOW_MS, Value::Float(1.0))]);
+    let contract = vec![("contract".to_owned(), "_raw".to_owned())];
+    for path in ["acme/line1/speed", "acme/line1/mode"] {
+        assert_eq!(plant.tag(path).definition.labels, contract);
+    }
+    assert_eq!(plant.ingest.counters().refused, [].into());
+}
+
+#[tokio::test]
+async fn a_message_that_fits_no_kind_opens_a_tag_beside_the_one_it_names() {
+    let plant = plant(&small());
+    let mqtt = plant.mqtt(Rules::default());
+    let group = [
+        message("oven", "null"),
+        message("oven", "21.5"),
+        message("oven", "BROKEN"),
+        message("door", r#"{"open": true}"#),
+        message("door", r#"{"open": 7}"#),
+    ];
+    mqtt.store(&group, Vec::new()).await.unwrap();
+    let values = |path: &str| plant.rows(path).into_iter().map(|row| row.1).collect::<Vec<_>>();
+    assert_eq!(values("oven"), [Value::Null, Value::Float(21.5)]);
+    assert_eq!(values("oven#text"), [text("BROKEN")]);
+    assert_eq!(values("door/open#float"), [Value::Float(7.0)]);
+    assert_eq!(plant.ingest.counters().refused, [].into());
+}
+
+#[tokio::test]
+async fn a_rule_says_labels_profile_and_names() {
+    let plant = plant(&small());
+    let rule = RuleSpec {
+        topic: Some("site/{line}/#".into()),
+        path: Some("$line".into()),
+        labels: vec!["line=$line".into()],
+        time: vec!["at".into()],
+        name: Some("{path}/{sensor}/{name}".into()),
+        ignore: vec!["sensor".into()],
+        ..RuleSpec::default()
+    };
+    let mqtt = plant.mqtt(Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap());
+    let payload = r#"{"at": 1714550400000, "sensor": "s7", "temp": 4.5}"#;
+    mqtt.store(&[message("site/l1/x", payload)], Vec::new()).await.unwrap();
+    let may_day = 1_714_550_400_000_000_000;
+    assert_eq!(plant.rows("l1/s7/temp"), [(may_day, Value::Float(4.5))]);
+    let labels = &plant.tag("l1/s7/temp").definition.labels;
+    assert_eq!(*labels, [("line".to_owned(), "l1".to_owned())]);
+    let trial = mqtt.try_out("site/l1/x", payload.as_bytes()).json();
+    assert_eq!((&trial["rule"], &trial["profile"]), (&0.into(), &"json".into()));
+    assert_eq!(trial["tags"][0]["path"], "l1/s7/temp");
+    assert_eq!(trial["tags"][0]["exists"], true);
+    assert_eq!(trial["samples"][0]["ts"], "2024-05-01T08:00:00Z");
+    assert_eq!(plant.rows("l1/s7/temp").len(), 1, "a trial stores nothing");
+    let refused = mqtt.try_out("site/l1/x", b"{broken").json();
+    assert_eq!(refused["refusal"]["code"], "payload_json");
+    let born = mqtt.try_out("spBv1.0/G/NBIRTH/E", &birth(0, 21.5)).json();
+    assert_eq!(
+        (&born["profile"], &born["tags"][0]["path"]),
+        (&"sparkplug-b".into(), &"G/E/temp".into())
+    );
+    assert_eq!(born["samples"][0]["value"], 21.5);
+}
+
+#[tokio::test]
+async fn the_last_payload_of_each_reason_is_kept_longer_than_the_others() {
+    let plant = plant(&small());
+    let mqtt = plant.mqtt(Rules::default());
+    let long = format!("{{broken {}", "x".repeat(100));
+    mqtt.store(&[message("a", &long), message("b", "{}")], Vec::new()).await.unwrap();
+    let last = plant.ingest.refused_last();
+    assert_eq!(last["payload_json"].payload, long);
+    assert_eq!(last["payload_no_value"].name, "b");
+    assert_eq!(plant.ingest.refusals()[1].payload.len(), 64);
 }
 
 #[tokio::test]
@@ -418,7 +509,7 @@ async fn a_topic_rule_names_the_tag_and_fixes_its_form() {
         message("press/pressure", "4.1"),
         message("press/debug", "1"),
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, vec![]).await.unwrap();
     let states: Vec<_> = plant.rows("machines/press/state").into_iter().map(|row| row.1).collect();
     assert_eq!(states, [Value::State(1), Value::State(0)]);
     let pressure = plant.tag("press/p");
@@ -437,9 +528,9 @@ async fn a_text_tag_keeps_texts_that_look_like_numbers() {
     };
     let rules = Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap();
     let group = [message("press/serial", "0012"), message("press/serial", "1e3")];
-    plant.mqtt(rules).store(&group).await.unwrap();
+    plant.mqtt(rules).store(&group, vec![]).await.unwrap();
     // As after a restart: the tag is known to the catalog only.
-    plant.mqtt(Rules::default()).store(&[message("press/serial", "007")]).await.unwrap();
+    plant.mqtt(Rules::default()).store(&[message("press/serial", "007")], vec![]).await.unwrap();
     let serials: Vec<_> = plant.rows("press/serial").into_iter().map(|row| row.1).collect();
     assert_eq!(serials, [text("0012"), text("1e3"), text("007")]);
 }
@@ -449,6 +540,116 @@ async fn a_store_that_failed_fails_the_broker() {
     let plant = plant(&small());
     let mqtt = plant.mqtt(Rules::default());
     plant.poison().await;
-    assert_eq!(mqtt.store(&[message("a", "1")]).await, Err(StoreError::Failed));
-    assert_eq!(mqtt.store(&[message("a", "{broken")]).await, Ok(()), "there is nothing to keep");
+    assert_eq!(mqtt.store(&[message("a", "1")], vec![]).await, Err(StoreError::Failed));
+    assert_eq!(
+        mqtt.store(&[message("a", "{broken")], vec![]).await,
+        Ok(()),
+        "there is nothing to keep"
+    );
+}
+
+#[tokio::test]
+async fn documents_are_kept_with_the_samples_they_came_with() {
+    let plant = plant(&small());
+    let collection = Collection(200);
+    let document = |key: &str| Document {
+        collection,
+        key: key.as_bytes().to_vec(),
+        body: Some(b"body".to_vec()),
+    };
+    // More samples than one part takes, none at all, and none with anything.
+    let tag = plant.batch("a/b", 0, 1.0).tags()[0];
+    let sample = |ts| Sample {
+        tag,
+        ts: Timestamp::from_nanos(ts),
+        value: Value::Float(1.0),
+        quality: Quality::GOOD,
+    };
+    let large: Batch = (0..2_000).map(sample).collect();
+    let batches = vec![large, plant.batch("a/c", 1, 2.0)];
+    plant.ingest.write_with(batches, vec![document("1")]).await.unwrap();
+    plant.ingest.write_with(Vec::new(), vec![document("2")]).await.unwrap();
+    let keys: Vec<Vec<u8>> =
+        plant.engine.documents(collection).iter().map(|(key, _)| key.to_vec()).collect();
+    assert_eq!(keys, [b"1", b"2"]);
+    assert_eq!((plant.rows("a/b").len(), plant.rows("a/c").len()), (2_000, 1));
+    plant.ingest.feed().after(0).unwrap().iter().for_each(|entry| assert!(!entry.batch.is_empty()));
+    plant.committer.stop();
+}
+
+/// The birth of a Sparkplug node with one metric under an alias.
+fn birth(bd_seq: u64, temp: f64) -> Bytes {
+    use prost::Message as _;
+    use tacitus_protocol::sparkplug::wire::{Metric, MetricValue, Payload};
+    let metric = |name: &str, alias, datatype, value| Metric {
+        name: Some(name.into()),
+        alias,
+        datatype: Some(datatype),
+        value: Some(value),
+        ..Metric::default()
+    };
+    let metrics = vec![
+        metric("bdSeq", None, 4, MetricValue::Long(bd_seq)),
+        metric("temp", Some(7), 10, MetricValue::Double(temp)),
+    ];
+    let payload = Payload { timestamp: None, seq: Some(0), metrics, ..Payload::default() };
+    payload.encode_to_vec().into()
+}
+
+fn datum(seq: u64, temp: f64) -> Bytes {
+    use prost::Message as _;
+    use tacitus_protocol::sparkplug::wire::{Metric, MetricValue, Payload};
+    let value = Some(MetricValue::Double(temp));
+    let metric = Metric { alias: Some(7), value, ..Metric::default() };
+    let payload = Payload { seq: Some(seq), metrics: vec![metric], ..Payload::default() };
+    payload.encode_to_vec().into()
+}
+
+fn node_message(verb: &str, payload: Bytes) -> Incoming {
+    Incoming { payload, qos: 0, ..message(&format!("spBv1.0/G/{verb}/E"), "") }
+}
+
+#[tokio::test]
+async fn a_sparkplug_node_is_born_says_values_and_dies() {
+    let plant = plant(&small());
+    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
+    let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
+    let group = [
+        node_message("NBIRTH", birth(3, 21.5)),
+        node_message("NDATA", datum(1, 22.0)),
+        node_message("NDEATH", Bytes::from_static(b"")),
+    ];
+    let mut batch = Batch::default();
+    group.iter().for_each(|message| mqtt.take(message, &mut batch));
+    plant.ingest.write(batch).await.unwrap();
+    let values: Vec<_> = plant.rows("G/E/temp").into_iter().map(|row| row.1).collect();
+    assert_eq!(values, [Value::Null], "all three came in one millisecond, the last one counts");
+    let tag = plant.tag("G/E/temp");
+    assert_eq!((tag.definition.kind, tag.definition.source.as_str()), (Kind::Float, "sparkplug"));
+    assert_eq!(tag.definition.labels[0], ("group".to_owned(), "G".to_owned()));
+    assert!(!mqtt.sparkplug().unwrap().nodes()[0].online);
+    assert_eq!(plant.ingest.counters().refused, [].into());
+}
+
+#[tokio::test]
+async fn what_a_sparkplug_node_was_born_with_is_known_after_a_restart() {
+    use tacitus_storage::Document;
+    let plant = plant(&small());
+    let mut host = sparkplug::Host::new(sparkplug::Settings::default());
+    let mut actions = Vec::new();
+    let now = Timestamp::from_nanos(NOW);
+    host.receive("spBv1.0/G/NBIRTH/E", &birth(3, 21.5), now, &mut actions);
+    for action in actions {
+        if let sparkplug::Action::Remember { key, body } = action {
+            let collection = crate::documents::SPARKPLUG_ALIASES;
+            let document = Document { collection, key, body: Some(body) };
+            plant.ingest.write_with(Vec::new(), vec![document]).await.unwrap();
+        }
+    }
+    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
+    let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
+    mqtt.store(&[node_message("NDATA", datum(9, 4.5))], Vec::new()).await.unwrap();
+    let mut batch = Batch::default();
+    mqtt.take(&node_message("NDATA", datum(10, 4.5)), &mut batch);
+    assert_eq!(batch.values(), [Value::Float(4.5)]);
 }

@@ -29,10 +29,11 @@ use super::cancel::Registry;
 use super::conversation::Conversation;
 use super::failure::{Ended, Failure};
 use super::limits::{DRAIN, STARTUP_MAX};
-use super::login::{Greeting, Keys, Login, LoginError, Secrets};
+use super::login::{Greeting, Keys, Login, Secrets};
 use super::socket::{Codec, Socket};
 use crate::ingest::Ingest;
 use crate::limits::ACCEPT_PAUSE;
+use crate::secrets::SecretError;
 use crate::shutdown::Shutdown;
 
 /// What conversations need.
@@ -65,7 +66,7 @@ impl Listener {
     }
 
     /// The same listener, asking for what these files say.
-    pub(crate) fn with_secrets(mut self, secrets: &Secrets) -> Result<Self, LoginError> {
+    pub(crate) fn with_secrets(mut self, secrets: &Secrets) -> Result<Self, SecretError> {
         self.login = Login::read(secrets)?;
         Ok(self)
     }

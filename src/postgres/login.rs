@@ -19,9 +19,8 @@ use pgwire::error::PgWireResult;
 use pgwire::messages::startup::SecretKey;
 use pgwire::tokio::TlsAcceptor;
 use tacitus_query::{POSTGRES_VERSION, Settings};
-use tokio_rustls::rustls;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::secrets::{self, Certificate, SecretError};
 
 /// The files that make the wire ask for credentials and keep its line private.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,18 +30,6 @@ pub struct Secrets {
     /// A chain of certificates and its key, both PEM.
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
-
-/// Why the files cannot be used.
-#[derive(Debug)]
-pub struct LoginError(String);
-
-impl fmt::Display for LoginError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for LoginError {}
 
 /// The files, read and checked.
 #[derive(Clone)]
@@ -65,37 +52,19 @@ impl fmt::Debug for Login {
 
 impl Login {
     /// Reads and checks the files.
-    pub(super) fn read(secrets: &Secrets) -> Result<Self, LoginError> {
+    pub(super) fn read(secrets: &Secrets) -> Result<Self, SecretError> {
         let users = secrets.users.as_deref().map(Users::read).transpose()?.map(Arc::new);
         let tls = secrets.certificate.as_ref().map(|(chain, key)| tls(chain, key)).transpose()?;
-        let certificate = secrets.certificate.as_ref().map(|(chain, _)| read(chain)).transpose()?;
+        let certificate =
+            secrets.certificate.as_ref().map(|(chain, _)| secrets::read(chain)).transpose()?;
         Ok(Self { users, tls, certificate: certificate.map(Into::into) })
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, LoginError> {
-    std::fs::read(file)
-        .map_err(|error| LoginError(format!("could not read \"{}\": {error}", file.display())))
-}
-
-fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor, LoginError> {
-    let wrong = |file: &Path, error: &dyn fmt::Display| {
-        LoginError(format!("\"{}\" cannot be used: {error}", file.display()))
-    };
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(chain)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(chain, &error))?;
-    if certificates.is_empty() {
-        return Err(wrong(chain, &"it holds no certificate"));
-    }
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| wrong(key, &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(chain, &error))?
-        .with_no_client_auth()
-        .with_single_cert(certificates, private)
-        .map_err(|error| wrong(key, &error))?;
+fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor, SecretError> {
+    let (chain, key) = (chain.to_owned(), key.to_owned());
+    let certificate = Certificate { chain, key, client_authority: None };
+    let mut config = secrets::tls(&certificate)?;
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -114,29 +83,9 @@ impl fmt::Debug for Users {
 }
 
 impl Users {
-    fn read(file: &Path) -> Result<Self, LoginError> {
-        let text = String::from_utf8(read(file)?)
-            .map_err(|error| LoginError(format!("\"{}\": {error}", file.display())))?;
-        let mut salted = HashMap::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            if line.trim().is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match line.split_once(':') {
-                Some((name, password)) if !name.is_empty() && !password.is_empty() => {
-                    salted.insert(name.to_owned(), with_salt(password));
-                }
-                _ => {
-                    return Err(LoginError(format!(
-                        "line {number} of \"{}\" is not name:password",
-                        file.display()
-                    )));
-                }
-            }
-        }
-        if salted.is_empty() {
-            return Err(LoginError(format!("\"{}\" names no user", file.display())));
-        }
+    fn read(file: &Path) -> Result<Self, SecretError> {
+        let users = secrets::users(file)?.into_iter();
+        let salted = users.map(|(name, password)| (name, with_salt(&password))).collect();
         Ok(Self { salted, nobody: with_salt(&nonce()) })
     }
 }

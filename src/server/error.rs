@@ -46,10 +46,10 @@ impl StartError {
         }
     }
 
-    pub(super) fn secrets(error: &dyn fmt::Display) -> Self {
+    pub(super) fn secrets(listener: &str, error: &dyn fmt::Display) -> Self {
         Self {
             exit: Exit::Configuration,
-            message: format!("the Postgres wire cannot ask for credentials: {error}"),
+            message: format!("{listener} cannot ask for credentials: {error}"),
             hint: "correct the file, or leave the key out".to_owned(),
         }
     }

@@ -8,6 +8,7 @@
 //! - every acknowledged sample is there with its exact bits, once;
 //! - a batch that was not acknowledged is there whole or not at all;
 //! - nothing else is there;
+//! - documents are those of the last acknowledged batch, or of a later one that is there;
 //! - a tag has its last acknowledged path or a later one, and all acknowledged ones lead to it;
 //! - the last finished backup, or the one under way, is there whole, and a store restored from it
 //!   holds exactly what was acknowledged when it began;
@@ -30,6 +31,7 @@ use crate::block::{Block, Row};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::FixedClock;
 use crate::disk::{Disk, SimDisk, SimFaults, Survival};
+use crate::documents::{Collection, Document};
 use crate::engine::{Engine, Parts, Settings};
 use crate::planted::{Bug, plant};
 
@@ -83,6 +85,9 @@ const OPS: [Op; 14] = [
     Op::Edit,
 ];
 
+/// Documents of the number of samples written so far: `last` has it, `even` is there if it is even.
+const WRITTEN: Collection = Collection(1);
+
 const BACKUPS: &str = "backups";
 
 /// What stands in the ledger where a sample was deleted.
@@ -98,6 +103,8 @@ struct Ledger {
     tags_acked: usize,
     /// The paths each tag was given, in order, and how many of them are acknowledged.
     paths: BTreeMap<u32, (Vec<String>, usize)>,
+    /// What `last` was to say, and how many of these are acknowledged.
+    documents: (Vec<u64>, usize),
     /// The batch whose fate is open.
     open: Vec<(u32, i64)>,
     /// What the last finished backup holds.
@@ -106,7 +113,7 @@ struct Ledger {
     backing_up: Option<State>,
 }
 
-/// The bits of the last value of each sample.
+/// The bits of the last value of each sample; what `last` says, as if it were one of tag 0.
 type State = BTreeMap<(u32, i64), u64>;
 
 impl Ledger {
@@ -116,7 +123,10 @@ impl Ledger {
             let value = self.sent.get(key)?.get(count.checked_sub(1)?)?;
             (value.to_bits() != DELETED.to_bits()).then_some((*key, value.to_bits()))
         };
-        self.acked.iter().filter_map(last).collect()
+        let (sent, acked) = &self.documents;
+        let document = acked.checked_sub(1).and_then(|at| sent.get(at));
+        let document = document.map(|written| ((0, 0), *written));
+        self.acked.iter().filter_map(last).chain(document).collect()
     }
 
     /// Restores the newest backup and compares it with what it must hold.
@@ -130,8 +140,10 @@ impl Ledger {
                 None => Ok(()),
             };
         }
-        let found = found(&open(&restored)?);
-        let state: State = found.iter().map(|(key, value)| (*key, value.to_bits())).collect();
+        let engine = open(&restored)?;
+        let found = found(&engine);
+        let mut state: State = found.iter().map(|(key, value)| (*key, value.to_bits())).collect();
+        state.extend(written(&engine)?.map(|written| ((0, 0), written)));
         if [&self.backed_up, &self.backing_up].into_iter().any(|own| own.as_ref() == Some(&state)) {
             return Ok(());
         }
@@ -150,6 +162,7 @@ impl Ledger {
             self.acked.insert(key, self.sent.get(&key).map_or(0, Vec::len));
         }
         self.tags_acked = tags;
+        self.documents.1 = self.documents.0.len();
         self.paths.values_mut().for_each(|(paths, acked)| *acked = paths.len());
     }
 
@@ -212,6 +225,19 @@ impl Ledger {
             none || holds(key, acked.saturating_sub(1)..count(key).saturating_sub(1))
         };
         let new = |key: &(u32, i64)| holds(key, count(key).saturating_sub(1)..count(key));
+        let (sent, acked) = &self.documents;
+        let written = written(engine)?;
+        let at = written.map(|written| sent.iter().rposition(|own| *own == written));
+        let at = match at {
+            Some(None) => return Err(format!("{written:?} was never written")),
+            at => at.flatten().map_or(0, |at| at + 1),
+        };
+        if at < *acked {
+            return Err(format!("documents of commit {at}, {acked} are acknowledged"));
+        }
+        if at > *acked && !self.open.iter().all(new) {
+            return Err("documents of a batch that is not there".into());
+        }
         if !self.open.iter().all(new) && !self.open.iter().all(old) {
             let there = self.open.iter().filter(|key| new(key)).count();
             return Err(format!("{there} of {} samples of a batch are there", self.open.len()));
@@ -417,7 +443,16 @@ impl Run {
         }
         let rows = self.rows(count, back);
         self.ledger.send(&rows);
-        self.engine.commit(&[batch(&rows)]).is_ok() && self.acknowledged()
+        let document = |key: &[u8], body: Option<Vec<u8>>| Document {
+            collection: WRITTEN,
+            key: key.to_vec(),
+            body,
+        };
+        let last = u64::from(self.written).to_le_bytes().to_vec();
+        let even = self.written.is_multiple_of(2).then(Vec::new);
+        let documents = [document(b"last", Some(last)), document(b"even", even)];
+        self.ledger.documents.0.push(u64::from(self.written));
+        self.engine.commit_with(&[batch(&rows)], &documents).is_ok() && self.acknowledged()
     }
 }
 
@@ -482,6 +517,8 @@ impl Harness {
         // The store goes on: a new sample is kept, with all that was there.
         let mut ledger = ledger.clone();
         ledger.settle(&found(&engine));
+        let written: Vec<u64> = written(&engine)?.into_iter().collect();
+        ledger.documents = (written.clone(), written.len());
         ledger.paths.retain(|tag, (paths, acked)| {
             let Some(found) = engine.catalog().get(TagId(*tag)) else { return false };
             let found = &found.definition.path;
@@ -532,6 +569,19 @@ fn found(engine: &Engine) -> BTreeMap<(u32, i64), f64> {
         }
     }
     found
+}
+
+/// What the documents say, which belong together.
+fn written(engine: &Engine) -> Result<Option<u64>, String> {
+    let Some(last) = engine.document(WRITTEN, b"last") else { return Ok(None) };
+    let last = u64::from_le_bytes(last[..].try_into().map_err(|_| "a document of another length")?);
+    let keys: Vec<Vec<u8>> =
+        engine.documents(WRITTEN).iter().map(|(key, _)| key.to_vec()).collect();
+    let wanted: &[&[u8]] = if last.is_multiple_of(2) { &[b"even", b"last"] } else { &[b"last"] };
+    if keys != wanted {
+        return Err(format!("{last} is written and {keys:?} are there"));
+    }
+    Ok(Some(last))
 }
 
 /// Whether the `unit`-th pending change survives.

@@ -34,8 +34,9 @@ use crate::audit::{Audit, AuditEntry};
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::compaction::Partitions;
+use crate::documents::{Collection, Document, Documents, changes_of};
 use crate::error::Error;
-use crate::head::LastValues;
+use crate::head::{Head, LastValues};
 use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::scrub::Tour;
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) last: LastValues,
     pub(crate) cache: BlockCache,
     pub(crate) audit: Audit,
+    pub(crate) documents: Documents,
     version: ArcSwap<Version>,
     /// The last sequence that is durable and applied.
     visible: AtomicU64,
@@ -145,6 +147,16 @@ impl Engine {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The content of a document.
+    pub fn document(&self, collection: Collection, key: &[u8]) -> Option<Arc<[u8]>> {
+        self.shared.documents.get(collection, key)
+    }
+
+    /// Keys and contents of a collection, by key.
+    pub fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+        self.shared.documents.all(collection)
+    }
+
     fn lock_keeper(&self) -> MutexGuard<'_, Keeper> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,6 +199,15 @@ impl Shared {
             self.version.store(Arc::new(Version { deletions, ..version.share() }));
         }
         self.audit.enter(entry);
+    }
+
+    /// Enters documents that are on disk.
+    pub(crate) fn keep_documents(&self, head: &Head, documents: &[Document], sequence: u64) {
+        for (address, change) in changes_of(documents) {
+            head.note_document(address.clone(), change.clone());
+            self.documents.apply(address, change);
+        }
+        head.note_sequence(sequence);
     }
 }
 

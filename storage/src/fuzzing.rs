@@ -10,7 +10,7 @@ use crate::codec::{Chunk, decode_column, decode_times};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::log::decode_records;
-use crate::{backup, catalog, manifest, marks, segment};
+use crate::{backup, catalog, documents, manifest, marks, segment};
 
 /// A page of a chunk, and its meta; the first three bytes choose kind, rows and the length of
 /// the meta.
@@ -87,4 +87,9 @@ pub fn backup(bytes: &[u8]) {
 /// The marks.
 pub fn marks(bytes: &[u8]) {
     marks::fuzz(bytes);
+}
+
+/// The documents of a file, past its checksum.
+pub fn documents(bytes: &[u8]) {
+    documents::fuzz(bytes);
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tacitus_model::{Batch, Kind, TagId, TimeRange, Timestamp};
 
 use crate::block::{Block, Row};
+use crate::documents::{Address, Change, Changes, Latest};
 use crate::merge::keep;
 use crate::moment::{self, Moment};
 use crate::planted::{self, Bug};
@@ -34,6 +35,7 @@ pub(crate) struct Head {
     /// The last sequence that is in here; `first_sequence - 1` while empty.
     last_sequence: AtomicU64,
     tags: Table<TagHead>,
+    documents: Changes,
     rows: AtomicUsize,
     bytes: AtomicUsize,
 }
@@ -51,6 +53,7 @@ impl Head {
             first_sequence,
             last_sequence: AtomicU64::new(first_sequence.saturating_sub(1)),
             tags: Table::new(),
+            documents: Changes::default(),
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
         }
@@ -73,7 +76,7 @@ impl Head {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// The memory of the rows, text included.
+    /// The memory of the rows, text included, and of documents.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -92,6 +95,16 @@ impl Head {
         self.rows.fetch_add(batch.len(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.note_sequence(sequence);
+    }
+
+    /// Notes what became of a document.
+    pub(crate) fn note_document(&self, address: Address, change: Change) {
+        self.bytes.fetch_add(self.documents.note(address, change), Ordering::Relaxed);
+    }
+
+    /// What became of documents.
+    pub(crate) fn documents(&self) -> Latest {
+        self.documents.latest()
     }
 
     /// The rows of a tag within a range that a reader may see: in time order, of two rows with

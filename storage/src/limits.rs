@@ -85,6 +85,19 @@ pub(crate) const PAGE_STATES_MAX: usize = 8;
 /// group's worth; forgetting them only costs bytes.
 pub(crate) const SHARED_BYTES_MAX: usize = 8 << 20;
 
+/// Files of documents in one manifest before they are merged. LIMIT: each is opened at start.
+pub(crate) const DOCUMENT_FILES_MAX: usize = 8;
+
+/// Bytes of documents in files, beyond twice those that count, before all files are merged. LIMIT:
+/// so much is read and written by one seal.
+pub(crate) const DOCUMENTS_DEAD_BYTES_MAX: u64 = 1 << 20;
+
+/// Documents together, in bytes. LIMIT: all are in memory.
+pub(crate) const DOCUMENTS_BYTES_MAX: usize = 256 << 20;
+
+/// The key of a document, in bytes. LIMIT: a client's name and the longest topic fit.
+pub(crate) const DOCUMENT_KEY_BYTES_MAX: usize = 256 << 10;
+
 /// Edits and deletions on record. LIMIT: they are kept in memory and in one file.
 pub(crate) const AUDIT_ENTRIES_MAX: usize = 1 << 18;
 

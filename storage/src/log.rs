@@ -33,7 +33,9 @@ pub(crate) use file::Files;
 pub(crate) use frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
 #[cfg(fuzzing)]
 pub(crate) use record::decode_records;
-pub(crate) use record::{Record, encode_audit, encode_batch, encode_definition, encode_import};
+pub(crate) use record::{
+    Record, encode_audit, encode_batch, encode_definition, encode_documents_record, encode_import,
+};
 
 /// The identity of a store: every checksum of the log depends on it.
 pub(crate) type StoreId = [u8; 16];

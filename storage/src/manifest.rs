@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic 8 │ version 4 │ crc 4 │ store id 16 │ generation, checkpoint, first log file, next number,
-//! history │ segment records … │ catalog records … │ deletions … │ marks …
+//! history │ segment records … │ catalog records … │ deletions … │ marks … │ document files …
 //! ```
 //! The generation is also in the name; the highest there is counts. Layout and the argument for
 //! every crash point: `docs/format/manifest.md`; why not a log of edits: the record on it under
@@ -16,7 +16,7 @@ use tacitus_model::{TagId, TimeRange, Timestamp};
 use crate::cursor::{Cursor, put_text, put_varint, put_zigzag};
 use crate::disk::Disk;
 use crate::envelope::Envelope;
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::log::StoreId;
 use crate::naming::Naming;
 use crate::publish;
@@ -44,6 +44,8 @@ pub(crate) struct Manifest {
     pub(crate) catalogs: Vec<FileRecord>,
     /// The file of audit entries, once there is one.
     pub(crate) audit: Option<FileRecord>,
+    /// In order of sequence.
+    pub(crate) documents: Vec<FileRecord>,
     /// In order of sequence.
     pub(crate) deletions: Vec<Deletion>,
     /// When some sequences were the last, in order.
@@ -152,6 +154,7 @@ pub(crate) enum FileKind {
     Segment,
     Catalog,
     Audit,
+    Documents,
 }
 
 /// An immutable file of the store.
@@ -162,13 +165,14 @@ pub(crate) struct FileName {
 }
 
 impl FileKind {
-    const ALL: [Self; 3] = [Self::Segment, Self::Catalog, Self::Audit];
+    const ALL: [Self; 4] = [Self::Segment, Self::Catalog, Self::Audit, Self::Documents];
 
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Segment => 1,
             Self::Catalog => 2,
             Self::Audit => 3,
+            Self::Documents => 4,
         }
     }
 
@@ -184,6 +188,7 @@ impl FileName {
             FileKind::Segment => Naming::segment(self.number),
             FileKind::Catalog => Naming::catalog(self.number),
             FileKind::Audit => Naming::audit(self.number),
+            FileKind::Documents => Naming::documents(self.number),
         }
     }
 
@@ -192,6 +197,7 @@ impl FileName {
             Naming::segment_number(name),
             Naming::catalog_number(name),
             Naming::audit_number(name),
+            Naming::documents_number(name),
         ];
         let found = FileKind::ALL.into_iter().zip(numbers);
         found.into_iter().find_map(|(kind, number)| Some(Self { kind, number: number? }))
@@ -204,7 +210,9 @@ impl Manifest {
         let named = |kind| move |file: &FileRecord| (FileName { kind, number: file.number }, *file);
         let segments = self.segments.iter().map(|own| &own.file).map(named(FileKind::Segment));
         let catalogs = self.catalogs.iter().map(named(FileKind::Catalog));
-        segments.chain(catalogs).chain(self.audit.iter().map(named(FileKind::Audit)))
+        let audit = self.audit.iter().map(named(FileKind::Audit));
+        let documents = self.documents.iter().map(named(FileKind::Documents));
+        segments.chain(catalogs).chain(audit).chain(documents)
     }
 
     /// The manifest of a store without any file but its log.
@@ -219,6 +227,7 @@ impl Manifest {
             segments: Vec::new(),
             catalogs: Vec::new(),
             audit: None,
+            documents: Vec::new(),
             deletions: Vec::new(),
             marks: Vec::new(),
         }
@@ -263,8 +272,15 @@ impl Manifest {
     }
 
     /// Makes this the manifest of the store.
+    ///
+    /// # Errors
+    /// With [`Outcome::Unknown`] where it may be the manifest all the same after a power cut.
     pub(crate) fn put(&self, disk: &dyn Disk) -> Result<(), Error> {
-        publish::publish(disk, &Naming::manifest(self.generation), &self.encode())
+        let name = Naming::manifest(self.generation);
+        publish::publish(disk, &name, &self.encode()).map_err(|error| {
+            let surely_not = disk.list().is_ok_and(|names| !names.contains(&name));
+            if surely_not { error } else { error.with_outcome(Outcome::Unknown) }
+        })
     }
 
     /// The manifest with the highest generation; `None` in a directory without any.
@@ -312,6 +328,11 @@ impl Manifest {
             put_varint(&mut body, mark.sequence);
             put_zigzag(&mut body, mark.at_ns);
         }
+        // A store without documents has a manifest without a list of them.
+        if !self.documents.is_empty() {
+            put_varint(&mut body, self.documents.len() as u64);
+            self.documents.iter().for_each(|file| put_file(&mut body, file));
+        }
         ENVELOPE.seal(&body)
     }
 
@@ -338,6 +359,7 @@ impl Manifest {
         })?;
         let marks =
             list(&mut from, |from| Some(Mark { sequence: from.varint()?, at_ns: from.zigzag()? }))?;
+        let documents = if from.is_empty() { Vec::new() } else { list(&mut from, take_file)? };
         from.is_empty().then_some(Self {
             store,
             generation,
@@ -348,10 +370,28 @@ impl Manifest {
             segments,
             catalogs,
             audit,
+            documents,
             deletions,
             marks,
         })
     }
+}
+
+/// The first of the files to merge with so many new bytes: where there are `files_max` already, the
+/// youngest that together are about as large as the one before them.
+pub(crate) fn merged_from(files: &[FileRecord], fresh: u64, files_max: usize) -> usize {
+    if files.len() < files_max {
+        return files.len();
+    }
+    let mut from = files.len().saturating_sub(1);
+    let mut bytes = fresh + files.get(from).map_or(0, |file| file.bytes);
+    while let Some(before) = from.checked_sub(1).and_then(|before| files.get(before))
+        && before.bytes <= bytes.saturating_mul(2)
+    {
+        bytes += before.bytes;
+        from -= 1;
+    }
+    from
 }
 
 /// A count, and as many items.

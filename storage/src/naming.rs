@@ -20,6 +20,7 @@ impl Naming {
     const CATALOG: &'static str = ".cat";
     const MANIFEST: &'static str = ".manifest";
     const AUDIT: &'static str = ".audit";
+    const DOCUMENTS: &'static str = ".docs";
     const BACKUP: &'static str = ".backup";
     const BAD: &'static str = ".bad";
 
@@ -41,6 +42,10 @@ impl Naming {
 
     pub(crate) fn audit(number: u64) -> String {
         format!("{number:010}{}", Self::AUDIT)
+    }
+
+    pub(crate) fn documents(number: u64) -> String {
+        format!("{number:010}{}", Self::DOCUMENTS)
     }
 
     pub(crate) fn manifest(number: u64) -> String {
@@ -72,6 +77,7 @@ impl Naming {
                 Self::SEGMENT,
                 Self::CATALOG,
                 Self::AUDIT,
+                Self::DOCUMENTS,
                 Self::MANIFEST,
                 Self::BACKUP,
             ];
@@ -97,6 +103,10 @@ impl Naming {
 
     pub(crate) fn audit_number(name: &str) -> Option<u64> {
         number(name, Self::AUDIT)
+    }
+
+    pub(crate) fn documents_number(name: &str) -> Option<u64> {
+        number(name, Self::DOCUMENTS)
     }
 
     pub(crate) fn backup_number(name: &str) -> Option<u64> {

@@ -6,10 +6,11 @@
 //! log       a gap ─▶ every intact frame sealed into a segment, a new log begun   (only if asked)
 //! catalog   damaged ─▶ the definitions that are left, stand-ins for the others    (only if asked)
 //! audit     damaged ─▶ given up; what was deleted stays deleted                   (only if asked)
+//! documents damaged ─▶ given up                                                (only if asked)
 //! then      a new manifest published ─▶ what it replaces is renamed to NAME.bad
 //! ```
-//! A gap in the log, a lost definition or a lost record of changes needs a word of its own because
-//! no file says so afterwards.
+//! A gap in the log, a lost definition, document or record of changes needs a word of its own
+//! because no file says so afterwards.
 //!
 //! *Invariant.* Nothing that can be read is lost, and no damaged file is removed. Cut anywhere,
 //! the store is as damaged as before, or repaired.
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use crate::audit::{AuditEntry, read_audit, write_audit};
 use crate::cache::BlockCache;
 use crate::disk::Disk;
+use crate::documents::{read_documents, write_documents};
 use crate::error::{Error, ErrorKind};
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::log::{self, RecoverFrom};
@@ -80,6 +82,7 @@ pub fn repair(disk: &Arc<dyn Disk>, options: RepairOptions) -> Result<RepairRepo
     repair.report.found = found;
     repair.read_definitions()?;
     repair.read_changes()?;
+    repair.read_documents()?;
     repair.read_log()?;
     // From here on things are written, though nothing counts before the manifest does.
     repair.segments()?;
@@ -139,6 +142,24 @@ impl<'a> Repair<'a> {
         }?;
         self.replaced.push(Naming::audit(file.number));
         self.manifest.audit = None;
+        Ok(())
+    }
+
+    /// Gives up files of documents that cannot be read.
+    fn read_documents(&mut self) -> Result<(), Error> {
+        for file in std::mem::take(&mut self.manifest.documents) {
+            match read_documents(&**self.disk, &self.manifest.store, file.number) {
+                Ok(_) => self.manifest.documents.push(file),
+                // The disk may give the file tomorrow.
+                Err(error) if error.kind() == ErrorKind::Io && !error.is_not_found() => {
+                    return Err(error);
+                }
+                Err(error) if !self.options.salvage => {
+                    return Err(needs_salvage(&error.to_string()));
+                }
+                Err(_) => self.replaced.push(Naming::documents(file.number)),
+            }
+        }
         Ok(())
     }
 
@@ -265,6 +286,15 @@ impl<'a> Repair<'a> {
             self.report.written.push(Naming::audit(number));
             self.replaced.extend(self.manifest.audit.map(|file| Naming::audit(file.number)));
             self.manifest.audit = Some(record);
+            self.manifest.next_number += 1;
+        }
+        if !salvage.documents.is_empty() {
+            let number = self.manifest.next_number;
+            let sequences = (self.manifest.checkpoint + 1, salvage.last_sequence());
+            let documents = &salvage.documents;
+            let record = write_documents(&**self.disk, &store, number, sequences, documents)?;
+            self.report.written.push(Naming::documents(number));
+            self.manifest.documents.push(record);
             self.manifest.next_number += 1;
         }
         self.manifest.checkpoint = salvage.last_sequence();

@@ -9,6 +9,7 @@ use crate::audit::read_audit;
 use crate::cache::BlockCache;
 use crate::catalog::read_catalog;
 use crate::disk::Disk;
+use crate::documents::read_documents;
 use crate::error::Error;
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::manifest::{FileKind, FileName, FileRecord, Manifest};
@@ -91,8 +92,8 @@ impl Tour {
                 (self.mark.file, self.mark.offset) = (name.number, 0);
             }
             let part = match name.kind {
-                FileKind::Catalog | FileKind::Audit => self.small(disk, manifest, name, &record),
                 FileKind::Segment => self.part(disk, manifest, name),
+                _ => self.small(disk, manifest, name, &record),
             };
             match part {
                 Some(Ok(bytes)) => progress.bytes += bytes.max(1),
@@ -109,7 +110,7 @@ impl Tour {
         progress
     }
 
-    /// A catalog or audit file is one part.
+    /// A catalog, audit or document file is one part.
     fn small(
         &mut self,
         disk: &dyn Disk,
@@ -121,10 +122,11 @@ impl Tour {
             return None;
         }
         self.mark.offset = 1;
-        let read = if name.kind == FileKind::Audit {
-            read_audit(disk, &manifest.store, record.number).map(drop)
-        } else {
-            read_catalog(disk, &manifest.store, record.number).map(drop)
+        let (store, number) = (&manifest.store, record.number);
+        let read = match name.kind {
+            FileKind::Audit => read_audit(disk, store, number).map(drop),
+            FileKind::Documents => read_documents(disk, store, number).map(drop),
+            FileKind::Catalog | FileKind::Segment => read_catalog(disk, store, number).map(drop),
         };
         let damage = |error| Box::new(Damage::whole(&name.in_words(), &error));
         Some(read.map(|()| record.bytes).map_err(damage))

@@ -225,7 +225,7 @@ fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
 
 #[test]
 fn whatever_a_seed_does_the_store_is_what_a_plain_map_holds() {
-    let seeds = seeds(0..64);
+    let seeds = seeds(0..100);
     let (counts, failures) = simulate_all(seeds.clone());
     println!("seeds {seeds:?}: {counts:?}");
     failures.iter().for_each(|failure| println!("{failure}"));

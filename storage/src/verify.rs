@@ -16,6 +16,7 @@ use crate::backup;
 use crate::cache::BlockCache;
 use crate::catalog::read_catalog;
 use crate::disk::Disk;
+use crate::documents::read_documents;
 use crate::error::Error;
 use crate::limits::CHECK_CACHE_BYTES;
 use crate::log::{self, Record, RecoverFrom};
@@ -136,6 +137,7 @@ impl<'a> Survey<'a> {
         self.manifest_itself();
         self.catalogs();
         self.audit();
+        self.documents();
         self.log();
         self.segments();
         if let Err(error) = Marks::load(self.disk, &self.manifest.store) {
@@ -192,6 +194,17 @@ impl<'a> Survey<'a> {
         }
     }
 
+    fn documents(&mut self) {
+        for file in &self.manifest.documents {
+            self.report.files += 1;
+            self.report.bytes += file.bytes;
+            if let Err(error) = read_documents(self.disk, &self.manifest.store, file.number) {
+                let name = Naming::documents(file.number);
+                self.damage(Damage { bytes: file.bytes, ..Damage::whole(&name, &error) });
+            }
+        }
+    }
+
     fn segments(&mut self) {
         for record in &self.manifest.segments {
             self.report.files += 1;
@@ -238,7 +251,7 @@ impl<'a> Survey<'a> {
                     let entry = (definition.path.as_str().to_owned(), definition.kind);
                     tags.insert(tag.id, entry);
                 }
-                Record::Audit(_) | Record::Import => {}
+                Record::Audit(_) | Record::Import | Record::Documents(_) => {}
                 Record::Samples(batch) => report.samples += batch.len() as u64,
             }
         };

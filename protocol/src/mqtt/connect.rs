@@ -38,6 +38,8 @@ pub struct Connect {
     pub receive_max: u16,
     /// Largest packet the client takes, in bytes.
     pub packet_bytes_max: usize,
+    /// Topic aliases the client lets the server define.
+    pub topic_alias_max: u16,
     /// What to publish if the client vanishes.
     pub will: Option<Will>,
     /// User name.
@@ -180,6 +182,7 @@ fn read_rest(
             .packet_bytes_max
             .and_then(|bytes| usize::try_from(bytes).ok())
             .unwrap_or(usize::MAX),
+        topic_alias_max: properties.topic_alias_max.unwrap_or(0),
         will,
         user,
         password,

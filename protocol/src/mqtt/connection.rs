@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! PUBLISH q1 ─▶ Action::Publish ─ stored ─▶ PUBACK
-//! PUBLISH q2 ─▶ Action::Publish ─ stored ─▶ PUBREC … PUBREL ─▶ PUBCOMP
-//! delivery   ─▶ PUBLISH q1 … PUBACK   or   PUBLISH q2 … PUBREC ─▶ PUBREL … PUBCOMP
+//! PUBLISH q2 ─▶ Action::Publish ─ stored ─▶ PUBREC … PUBREL ─▶ (noted) ─▶ PUBCOMP
+//! delivery   ─▶ PUBLISH q1 … PUBACK   or   PUBLISH q2 … PUBREC ─▶ (noted) ─▶ PUBREL … PUBCOMP
 //! ```
 //!
 //! *Invariant.* PUBACK and a first PUBREC are written by [`Connection::stored`] only: the server
-//! calls it after the sync. Deliveries in flight never exceed what the client takes.
+//! calls it after the sync. What a session that outlives the server must know of quality 2 is
+//! noted by the store before the client hears of it ([`Connection::noted`]). Deliveries in flight
+//! never exceed what the client takes.
 //!
 //! *Not here.* Sockets, timers, the store, other clients.
 
@@ -18,8 +20,10 @@ use rumqttd::protocol::{DisconnectReasonCode, QoS, SubscribeReasonCode, UnsubAck
 
 use super::connect::Connect;
 use super::frame::Frame;
-use super::limits::{FLIGHT_MAX, OUTPUT_BYTES_HIGH, RECEIVE_MAX, TOPIC_ALIAS_MAX};
-use super::message::{Delivery, Message, Parts, Writing, write_publish};
+use super::limits::{
+    FLIGHT_MAX, OUTPUT_BYTES_HIGH, RECEIVE_MAX, TOPIC_ALIAS_MAX, TOPIC_ALIAS_OUT_MAX,
+};
+use super::message::{Alias, Delivery, Message, Parts, Writing, write_publish};
 use super::packet::{Packet, Publish, Request, Version, decode};
 use super::refusal::Refusal;
 use super::reply::{self, Verdict};
@@ -32,6 +36,8 @@ pub enum Action {
     None,
     /// Store the message, then call [`Connection::stored`] with the receipt.
     Publish(Message, Awaited),
+    /// Note this with the store, then call [`Connection::noted`].
+    Note(Note),
     /// Make these subscriptions, then call [`Connection::subscribed`].
     Subscribe {
         /// Packet id of the SUBSCRIBE.
@@ -68,6 +74,23 @@ pub enum Awaited {
     PubRec(u16),
 }
 
+/// A step of quality 2 that a session which outlives the server must not forget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The message that came under this id is complete: the id is free for another.
+    Complete {
+        /// Packet id of the client.
+        id: u16,
+    },
+    /// This delivery has arrived: it must not be sent as a PUBLISH again.
+    Arrived {
+        /// Packet id of the server.
+        id: u16,
+        /// Its serial.
+        serial: u64,
+    },
+}
+
 /// What the store said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
@@ -75,6 +98,8 @@ pub enum Stored {
     Kept,
     /// There was no room: try again later.
     NoRoom,
+    /// The client may not publish to this topic; it was not even asked.
+    Denied,
 }
 
 /// An accepted connection and the session it serves.
@@ -85,6 +110,9 @@ pub struct Connection {
     flight_max: usize,
     packet_bytes_max: usize,
     aliases: HashMap<u16, String>,
+    /// Aliases defined towards the client.
+    aliases_out: HashMap<Box<str>, u16>,
+    aliases_out_max: u16,
     /// Messages of quality 1 and 2 from the client that are not acknowledged yet.
     unacknowledged: u16,
     /// Flights before this index were written on this connection.
@@ -103,6 +131,8 @@ impl Connection {
             flight_max: usize::from(connect.receive_max.min(FLIGHT_MAX)),
             packet_bytes_max: connect.packet_bytes_max,
             aliases: HashMap::new(),
+            aliases_out: HashMap::new(),
+            aliases_out_max: connect.topic_alias_max.min(TOPIC_ALIAS_OUT_MAX),
             unacknowledged: 0,
             resent: 0,
             output: BytesMut::new(),
@@ -121,6 +151,11 @@ impl Connection {
         &self.session
     }
 
+    /// The session, to be changed.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// Ends the connection and gives the session back.
     #[must_use]
     pub fn into_session(self) -> Session {
@@ -132,8 +167,8 @@ impl Connection {
         match decode(self.version, frame)? {
             Packet::Publish(publish) => return self.receive_publish(publish, now_ms),
             Packet::PubAck { id } => self.receive_puback(id),
-            Packet::PubRec { id, failed } => self.receive_pubrec(id, failed),
-            Packet::PubRel { id } => self.receive_pubrel(id),
+            Packet::PubRec { id, failed } => return Ok(self.receive_pubrec(id, failed)),
+            Packet::PubRel { id } => return Ok(self.receive_pubrel(id)),
             Packet::PubComp { id } => self.end_flight(id),
             Packet::Subscribe { id, subscription_id, requests } => {
                 return Ok(Action::Subscribe { packet_id: id, subscription_id, requests });
@@ -157,7 +192,7 @@ impl Connection {
             QoS::AtMostOnce => Awaited::Nothing,
             QoS::AtLeastOnce => Awaited::PubAck(publish.id),
             QoS::ExactlyOnce => match self.session.incoming.get(&publish.id) {
-                Some(Receipt::Promised) => {
+                Some(Receipt::Promised | Receipt::Completing) => {
                     reply::pubrec(self.version, publish.id, Verdict::Kept, &mut self.output);
                     return Ok(Action::None);
                 }
@@ -216,7 +251,11 @@ impl Connection {
             return Ok(());
         }
         let (verdict, version) = match (stored, self.version) {
-            (Stored::Kept, version) => (Verdict::Kept, version),
+            // 3.1.1 has no word for a refusal: the client would send it again for ever.
+            (Stored::Kept, version) | (Stored::Denied, version @ Version::V4) => {
+                (Verdict::Kept, version)
+            }
+            (Stored::Denied, Version::V5) => (Verdict::NotAuthorized, Version::V5),
             (Stored::NoRoom, Version::V5) => (Verdict::QuotaExceeded, Version::V5),
             (Stored::NoRoom, Version::V4) => {
                 if let Awaited::PubRec(id) = awaited {
@@ -252,13 +291,49 @@ impl Connection {
         }
     }
 
-    fn receive_pubrel(&mut self, id: u16) {
-        let is_promised = self.session.incoming.get(&id) == Some(&Receipt::Promised);
-        if is_promised {
-            self.session.incoming.remove(&id);
-            self.unacknowledged = self.unacknowledged.saturating_sub(1);
+    fn receive_pubrel(&mut self, id: u16) -> Action {
+        match self.session.incoming.get(&id) {
+            Some(Receipt::Promised) if self.session.is_kept() => {
+                self.session.incoming.insert(id, Receipt::Completing);
+                return Action::Note(Note::Complete { id });
+            }
+            Some(Receipt::Promised) => self.complete(id),
+            // Its PUBCOMP comes when the store answers.
+            Some(Receipt::Completing) => {}
+            Some(Receipt::Storing) | None => {
+                reply::pubcomp(self.version, id, false, &mut self.output);
+            }
         }
-        reply::pubcomp(self.version, id, is_promised, &mut self.output);
+        Action::None
+    }
+
+    fn complete(&mut self, id: u16) {
+        self.session.incoming.remove(&id);
+        self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        reply::pubcomp(self.version, id, true, &mut self.output);
+    }
+
+    /// The store has noted a step: the client is told.
+    pub fn noted(&mut self, note: Note) {
+        match note {
+            Note::Complete { id } => self.complete(id),
+            Note::Arrived { id, serial } => {
+                let flight = self.session.flights.iter_mut().find(|(flying, _)| *flying == id);
+                if let Some((_, flight)) = flight
+                    && *flight == Flight::Arrived(serial)
+                {
+                    *flight = Flight::Released(serial);
+                    reply::pubrel(self.version, id, true, &mut self.output);
+                }
+            }
+        }
+    }
+
+    /// Nobody knows whether a step was noted: the client will take it again.
+    pub fn unnoted(&mut self, note: Note) {
+        if let Note::Complete { id } = note {
+            self.session.incoming.insert(id, Receipt::Promised);
+        }
     }
 
     fn receive_puback(&mut self, id: u16) {
@@ -271,21 +346,24 @@ impl Connection {
         }
     }
 
-    fn receive_pubrec(&mut self, id: u16, failed: bool) {
+    fn receive_pubrec(&mut self, id: u16, failed: bool) -> Action {
         let Some(index) = self.session.flight(id) else {
             if !failed {
                 reply::pubrel(self.version, id, false, &mut self.output);
             }
-            return;
+            return Action::None;
         };
         match self.session.flights.get(index) {
             Some((_, Flight::Published(delivery))) if delivery.qos != QoS::ExactlyOnce => {}
             _ if failed => self.end_flight(id),
-            _ => {
-                self.session.release_flight(index);
-                reply::pubrel(self.version, id, true, &mut self.output);
-            }
+            // Its PUBREL comes when the store answers.
+            Some((_, Flight::Arrived(_))) => {}
+            _ => match self.session.arrive(index) {
+                0 => reply::pubrel(self.version, id, true, &mut self.output),
+                serial => return Action::Note(Note::Arrived { id, serial }),
+            },
         }
+        Action::None
     }
 
     fn end_flight(&mut self, id: u16) {
@@ -360,7 +438,8 @@ impl Connection {
         };
         let id = *id;
         let is_written = match flight {
-            Flight::Released => {
+            // Whether the store knows or not, the client said that it has the message.
+            Flight::Arrived(_) | Flight::Released(_) => {
                 reply::pubrel(self.version, id, true, &mut self.output);
                 true
             }
@@ -370,6 +449,7 @@ impl Connection {
                     packet_id: id,
                     duplicate: true,
                     now_ms,
+                    alias: Alias::None,
                     bytes_max: self.packet_bytes_max,
                 };
                 write_publish(delivery, writing, &mut self.output)
@@ -386,22 +466,49 @@ impl Connection {
     /// client takes, ends here, as the standard says.
     pub fn deliver(&mut self, delivery: Delivery, now_ms: u64) -> bool {
         if delivery.message.is_expired(now_ms) {
+            self.session.end(delivery.serial);
             return false;
         }
         let has_id = delivery.qos != QoS::AtMostOnce;
+        let alias = self.alias_of(delivery.message.topic());
         let writing = Writing {
             version: self.version,
-            packet_id: if has_id { self.session.next_id() } else { 0 },
-            duplicate: false,
+            packet_id: if has_id { self.session.next_id(delivery.serial) } else { 0 },
+            duplicate: has_id && delivery.is_again,
             now_ms,
+            alias,
             bytes_max: self.packet_bytes_max,
         };
         let is_written = write_publish(&delivery, writing, &mut self.output);
-        if is_written && has_id {
+        if is_written && let Alias::Define(alias) = alias {
+            self.aliases_out.insert(delivery.message.topic().into(), alias);
+        }
+        if !is_written {
+            self.session.end(delivery.serial);
+        } else if has_id {
             self.session.begin_flight(writing.packet_id, delivery);
             self.resent = self.session.flights.len();
         }
         is_written
+    }
+
+    /// Ends a delivery that this client is not to see.
+    pub fn withhold(&mut self, delivery: &Delivery) {
+        self.session.end(delivery.serial);
+    }
+
+    /// What stands for a topic towards this client: the first topics it hears get a number.
+    fn alias_of(&self, topic: &str) -> Alias {
+        if self.aliases_out_max == 0 || self.version == Version::V4 {
+            return Alias::None;
+        }
+        match self.aliases_out.get(topic) {
+            Some(alias) => Alias::Use(*alias),
+            None => match u16::try_from(self.aliases_out.len() + 1) {
+                Ok(alias) if alias <= self.aliases_out_max => Alias::Define(alias),
+                _ => Alias::None,
+            },
+        }
     }
 }
 

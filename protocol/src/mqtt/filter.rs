@@ -4,7 +4,7 @@
 //!
 //! *Not here.* Which topics become tags; who is subscribed (`tree`).
 
-use super::limits::{FILTER_BYTES_MAX, FILTER_LEVELS_MAX};
+use super::limits::{FILTER_BYTES_MAX, FILTER_LEVELS_MAX, SHARE_BYTES_MAX};
 
 /// Whether a text (already free of U+0000) is a topic name a client may publish to.
 #[must_use]
@@ -18,16 +18,28 @@ pub enum FilterError {
     /// Not a filter by the standard, or too deep.
     #[error("topic filter is not valid")]
     Invalid,
-    /// `$share/…`, which this broker does not offer.
-    #[error("shared subscriptions are not offered")]
-    Shared,
 }
 
-/// Checks a topic filter.
+/// A shared subscription: its group and the filter its members share. `None` if it is none.
+#[must_use]
+pub fn share(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix("$share/")?.split_once('/')
+}
+
+/// Checks a topic filter, or one that is shared.
 pub fn check_filter(filter: &str) -> Result<(), FilterError> {
-    if filter.starts_with("$share/") || filter == "$share" {
-        return Err(FilterError::Shared);
+    if filter == "$share" || filter.starts_with("$share/") {
+        let (group, shared) = share(filter).ok_or(FilterError::Invalid)?;
+        let fits = !group.is_empty()
+            && group.len() <= SHARE_BYTES_MAX
+            && !group.contains(['+', '#'])
+            && !shared.starts_with("$share/");
+        return if fits { check_plain(shared) } else { Err(FilterError::Invalid) };
     }
+    check_plain(filter)
+}
+
+fn check_plain(filter: &str) -> Result<(), FilterError> {
     let is_too_long =
         filter.len() > FILTER_BYTES_MAX || filter.split('/').count() > FILTER_LEVELS_MAX;
     if filter.is_empty() || is_too_long {
@@ -65,6 +77,25 @@ pub fn matches(filter: &str, topic: &str) -> bool {
         }
     }
     topic_levels.next().is_none()
+}
+
+/// Whether every topic that `narrow` matches is also matched by `wide`; both are checked.
+#[must_use]
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    if narrow.starts_with('$') && wide.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut narrow_levels = narrow.split('/');
+    for level in wide.split('/') {
+        match (level, narrow_levels.next()) {
+            ("#", _) => return true,
+            (_, Some("#")) => return false,
+            ("+", Some(_)) => {}
+            (level, Some(name)) if level == name => {}
+            _ => return false,
+        }
+    }
+    narrow_levels.next().is_none()
 }
 
 /// The part of a filter before its first wildcard: every topic it matches begins with it, except
@@ -108,10 +139,44 @@ mod tests {
             ("a/++", Err(FilterError::Invalid)),
             (deep.as_str(), Err(FilterError::Invalid)),
             (long.as_str(), Err(FilterError::Invalid)),
-            ("$share/g/a", Err(FilterError::Shared)),
+            ("$share/g/a", Ok(())),
+            ("$share/g/#", Ok(())),
+            ("$share/g//", Ok(())),
+            ("$share", Err(FilterError::Invalid)),
+            ("$share/g", Err(FilterError::Invalid)),
+            ("$share/g/", Err(FilterError::Invalid)),
+            ("$share//a", Err(FilterError::Invalid)),
+            ("$share/g+/a", Err(FilterError::Invalid)),
+            ("$share/#/a", Err(FilterError::Invalid)),
+            ("$share/g/a#", Err(FilterError::Invalid)),
+            ("$share/g/$share/h/a", Err(FilterError::Invalid)),
         ];
         for (filter, want) in cases {
             assert_eq!(check_filter(filter), want, "filter {filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_covers_what_only_matches_within_it() {
+        let cases = [
+            ("#", "a/b", true),
+            ("#", "a/#", true),
+            ("#", "$SYS/a", false),
+            ("$SYS/#", "$SYS/+", true),
+            ("a/#", "a", true),
+            ("a/#", "a/+/c", true),
+            ("a/+", "a/+", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a/#", false),
+            ("a/b", "a/+", false),
+            ("a/+/c", "a/b/c", true),
+            ("a/+/c", "a/b/+", false),
+            ("a", "#", false),
+            ("+/b", "a/b", true),
+            ("a/b", "a/b/c", false),
+        ];
+        for (wide, narrow, want) in cases {
+            assert_eq!(covers(wide, narrow), want, "{wide:?} over {narrow:?}");
         }
     }
 

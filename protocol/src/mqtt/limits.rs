@@ -23,6 +23,13 @@ pub const FLIGHT_BYTES_MAX: usize = 1024 * 1024;
 /// connection.
 pub const TOPIC_ALIAS_MAX: u16 = 32;
 
+/// LIMIT: topic aliases used towards a client, however many it allows. Each costs a topic kept for
+/// the connection; a subscriber to more topics than this gets the others by name.
+pub const TOPIC_ALIAS_OUT_MAX: u16 = 64;
+
+/// LIMIT: bytes of the name of a group of shared subscriptions.
+pub const SHARE_BYTES_MAX: usize = 256;
+
 /// LIMIT: levels of a topic filter. It bounds the depth of the subscription tree, which is walked
 /// by recursion; real topics have fewer than 20 levels.
 pub const FILTER_LEVELS_MAX: usize = 128;

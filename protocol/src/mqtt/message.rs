@@ -122,7 +122,9 @@ impl Message {
         SessionKey(u64::from_be_bytes(array(&self.block, 1).unwrap_or_default()))
     }
 
-    fn expires_at_ms(&self) -> Option<u64> {
+    /// When it expires, in milliseconds of the server's clock.
+    #[must_use]
+    pub fn expires_at_ms(&self) -> Option<u64> {
         let at = u64::from_be_bytes(array(&self.block, 9)?);
         (at != NEVER).then_some(at)
     }
@@ -165,6 +167,10 @@ pub struct Delivery {
     pub retain: bool,
     /// Identifiers of the subscriptions that match, MQTT 5 only.
     pub subscription_ids: Vec<u32>,
+    /// Its number in the queue that the store keeps for the session; 0 if it is not kept there.
+    pub serial: u64,
+    /// It may have been sent before: by a server that did not live to hear the answer.
+    pub is_again: bool,
 }
 
 impl Delivery {
@@ -175,6 +181,17 @@ impl Delivery {
     }
 }
 
+/// What stands for the topic of a PUBLISH.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alias {
+    /// Its name.
+    None,
+    /// Its name, and this number from now on.
+    Define(u16),
+    /// This number.
+    Use(u16),
+}
+
 /// How a PUBLISH is written to one client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writing {
@@ -182,6 +199,7 @@ pub(crate) struct Writing {
     pub(crate) packet_id: u16,
     pub(crate) duplicate: bool,
     pub(crate) now_ms: u64,
+    pub(crate) alias: Alias,
     /// The client's maximum packet size.
     pub(crate) bytes_max: usize,
 }
@@ -189,7 +207,10 @@ pub(crate) struct Writing {
 /// Appends a PUBLISH packet, or returns `false` if it is larger than the client takes.
 pub(crate) fn write_publish(delivery: &Delivery, writing: Writing, out: &mut BytesMut) -> bool {
     let message = &delivery.message;
-    let topic = message.part(HEAD_BYTES, message.topic_end);
+    let topic = match writing.alias {
+        Alias::Use(_) => &[],
+        Alias::None | Alias::Define(_) => message.part(HEAD_BYTES, message.topic_end),
+    };
     let payload = message.part(message.properties_end, message.block.len());
     let forwarded = message.part(message.topic_end, message.properties_end);
     let expiry_s = message.expires_at_ms().map(|at| {
@@ -201,6 +222,7 @@ pub(crate) fn write_publish(delivery: &Delivery, writing: Writing, out: &mut Byt
         let ids = delivery.subscription_ids.iter().map(|&id| 1 + varint_bytes(id as usize));
         properties_bytes =
             forwarded.len() + ids.sum::<usize>() + if expiry_s.is_some() { 5 } else { 0 };
+        properties_bytes += if writing.alias == Alias::None { 0 } else { 3 };
     }
     let mut remaining = 2 + topic.len() + payload.len();
     if delivery.qos != QoS::AtMostOnce {
@@ -230,6 +252,10 @@ pub(crate) fn write_publish(delivery: &Delivery, writing: Writing, out: &mut Byt
         if let Some(expiry_s) = expiry_s {
             out.put_u8(id::MESSAGE_EXPIRY);
             out.put_u32(expiry_s);
+        }
+        if let Alias::Define(alias) | Alias::Use(alias) = writing.alias {
+            out.put_u8(id::TOPIC_ALIAS);
+            out.put_u16(alias);
         }
         for &subscription in &delivery.subscription_ids {
             out.put_u8(id::SUBSCRIPTION_ID);

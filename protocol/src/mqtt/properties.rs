@@ -44,6 +44,7 @@ pub(crate) struct Properties {
     pub(crate) authentication: bool,
     pub(crate) subscription_id: Option<u32>,
     pub(crate) topic_alias: Option<u16>,
+    pub(crate) topic_alias_max: Option<u16>,
     pub(crate) will_delay_s: Option<u32>,
     pub(crate) message_expiry_s: Option<u32>,
     /// The encoded properties that travel on with a message as they are: payload format, content
@@ -102,9 +103,7 @@ impl Properties {
                 }
                 alias => self.topic_alias = Some(alias),
             },
-            id::TOPIC_ALIAS_MAX => {
-                block.u16()?;
-            }
+            id::TOPIC_ALIAS_MAX => self.topic_alias_max = Some(block.u16()?),
             id::SUBSCRIPTION_ID => self.subscription_id = Some(not_zero(block.varint()?)?),
             id::CORRELATION_DATA | id::AUTHENTICATION_DATA => {
                 block.binary()?;

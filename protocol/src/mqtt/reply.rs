@@ -39,6 +39,8 @@ pub struct Welcome {
     pub assigned_client_id: Option<String>,
     /// How long the session will really live, if that is not what was asked for.
     pub session_expiry_s: Option<u32>,
+    /// The keep-alive in seconds that holds, if that is not what was asked for.
+    pub keep_alive_s: Option<u16>,
 }
 
 /// CONNACK that accepts.
@@ -53,7 +55,7 @@ pub fn accept(version: Version, welcome: Welcome, out: &mut BytesMut) {
             max_packet_size: u32::try_from(PACKET_BYTES_MAX).ok(),
             assigned_client_identifier: welcome.assigned_client_id,
             topic_alias_max: Some(TOPIC_ALIAS_MAX),
-            shared_subscription_available: Some(0),
+            server_keep_alive: welcome.keep_alive_s,
             ..ConnAckProperties::default()
         }),
     };
@@ -99,12 +101,15 @@ pub(crate) enum Verdict {
     Kept,
     /// MQTT 5 only.
     QuotaExceeded,
+    /// MQTT 5 only.
+    NotAuthorized,
 }
 
 pub(crate) fn puback(version: Version, pkid: u16, verdict: Verdict, out: &mut BytesMut) {
     let reason = match verdict {
         Verdict::Kept => PubAckReason::Success,
         Verdict::QuotaExceeded => PubAckReason::QuotaExceeded,
+        Verdict::NotAuthorized => PubAckReason::NotAuthorized,
     };
     write(version, Packet::PubAck(PubAck { pkid, reason }, None), out);
 }
@@ -113,6 +118,7 @@ pub(crate) fn pubrec(version: Version, pkid: u16, verdict: Verdict, out: &mut By
     let reason = match verdict {
         Verdict::Kept => PubRecReason::Success,
         Verdict::QuotaExceeded => PubRecReason::QuotaExceeded,
+        Verdict::NotAuthorized => PubRecReason::NotAuthorized,
     };
     write(version, Packet::PubRec(PubRec { pkid, reason }, None), out);
 }

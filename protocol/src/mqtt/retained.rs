@@ -42,6 +42,12 @@ impl Retained {
         self.messages.len()
     }
 
+    /// Bytes of all retained messages.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 mod bytes_in;
 mod delivering;
 mod publishing;
+mod remembering;
 mod subscribing;
 
 use bytes::{Bytes, BytesMut};

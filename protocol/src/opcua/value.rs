@@ -9,7 +9,8 @@
 //! | DateTime | text, RFC 3339 in UTC with the 100 ns the wire has |
 //! | StatusCode | int, its 32 bits |
 //! | Null, or no value | null |
-//! | array, structure, ByteString, DataValue, DiagnosticInfo | refused |
+//! | array, structure | its leaves, see [`super::leaves`]; refused here |
+//! | ByteString, DataValue, DiagnosticInfo | refused |
 //!
 //! *Invariant.* The quality is the source's `StatusCode`, bit for bit. The time is the source's,
 //! else the server's, else that of arrival: a time of 1601 or 9999 means "not stated" on the wire
@@ -34,10 +35,10 @@ pub struct Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// An array or matrix.
-    #[error("an array is not stored; collect its elements as single nodes")]
+    #[error("an array of arrays, or with too many elements, is not stored")]
     Array,
     /// A structure.
-    #[error("a structure is not stored; collect its fields as single nodes")]
+    #[error("a structure whose fields the server does not describe is not stored")]
     Structure,
     /// An unsigned integer above 2^63 − 1.
     #[error("an unsigned integer above 9223372036854775807 is not stored")]
@@ -55,7 +56,7 @@ pub enum Refusal {
 /// # Errors
 /// Why the value is not stored.
 pub fn reading(data: &DataValue, arrival: Timestamp, quantum_ns: i64) -> Result<Reading, Refusal> {
-    let ts = data.source_timestamp.as_ref().and_then(stated).or_else(|| server_time(data));
+    let ts = data.source_timestamp.as_ref().and_then(moment).or_else(|| server_time(data));
     Ok(Reading {
         ts: ts.unwrap_or(arrival).quantised(quantum_ns),
         value: data.value.as_ref().map_or(Ok(Value::Null), value)?,
@@ -66,11 +67,12 @@ pub fn reading(data: &DataValue, arrival: Timestamp, quantum_ns: i64) -> Result<
 /// When the server last confirmed the value, where it says so.
 #[must_use]
 pub fn server_time(data: &DataValue) -> Option<Timestamp> {
-    data.server_timestamp.as_ref().and_then(stated)
+    data.server_timestamp.as_ref().and_then(moment)
 }
 
-/// The moment a time on the wire states.
-fn stated(time: &DateTime) -> Option<Timestamp> {
+/// The moment a time on the wire states; `None` where it means that none is stated.
+#[must_use]
+pub fn moment(time: &DateTime) -> Option<Timestamp> {
     let extreme = time.is_null() || time.ticks() >= DateTime::endtimes_ticks();
     if extreme {
         return None;

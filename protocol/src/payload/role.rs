@@ -8,7 +8,7 @@
 
 use tacitus_model::{Quality, Timestamp, Value};
 
-use super::Refusal;
+use super::{Choice, Refusal};
 use crate::json::{Json, Number};
 use crate::moment::{self, Reading, Unit};
 
@@ -40,6 +40,9 @@ pub const VALUE_NAMES: [&str; 3] = ["value", "val", "v"];
 
 /// The names of its quality.
 pub const QUALITY_NAMES: [&str; 3] = ["quality", "q", "statuscode"];
+
+/// The names of a member that says which of several values its object is.
+pub(super) const NAME_NAMES: &[&str] = &["name", "tag", "tagname", "id", "key", "metric", "signal"];
 
 /// The names of its unit.
 pub const UNIT_NAMES: [&str; 4] = ["unit", "units", "uom", "unitofmeasurement"];
@@ -79,6 +82,11 @@ impl Role<'_> {
             Self::Quality { quality, word: true } => Some(*quality),
             _ => None,
         }
+    }
+
+    /// The quality this member is, in whatever form.
+    pub(super) fn quality(&self) -> Option<Quality> {
+        if let Self::Quality { quality, .. } = self { Some(*quality) } else { None }
     }
 
     /// Whether this member is walked where its object says several values.
@@ -126,32 +134,70 @@ pub(super) fn time(roles: &[Role<'_>]) -> Option<TimeReading> {
 }
 
 /// Whether an element of an array is an object with a time of its own.
-pub(super) fn is_dated(json: &Json<'_>) -> Result<bool, Refusal> {
+pub(super) fn is_dated(json: &Json<'_>, choice: &Choice) -> Result<bool, Refusal> {
     let Json::Object(members) = json else { return Ok(false) };
     for (name, member) in members {
-        if matches!(of(name, member)?, Role::Time { .. }) {
+        if matches!(of(name, member, choice)?, Role::Time { .. }) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// What one member is for.
-pub(super) fn of<'j>(name: &str, json: &'j Json<'_>) -> Result<Role<'j>, Refusal> {
+/// The name an object gives itself: one text or number under a name for that, one scalar value,
+/// and nothing else but a time, a quality and a unit.
+pub(super) fn own_name<'j>(json: &'j Json<'_>) -> Option<&'j str> {
+    let Json::Object(members) = json else { return None };
+    let (mut name, mut values) = (None, 0);
+    for (member, json) in members {
+        let plain = plain(member);
+        let known = |names: &[&str]| names.contains(&plain.as_str());
+        if known(NAME_NAMES) {
+            match json {
+                Json::Text(text) if name.is_none() && !text.is_empty() => {
+                    name = Some(text.as_ref());
+                }
+                _ => return None,
+            }
+        } else if known(&VALUE_NAMES) {
+            json.value()?;
+            values += 1;
+        } else if !known(&TIME_NAMES) && !known(&QUALITY_NAMES) && !known(&UNIT_NAMES) {
+            return None;
+        }
+    }
+    name.filter(|_| values == 1)
+}
+
+/// What one member is for; a rule may say itself which members are times, values and qualities.
+pub(super) fn of<'j>(name: &str, json: &'j Json<'_>, choice: &Choice) -> Result<Role<'j>, Refusal> {
     let plain = plain(name);
-    if let Some(rank) = position(&TIME_NAMES, &plain) {
-        if let Some(reading) = time_reading(json, &plain) {
+    let said = |names: &[String]| names.iter().position(|own| own == name);
+    let unreadable = || Refusal::Time { name: start(name), text: start(&format!("{json:?}")) };
+    if let Some(rank) = said(&choice.time) {
+        let reading = time_reading(json, &plain, true, choice).ok_or_else(unreadable)?;
+        return Ok(Role::Time { rank, reading });
+    }
+    if said(&choice.value).is_some() {
+        return Ok(json.value().map_or(Role::Leaf, Role::Value));
+    }
+    if said(&choice.quality).is_some() {
+        return Ok(quality(json, false).unwrap_or(Role::Leaf));
+    }
+    if let Some(rank) = position(&TIME_NAMES, &plain).filter(|_| choice.time.is_empty()) {
+        let certain = rank < TIME_NAMES_CERTAIN;
+        if let Some(reading) = time_reading(json, &plain, certain, choice) {
             return Ok(Role::Time { rank, reading });
         }
-        if rank < TIME_NAMES_CERTAIN {
-            return Err(Refusal::Time { name: start(name), text: start(&format!("{json:?}")) });
+        if certain {
+            return Err(unreadable());
         }
         return Ok(Role::Leaf);
     }
-    if position(&VALUE_NAMES, &plain).is_some() {
+    if choice.value.is_empty() && position(&VALUE_NAMES, &plain).is_some() {
         return Ok(json.value().map_or(Role::Leaf, Role::Value));
     }
-    if position(&QUALITY_NAMES, &plain).is_some() {
+    if choice.quality.is_empty() && position(&QUALITY_NAMES, &plain).is_some() {
         return Ok(quality(json, plain == "statuscode").unwrap_or(Role::Leaf));
     }
     match json {
@@ -161,7 +207,7 @@ pub(super) fn of<'j>(name: &str, json: &'j Json<'_>) -> Result<Role<'j>, Refusal
 }
 
 /// A name in the form in which names are compared.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     // No name in the tables is longer; a longer one need not be copied.
     let name = if name.len() > 32 { "" } else { name };
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
@@ -172,17 +218,21 @@ fn position(names: &[&str], plain: &str) -> Option<usize> {
 }
 
 /// What a member says about time; `None` where it says nothing that can be one.
-fn time_reading(json: &Json<'_>, plain: &str) -> Option<TimeReading> {
+fn time_reading(
+    json: &Json<'_>,
+    plain: &str,
+    certain: bool,
+    choice: &Choice,
+) -> Option<TimeReading> {
     let unit = match plain {
         name if name.ends_with("ms") => Some(Unit::Millis),
         name if name.ends_with("us") => Some(Unit::Micros),
         name if name.ends_with("ns") => Some(Unit::Nanos),
         _ => None,
     };
-    let certain = position(&TIME_NAMES, plain).is_some_and(|rank| rank < TIME_NAMES_CERTAIN);
     let number = match json {
         Json::Number(number) => *number,
-        Json::Text(text) => match moment::from_text(text) {
+        Json::Text(text) => match moment::from_text_in(text, choice.zone) {
             Reading::At(ts) => return Some(TimeReading::At(ts)),
             Reading::NoZone => return Some(TimeReading::Arrival),
             Reading::OutOfRange => return None,
@@ -200,7 +250,7 @@ fn time_reading(json: &Json<'_>, plain: &str) -> Option<TimeReading> {
 }
 
 /// A quality as PLC gateways and OPC servers write it.
-fn quality(json: &Json<'_>, status_code: bool) -> Option<Role<'static>> {
+pub(super) fn quality(json: &Json<'_>, status_code: bool) -> Option<Role<'static>> {
     let number = |number: Number| match number {
         Number::Int(code) => u32::try_from(code)
             .ok()
@@ -229,14 +279,16 @@ fn quality(json: &Json<'_>, status_code: bool) -> Option<Role<'static>> {
     }
 }
 
-/// A number under `quality` or `q`: up to 255 it is an OPC DA quality, whose two highest bits are
-/// 11 good, 01 uncertain, 00 bad; above, it is an OPC UA status code.
-fn opc_quality(code: u32) -> Quality {
-    match code {
-        0..=63 | 128..=191 => Quality::BAD,
-        64..=127 => Quality::UNCERTAIN,
-        192..=255 => Quality::GOOD,
-        _ => Quality(code),
+/// A number under `quality` or `q`: within 16 bits it is an OPC DA quality, whose bits 7 and 6 are
+/// 11 good, 01 uncertain, 00 bad, the high byte the vendor's; above, an OPC UA status code. 500 is
+/// what Sparkplug says of a stale value.
+pub(crate) fn opc_quality(code: u32) -> Quality {
+    match (code, code & 0xc0) {
+        (500, _) => Quality::BAD_NO_COMMUNICATION,
+        (0x1_0000.., _) => Quality(code),
+        (_, 0xc0) => Quality::GOOD,
+        (_, 0x40) => Quality::UNCERTAIN,
+        _ => Quality::BAD,
     }
 }
 
@@ -248,8 +300,19 @@ pub(crate) fn quality_word(text: &str) -> Option<Quality> {
         "good" | "ok" => Some(Quality::GOOD),
         "uncertain" => Some(Quality::UNCERTAIN),
         "bad" => Some(Quality::BAD),
-        _ => None,
+        "stale" => Some(Quality::BAD_NO_COMMUNICATION),
+        _ => symbol(&word),
     }
+}
+
+/// The symbol of an OPC UA status code: `GoodClamped`, `BadNodeIdUnknown`.
+fn symbol(word: &str) -> Option<Quality> {
+    [("Good", Quality::GOOD), ("Uncertain", Quality::UNCERTAIN), ("Bad", Quality::BAD)]
+        .into_iter()
+        .find(|(prefix, _)| {
+            word.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(char::is_uppercase))
+        })
+        .map(|(_, quality)| quality)
 }
 
 /// The first characters of a text, for a message.

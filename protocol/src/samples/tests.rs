@@ -86,3 +86,17 @@ proptest! {
         prop_assert_eq!(ts, Some(Timestamp::from_nanos(nanos)));
     }
 }
+
+#[test]
+fn rows_that_are_read_one_by_one_cost_themselves_alone() {
+    let good = r#"{"tag": "a", "value": 1}"#;
+    for body in [format!("[{good}, {{}}, {good}]"), format!("{good}\n{{}}\n{good}\n\n")] {
+        let each = parse_each(body.as_bytes()).unwrap();
+        let numbers: Vec<usize> = each.points.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 3], "{body}");
+        let refused = BodyError { row: 2, reason: r#""tag" is missing"#.to_owned() };
+        assert_eq!(each.refused, [refused]);
+    }
+    assert_eq!(parse_each(b"[1").unwrap_err().row, 0);
+    assert_eq!(parse_each(b"\xff").unwrap_err().row, 0);
+}

@@ -72,10 +72,21 @@ impl Filter {
         levels.next().is_none()
     }
 
-    /// The same as a regular expression in which each wildcard is a group.
-    pub(super) fn pattern(&self) -> String {
+    /// A filter in whose levels `{name}` may stand for `+`, as a regular expression in which each
+    /// wildcard is a group, those with a name by that name.
+    pub(super) fn pattern_of(text: &str) -> Result<String, FilterError> {
+        let plain = |level| if group(level).is_some() { "+" } else { level };
+        let levels: Vec<&str> = text.split('/').collect();
+        let filter: Vec<&str> = levels.iter().map(|level| plain(level)).collect();
+        Self::new(&filter.join("/"))?;
         let mut pattern = String::from("(?s)^");
-        for (index, level) in self.0.split('/').enumerate() {
+        for (index, level) in levels.into_iter().enumerate() {
+            if let Some(name) = group(level) {
+                let inside = if index == 0 { "[^$/][^/]*|" } else { "[^/]*" };
+                let before = if index == 0 { "" } else { "/" };
+                pattern.extend([before, "(?<", name, ">", inside, ")"]);
+                continue;
+            }
             match (level, index) {
                 // The first level of a wildcard is not "$…".
                 ("#", 0) => pattern.push_str("([^$].*|)"),
@@ -90,8 +101,16 @@ impl Filter {
             }
         }
         pattern.push('$');
-        pattern
+        Ok(pattern)
     }
+}
+
+/// The name in a level that is `{name}`.
+fn group(level: &str) -> Option<&str> {
+    let name = level.strip_prefix('{')?.strip_suffix('}')?;
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(letters))
+        .then_some(name)
 }
 
 #[cfg(test)]
@@ -124,7 +143,7 @@ mod tests {
         ] {
             let built = Filter::new(filter).unwrap();
             assert_eq!(built.matches(topic), want, "{filter} {topic}");
-            let pattern = Regex::new(&built.pattern()).unwrap();
+            let pattern = Regex::new(&Filter::pattern_of(filter).unwrap()).unwrap();
             assert_eq!(pattern.is_match(topic), want, "{pattern} {topic}");
         }
     }

@@ -12,7 +12,7 @@ fn pattern(pattern: &str, path: &str) -> RuleSpec {
 
 fn path(rules: &Rules, topic: &str) -> Option<String> {
     match rules.apply(topic) {
-        Verdict::Take { path, .. } => Some(path),
+        Verdict::Take { path, .. } => Some(path.unwrap_or_else(|| topic.to_owned())),
         Verdict::Leave => None,
     }
 }
@@ -77,12 +77,35 @@ fn a_rule_fixes_what_the_payload_does_not_say() {
         ..RuleSpec::default()
     };
     let rules = Rules::new(&Spec { rules: vec![spec], ..Spec::default() }).unwrap();
-    let Verdict::Take { path, form: Some(form) } = rules.apply("press/state") else {
+    let Verdict::Take { rule, path, form } = rules.apply("press/state") else {
         panic!("the rule matches");
     };
-    assert_eq!(path, "press/state");
+    assert_eq!((rule, path), (Some(0), None));
     assert_eq!((form.kind, form.step, form.unit.as_str()), (Some(Kind::State), Some(true), "-"));
     assert_eq!(form.states, ["idle", "run"]);
+}
+
+#[test]
+fn named_levels_go_to_path_labels_and_unit() {
+    let spec = RuleSpec {
+        labels: vec!["line=$line".into(), "plant=north".into()],
+        unit: Some("$unit".into()),
+        profile: Some("vtq".into()),
+        time: vec!["measured".into()],
+        zone: Some("Europe/Berlin".into()),
+        ..rule("plant/{line}/+/{unit}/#", "$line/$2/$4")
+    };
+    let rules = Rules::new(&Spec { rules: vec![spec], ..Spec::default() }).unwrap();
+    let Verdict::Take { path, form, .. } = rules.apply("plant/l1/oven/°C/zone/1") else {
+        panic!("the rule matches");
+    };
+    assert_eq!(path.as_deref(), Some("l1/oven/zone/1"));
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(form.labels, [label("line", "l1"), label("plant", "north")]);
+    assert_eq!(form.unit, "°C");
+    assert_eq!(form.choice.profile, Some(Profile::Vtq));
+    assert_eq!(form.choice.time, ["measured"]);
+    assert!(form.choice.zone.is_some());
 }
 
 #[test]
@@ -102,6 +125,10 @@ fn every_mistake_is_reported_with_its_place() {
             RuleSpec { states: vec!["a".into()], ..base.clone() },
             rule("a", ""),
             pattern("(a{1000}){1000}", "x"),
+            RuleSpec { unit: Some("$1".into()), ..base.clone() },
+            RuleSpec { labels: vec!["a=$b".into(), "b".into()], ..base.clone() },
+            RuleSpec { profile: Some("modbus".into()), ..base.clone() },
+            RuleSpec { zone: Some("Mars".into()), ..base.clone() },
         ],
     };
     let problems = Rules::new(&spec).unwrap_err();
@@ -121,6 +148,11 @@ fn every_mistake_is_reported_with_its_place() {
             "rules[7].states",
             "rules[8].path",
             "rules[9].pattern",
+            "rules[10].unit",
+            "rules[11].labels",
+            "rules[11].labels",
+            "rules[12].profile",
+            "rules[13].zone",
         ]
     );
     for problem in &problems {

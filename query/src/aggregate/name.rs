@@ -114,6 +114,21 @@ impl Aggregate {
         TABLE.iter().find(is).map(|row| row.0)
     }
 
+    /// The aggregate whose node in namespace 0 has this number.
+    pub(crate) fn of_node(number: u32) -> Option<Self> {
+        TABLE.iter().find(|row| u32::from(row.3) == number).map(|row| row.0)
+    }
+
+    /// The number of its node in namespace 0.
+    pub(crate) fn node_id(self) -> u32 {
+        TABLE.iter().find(|row| row.0 == self).map_or(0, |row| u32::from(row.3))
+    }
+
+    /// Its name in the standard.
+    pub(crate) fn standard_name(self) -> &'static str {
+        TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+    }
+
     /// The name of its column.
     pub(crate) fn column(self) -> &'static str {
         TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.2)

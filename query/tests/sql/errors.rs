@@ -24,7 +24,12 @@ const CASES: &[(&str, &str, Option<usize>, &str)] = &[
     ("SELECT * FORM samples", "42601", Some(15), ""),
     ("SELECT *\nFROM samples\nWHERE é = ,", "42601", Some(33), ""),
     ("SELECT * FROM sampels", "42P01", Some(15), "did you mean \"samples\"?"),
-    ("SELECT * FROM motors", "42P01", Some(15), "there are: audit, latest, samples, tags"),
+    (
+        "SELECT * FROM motors",
+        "42P01",
+        Some(15),
+        "there are: audit, collectors, gaps, latest, samples, tags",
+    ),
     ("SELECT valeu FROM samples", "42703", Some(8), "did you mean \"value\"?"),
     ("SELECT\n  tag,\n  qualty\nFROM samples", "42703", Some(17), "did you mean \"quality\"?"),
     ("SELECT * FROM samples WHERE tag = \"a/b\"", "42703", Some(35), "single quotes"),

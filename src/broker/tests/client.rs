@@ -1,5 +1,6 @@
 //! A client made of bytes: it can say what no library would.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use tacitus_protocol::mqtt::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::super::line::Stream;
 use super::{House, PATIENCE};
 
 /// How a client connects.
@@ -30,17 +32,24 @@ pub(super) const V5_CLEAN: Manner = Manner { version: Version::V5, ..V4_CLEAN };
 
 /// A connection to the broker.
 pub(super) struct Client {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Box<dyn Stream>,
     version: Version,
     buffer: BytesMut,
+    early: VecDeque<(u8, Vec<u8>)>,
     pub(super) session_present: bool,
 }
 
 impl Client {
     /// Opens a socket and says nothing.
     pub(super) async fn dial(addr: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
-        Self { stream, version, buffer: BytesMut::new(), session_present: false }
+        Self::over(TcpStream::connect(addr).await.unwrap(), version)
+    }
+
+    /// Takes a line that is open and says nothing.
+    pub(super) fn over(stream: impl Stream, version: Version) -> Self {
+        let stream = Box::new(stream);
+        let (buffer, early) = Default::default();
+        Self { stream, version, buffer, early, session_present: false }
     }
 
     /// Connects and reads the CONNACK.
@@ -81,6 +90,31 @@ impl Client {
             }
         };
         tokio::time::timeout(PATIENCE, reading).await.expect("the broker says nothing")
+    }
+
+    /// The next packet as its first byte and its body, or `None` if the broker closed.
+    pub(super) async fn raw(&mut self) -> Option<(u8, Vec<u8>)> {
+        if let Some(earlier) = self.early.pop_front() {
+            return Some(earlier);
+        }
+        let reading = async {
+            loop {
+                if let Some(found) = cut(&mut self.buffer) {
+                    return Some(found);
+                }
+                if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
+                    return None;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("the broker says nothing")
+    }
+
+    /// Puts packets back that were read too early.
+    pub(super) fn unread(&mut self, packets: Vec<(u8, Vec<u8>)>) {
+        for packet in packets.into_iter().rev() {
+            self.early.push_front(packet);
+        }
     }
 
     /// Cuts out one short packet, for those the codec does not read for MQTT 5.
@@ -174,6 +208,24 @@ impl Client {
         }
         words
     }
+}
+
+/// Takes a whole packet off the front.
+fn cut(buffer: &mut BytesMut) -> Option<(u8, Vec<u8>)> {
+    let mut length = 0;
+    let digits = buffer.iter().skip(1).take(4).enumerate();
+    for (index, byte) in digits {
+        length |= usize::from(byte & 0x7F) << (7 * index);
+        if byte & 0x80 == 0 {
+            let head = 2 + index;
+            if buffer.len() < head + length {
+                return None;
+            }
+            let packet = buffer.split_to(head + length);
+            return Some((packet[0], packet[head..].to_vec()));
+        }
+    }
+    None
 }
 
 pub(super) fn put_text(body: &mut Vec<u8>, text: &str) {

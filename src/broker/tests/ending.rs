@@ -101,7 +101,7 @@ async fn a_takeover_waits_for_what_was_being_stored() {
 async fn first_packets_that_are_no_connect_are_closed_on_or_answered() {
     let house = House::open().await;
     let cases: [(&[u8], &[u8]); 5] = [
-        (b"GET / HTTP/1.1\r\n\r\n", b""),
+        (b"PUT / HTTP/1.1\r\n\r\n", b""),
         (b"\xC0\x00", b""),
         (b"\x10\xFF\xFF\xFF\x7F", b""),
         (b"\x10\x0F\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01c", b"\x20\x02\x00\x01"),

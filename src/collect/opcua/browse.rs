@@ -69,12 +69,8 @@ pub(super) async fn browse(
                     let own =
                         wish.template.replace("{path}", &path).replace("{node}", &name.label());
                     match TagPath::new(&format!("{prefix}{own}")) {
-                        Ok(tag) => found.nodes.push(Node {
-                            node: name,
-                            tag,
-                            unit: String::new(),
-                            description: String::new(),
-                        }),
+                        _ if !is_meant(wish, &path) => {}
+                        Ok(tag) => found.nodes.push(Node::new(name, tag)),
                         Err(_) => found.unnamed += 1,
                     }
                 }
@@ -87,6 +83,11 @@ pub(super) async fn browse(
         level = below;
     }
     Ok(found)
+}
+
+/// Whether the patterns mean this path.
+fn is_meant(wish: &Browse, path: &str) -> bool {
+    (wish.include.is_empty() || wish.include.matches(path)) && !wish.exclude.matches(path)
 }
 
 /// The hierarchical references of these nodes, each with its parent's path. Nodes that cannot

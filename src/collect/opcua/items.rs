@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use opcua::types::NodeId;
 use tacitus_protocol::opcua::NodeName;
 use tokio::time::Instant;
 
+use super::describe::About;
 use super::settings::Node;
 use crate::collect::Failure;
 use crate::collect::limits::{ITEM_WAITS, ITEMS_MAX};
@@ -23,6 +25,10 @@ pub(super) struct Handle(pub(super) u32);
 pub(super) struct Item {
     pub(super) handle: Handle,
     pub(super) node: Node,
+    /// What the server says of it, in the session at hand.
+    pub(super) about: Option<About>,
+    /// Whether the server takes its deadband, if it has one.
+    pub(super) deadband: bool,
     watch: Watch,
 }
 
@@ -31,7 +37,11 @@ enum Watch {
     Wanted,
     Good,
     Failed { reason: String, again: Instant, wait: Duration },
+    Quarantined { again: Instant },
 }
+
+/// Why a quarantined item is not watched.
+const QUARANTINED: &str = "its value cannot be read and ends the connection; tried again later";
 
 /// All items of a collector.
 #[derive(Debug, Default)]
@@ -64,7 +74,7 @@ impl Items {
         }
         self.by_node.insert(node.node.clone(), handle);
         self.by_tag.insert(node.tag.as_str().to_owned(), handle);
-        self.all.push(Item { handle, node, watch: Watch::Wanted });
+        self.all.push(Item { handle, node, about: None, deadband: true, watch: Watch::Wanted });
         Some(handle)
     }
 
@@ -87,8 +97,52 @@ impl Items {
     /// A new session watches nothing yet.
     pub(super) fn reset(&mut self) {
         for item in &mut self.all {
+            item.about = None;
+            if !matches!(item.watch, Watch::Quarantined { .. }) {
+                item.watch = Watch::Wanted;
+            }
+        }
+    }
+
+    /// Items of which the session at hand has not said anything yet.
+    pub(super) fn undescribed(&self, namespaces: &[String]) -> Vec<(Handle, NodeId)> {
+        let unknown = self.all.iter().filter(|item| item.about.is_none());
+        unknown
+            .filter_map(|item| Some((item.handle, item.node.node.resolve(namespaces)?)))
+            .collect()
+    }
+
+    /// Remembers what the server says of an item.
+    pub(super) fn describe(&mut self, handle: Handle, about: About) {
+        if let Some(item) = self.get_mut(handle) {
+            item.about = Some(about);
+        }
+    }
+
+    /// The server refuses the item's deadband: it is wanted without one.
+    pub(super) fn without_deadband(&mut self, handle: Handle) {
+        if let Some(item) = self.get_mut(handle) {
+            item.deadband = false;
             item.watch = Watch::Wanted;
         }
+    }
+
+    /// An item whose value ends the connection is left alone for a long time.
+    pub(super) fn quarantine(&mut self, handle: Handle, now: Instant) {
+        if let Some(item) = self.get_mut(handle) {
+            item.watch = Watch::Quarantined { again: now + ITEM_WAITS[1] };
+        }
+    }
+
+    /// Every item.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.all.iter()
+    }
+
+    /// One item.
+    pub(super) fn get(&self, handle: Handle) -> Option<&Item> {
+        let index = usize::try_from(handle.0).ok()?.checked_sub(1)?;
+        self.all.get(index)
     }
 
     /// These items are no longer watched and shall be.
@@ -105,7 +159,7 @@ impl Items {
         let due = |item: &&Item| match &item.watch {
             Watch::Wanted => true,
             Watch::Good => false,
-            Watch::Failed { again, .. } => *again <= now,
+            Watch::Failed { again, .. } | Watch::Quarantined { again } => *again <= now,
         };
         self.all.iter().filter(due).map(|item| (item.handle, item.node.node.clone())).collect()
     }
@@ -121,7 +175,7 @@ impl Items {
         if let Some(item) = self.get_mut(handle) {
             let wait = match &item.watch {
                 Watch::Failed { wait, .. } => (*wait * 2).min(longest),
-                Watch::Wanted | Watch::Good => first,
+                Watch::Wanted | Watch::Good | Watch::Quarantined { .. } => first,
             };
             item.watch = Watch::Failed { reason, again: now + wait, wait };
         }
@@ -134,13 +188,14 @@ impl Items {
 
     /// Every item that is not, with the reason.
     pub(super) fn failures(&self) -> Vec<Failure> {
-        let failed = self.all.iter().filter_map(|item| match &item.watch {
-            Watch::Failed { reason, .. } => Some(Failure {
-                node: item.node.node.to_string(),
-                tag: item.node.tag.to_string(),
-                reason: reason.clone(),
-            }),
-            Watch::Wanted | Watch::Good => None,
+        let failed = self.all.iter().filter_map(|item| {
+            let reason = match &item.watch {
+                Watch::Failed { reason, .. } => reason.clone(),
+                Watch::Quarantined { .. } => QUARANTINED.to_owned(),
+                Watch::Wanted | Watch::Good => return None,
+            };
+            let (node, tag) = (item.node.node.to_string(), item.node.tag.to_string());
+            Some(Failure { node, tag, reason })
         });
         failed.chain(self.refused.iter().cloned()).collect()
     }
@@ -157,12 +212,7 @@ mod tests {
     use tacitus_model::TagPath;
 
     fn node(name: &str, tag: &str) -> Node {
-        Node {
-            node: name.parse().unwrap(),
-            tag: TagPath::new(tag).unwrap(),
-            unit: String::new(),
-            description: String::new(),
-        }
+        Node::new(name.parse().unwrap(), TagPath::new(tag).unwrap())
     }
 
     #[test]

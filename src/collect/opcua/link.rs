@@ -16,13 +16,14 @@ use opcua::client::{
     Client, ClientBuilder, IdentityToken, Session, SessionActivity, SessionConnectMode,
     SessionPollResult,
 };
-use opcua::types::{EndpointDescription, Error, MessageSecurityMode, StatusCode};
+use opcua::types::{EndpointDescription, Error, MessageSecurityMode, StatusCode, UserTokenType};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::settings::Settings;
+use super::settings::{Login, Policy, Security, SecurityMode, Settings};
 use super::subscribe::Heard;
+use super::trust::Trust;
 use crate::collect::limits::{
     ARRAY_LENGTH_MAX, CONNECT_TIMEOUT, KEEP_ALIVE, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT,
     SESSION_TIMEOUT, TEXT_BYTES_MAX,
@@ -83,6 +84,11 @@ fn client(settings: &Settings, pki_dir: &Path, retries: i32) -> Result<Client, S
         .product_uri("urn:tacitus")
         .session_name(format!("tacitus {}", settings.name))
         .pki_dir(pki_dir)
+        .create_sample_keypair(true)
+        // What is trusted is decided before a session is opened: see `Trust`. The library still
+        // insists that the server has the key of the certificate that it was told.
+        .trust_server_certs(true)
+        .verify_server_certs(false)
         .session_retry_limit(retries)
         .session_retry_initial(Duration::from_secs(1))
         .session_retry_max(Duration::from_secs(5))
@@ -104,22 +110,32 @@ fn client(settings: &Settings, pki_dir: &Path, retries: i32) -> Result<Client, S
 }
 
 impl Link {
-    /// Connects, and returns once the session is there.
+    /// Connects to one of the servers, and returns once the session is there.
     ///
     /// # Errors
     /// Why it is not.
     pub(super) async fn open(
         clients: &mut Clients,
         settings: &Settings,
+        trust: &Trust,
+        url: &str,
         heard: Arc<Heard>,
     ) -> Result<Self, Refused> {
-        let endpoint = timeout(CONNECT_TIMEOUT, endpoint(&clients.once, &settings.endpoint))
+        let offered = timeout(CONNECT_TIMEOUT, clients.once.get_server_endpoints_from_url(url))
             .await
-            .unwrap_or_else(|_| Err(unanswered()))?;
-        let identity = match &settings.login {
-            None => IdentityToken::Anonymous,
-            Some((user, password)) => IdentityToken::new_user_name(user, password.0.as_str()),
-        };
+            .map_err(|_late| unanswered())?
+            .map_err(|error| refused(&error))?;
+        let endpoint = choose(offered, settings).map_err(mistaken)?;
+        // The address a server states for itself is often unreachable behind NAT or a port
+        // mapping: the one a person gave is used as it is.
+        let endpoint = EndpointDescription { endpoint_url: url.into(), ..endpoint };
+        if endpoint.security_policy_uri.as_ref() != POLICY_NONE {
+            let uri = endpoint.server.application_uri.as_ref();
+            let now = heard.clock().now();
+            let judged = trust.judge(&endpoint.server_certificate, url, uri, now).await;
+            judged.map_err(|distrust| Refused { denied: false, reason: distrust.to_string() })?;
+        }
+        let identity = identity(&settings.login)?;
         let (session, event_loop) = clients
             .patient
             .connect_to_endpoint_directly(endpoint, identity)
@@ -151,19 +167,73 @@ impl Drop for Link {
     }
 }
 
-/// The server's description of its endpoint without security, under the address a person gave:
-/// the address a server states for itself is often unreachable behind NAT or a port mapping.
-async fn endpoint(client: &Client, url: &str) -> Result<EndpointDescription, Refused> {
-    let offered = client.get_server_endpoints_from_url(url).await.map_err(|e| refused(&e))?;
-    let open = offered.into_iter().find(|endpoint| {
-        endpoint.security_mode == MessageSecurityMode::None
-            && endpoint.security_policy_uri.as_ref() == POLICY_NONE
-    });
-    let Some(endpoint) = open else {
-        let reason = "the server offers no endpoint without security".to_owned();
-        return Err(Refused { denied: true, reason });
+/// The endpoint that the settings ask for, of those a server offers; why there is none otherwise.
+fn choose(
+    offered: Vec<EndpointDescription>,
+    settings: &Settings,
+) -> Result<EndpointDescription, String> {
+    let mode = match settings.mode {
+        _ if settings.security == Security::None => MessageSecurityMode::None,
+        SecurityMode::Sign => MessageSecurityMode::Sign,
+        SecurityMode::SignAndEncrypt => MessageSecurityMode::SignAndEncrypt,
     };
-    Ok(EndpointDescription { endpoint_url: url.into(), ..endpoint })
+    let wanted: Vec<&str> = match settings.security {
+        Security::None => vec![POLICY_NONE],
+        Security::Policy(policy) => vec![policy.uri()],
+        Security::Auto => Policy::ALL.map(Policy::uri).to_vec(),
+    };
+    let words: Vec<String> = offered.iter().map(word).collect();
+    let found = wanted.iter().find_map(|uri| {
+        offered.iter().find(|endpoint| {
+            endpoint.security_policy_uri.as_ref() == *uri && endpoint.security_mode == mode
+        })
+    });
+    let Some(endpoint) = found else {
+        let have = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
+        return Err(format!("the server does not offer the security asked for, but: {have}"));
+    };
+    let token = match settings.login {
+        Login::Anonymous => UserTokenType::Anonymous,
+        Login::User(..) => UserTokenType::UserName,
+        Login::Certificate { .. } => UserTokenType::Certificate,
+    };
+    let tokens = endpoint.user_identity_tokens.as_deref().unwrap_or_default();
+    if !tokens.iter().any(|offered| offered.token_type == token) {
+        let way = match token {
+            UserTokenType::Anonymous => "without a user",
+            UserTokenType::UserName => "by user and password",
+            _ => "by certificate",
+        };
+        return Err(format!("the server lets nobody log in {way} at {}", word(endpoint)));
+    }
+    Ok(endpoint.clone())
+}
+
+/// An endpoint in the words of the settings.
+fn word(endpoint: &EndpointDescription) -> String {
+    let policy = endpoint.security_policy_uri.as_ref();
+    let policy = policy.rsplit_once('#').map_or(policy, |(_, name)| name);
+    match endpoint.security_mode {
+        MessageSecurityMode::Sign => format!("{policy} (sign)"),
+        MessageSecurityMode::SignAndEncrypt => format!("{policy} (sign_and_encrypt)"),
+        _ => policy.to_owned(),
+    }
+}
+
+fn identity(login: &Login) -> Result<IdentityToken, Refused> {
+    Ok(match login {
+        Login::Anonymous => IdentityToken::Anonymous,
+        Login::User(user, password) => IdentityToken::new_user_name(user, password.0.as_str()),
+        Login::Certificate { certificate, key } => IdentityToken::new_x509_path(certificate, key)
+            .map_err(|error| {
+            mistaken(format!("the user certificate or its key cannot be read: {error}"))
+        })?,
+    })
+}
+
+/// What only a person can mend: it is tried again, but rarely.
+fn mistaken(reason: String) -> Refused {
+    Refused { denied: true, reason }
 }
 
 /// Polls the session for as long as somebody hears of it.
@@ -212,4 +282,83 @@ pub(super) fn denies_user(status: StatusCode) -> bool {
             | StatusCode::BadIdentityChangeNotSupported
             | StatusCode::BadUserSignatureInvalid
     )
+}
+
+/// Whether a status says that a message could not be understood: a value in it is poison.
+pub(super) fn is_indigestible(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BadDecodingError
+            | StatusCode::BadEncodingError
+            | StatusCode::BadEncodingLimitsExceeded
+            | StatusCode::BadTcpMessageTooLarge
+            | StatusCode::BadResponseTooLarge
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::opcua::{Draft, DraftNode};
+    use opcua::types::UserTokenPolicy;
+
+    fn settings(security: &str, mode: &str) -> Settings {
+        let node = DraftNode { node: "i=1".into(), ..DraftNode::default() };
+        Draft {
+            name: "a".into(),
+            endpoint: "opc.tcp://a".into(),
+            security: Some(security.into()),
+            security_mode: Some(mode.into()),
+            nodes: vec![node],
+            ..Draft::default()
+        }
+        .check()
+        .unwrap()
+    }
+
+    fn endpoint(policy: &str, mode: MessageSecurityMode, level: u8) -> EndpointDescription {
+        let token = UserTokenPolicy { token_type: UserTokenType::Anonymous, ..Default::default() };
+        EndpointDescription {
+            security_policy_uri: format!("http://opcfoundation.org/UA/SecurityPolicy#{policy}")
+                .into(),
+            security_mode: mode,
+            security_level: level,
+            user_identity_tokens: Some(vec![token]),
+            ..EndpointDescription::default()
+        }
+    }
+
+    fn offered() -> Vec<EndpointDescription> {
+        use MessageSecurityMode::{None, Sign, SignAndEncrypt};
+        vec![
+            endpoint("None", None, 0),
+            endpoint("Basic256Sha256", Sign, 1),
+            endpoint("Basic256Sha256", SignAndEncrypt, 2),
+            endpoint("Aes128_Sha256_RsaOaep", SignAndEncrypt, 3),
+        ]
+    }
+
+    #[test]
+    fn the_endpoint_is_the_one_asked_for() {
+        for (security, mode, want) in [
+            ("none", "sign_and_encrypt", "None"),
+            ("auto", "sign_and_encrypt", "Aes128_Sha256_RsaOaep (sign_and_encrypt)"),
+            ("auto", "sign", "Basic256Sha256 (sign)"),
+            ("basic256sha256", "sign", "Basic256Sha256 (sign)"),
+            ("basic256sha256", "sign_and_encrypt", "Basic256Sha256 (sign_and_encrypt)"),
+        ] {
+            let chosen = choose(offered(), &settings(security, mode)).unwrap();
+            assert_eq!(word(&chosen), want, "{security} {mode}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_offered_is_said_with_what_is() {
+        let refusal = choose(offered(), &settings("aes256_sha256_rsapss", "sign")).unwrap_err();
+        assert!(refusal.ends_with("Aes128_Sha256_RsaOaep (sign_and_encrypt)"), "{refusal}");
+        let mut closed = offered();
+        closed.iter_mut().for_each(|one| one.user_identity_tokens = None);
+        let refusal = choose(closed, &settings("none", "sign")).unwrap_err();
+        assert!(refusal.contains("without a user"), "{refusal}");
+    }
 }

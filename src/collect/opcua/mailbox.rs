@@ -5,13 +5,16 @@
 //! few and always find room.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use opcua::types::custom::DataTypeTree;
 use opcua::types::{DataValue, Variant};
 use tacitus_model::{Quality, Timestamp};
 use tacitus_storage::Clock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::describe::About;
+use super::events::Event;
 use super::items::Handle;
 use crate::collect::State;
 use crate::collect::limits::WAITING_BYTES_MAX;
@@ -26,6 +29,14 @@ pub(super) enum Message {
     Values { origin: Origin, arrival: Timestamp, values: Vec<(Handle, DataValue)>, cost: usize },
     /// The tags of these items are without communication since `at`; `None` is all.
     Gap { at: Timestamp, quality: Quality, handles: Option<Vec<Handle>> },
+    /// What the server says of this item.
+    About { handle: Handle, about: About },
+    /// The structures that the server describes.
+    Types(Arc<DataTypeTree>),
+    /// Values that arrived between these moments were dropped here.
+    Dropped { from: Timestamp, to: Timestamp },
+    /// Events that arrived together.
+    Events { events: Vec<Event>, cost: usize },
     /// Nothing follows.
     End,
 }
@@ -55,7 +66,8 @@ pub(super) struct Letters {
 
 struct Shared {
     waiting_bytes: AtomicUsize,
-    overflowing: AtomicBool,
+    /// Since when values are dropped, in nanoseconds; 0: none are.
+    dropping_since: AtomicI64,
     state: Arc<State>,
     clock: Arc<dyn Clock>,
 }
@@ -64,7 +76,7 @@ impl Mailbox {
     pub(super) fn new(state: Arc<State>, clock: Arc<dyn Clock>) -> (Self, Letters) {
         let shared = Arc::new(Shared {
             waiting_bytes: AtomicUsize::new(0),
-            overflowing: AtomicBool::new(false),
+            dropping_since: AtomicI64::new(0),
             state,
             clock,
         });
@@ -76,22 +88,51 @@ impl Mailbox {
     pub(super) fn values(&self, origin: Origin, values: Vec<(Handle, DataValue)>) {
         let shared = &self.shared;
         let count = u64::try_from(values.len()).unwrap_or(u64::MAX);
-        shared.state.values.fetch_add(count, Ordering::Relaxed);
+        shared.state.received(count);
         let cost = values.iter().map(|(_, data)| cost_bytes(data)).sum();
         let arrival = shared.clock.now();
-        // LIMIT: the sum may pass the bound by one notification, which is itself bounded.
-        if shared.waiting_bytes.load(Ordering::Relaxed) >= WAITING_BYTES_MAX {
-            shared.state.dropped.fetch_add(count, Ordering::Relaxed);
-            if !shared.overflowing.swap(true, Ordering::Relaxed) {
-                let text = "values are dropped: the store is slower than the server";
-                shared.state.error(arrival, text.to_owned());
-                tracing::warn!("{text}");
-            }
+        if !self.has_room(arrival, count) {
             return;
         }
-        shared.overflowing.store(false, Ordering::Relaxed);
         shared.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
         self.order(Message::Values { origin, arrival, values, cost });
+    }
+
+    /// Puts events in.
+    pub(super) fn events(&self, events: Vec<Event>) {
+        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        self.shared.state.received(count);
+        let cost = events.iter().map(Event::cost_bytes).sum();
+        if self.has_room(self.shared.clock.now(), count) {
+            self.shared.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
+            self.order(Message::Events { events, cost });
+        }
+    }
+
+    /// Whether there is room; counts what is dropped otherwise.
+    fn has_room(&self, now: Timestamp, count: u64) -> bool {
+        let shared = &self.shared;
+        // LIMIT: the sum may pass the bound by one notification, which is itself bounded.
+        if shared.waiting_bytes.load(Ordering::Relaxed) >= WAITING_BYTES_MAX {
+            shared.state.dropped(count);
+            let first = shared.dropping_since.compare_exchange(
+                0,
+                now.nanos().max(1),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            if first.is_ok() {
+                let text = "values are dropped: the store is slower than the server";
+                shared.state.error(text);
+                tracing::warn!("{text}");
+            }
+            return false;
+        }
+        let since = shared.dropping_since.swap(0, Ordering::Relaxed);
+        if since != 0 {
+            self.order(Message::Dropped { from: Timestamp::from_nanos(since), to: now });
+        }
+        true
     }
 
     /// Puts anything but values in.
@@ -120,7 +161,7 @@ impl Letters {
     }
 
     fn taken(&self, message: Option<Message>) -> Option<Message> {
-        if let Some(Message::Values { cost, .. }) = &message {
+        if let Some(Message::Values { cost, .. } | Message::Events { cost, .. }) = &message {
             self.shared.waiting_bytes.fetch_sub(*cost, Ordering::Relaxed);
         }
         message

@@ -1,26 +1,29 @@
 //! From values to points: names, gaps, and the hand-over to the store.
 //!
 //! *Invariant.* Samples of one tag reach the store in the order in which they came.
-//!
-//! *Invariant.* A gap ends. After an interruption a server states an unchanged value with the
-//! time of its last change, which lies before the gap. Such a statement is stored a second time,
-//! at the moment the server confirmed it, or the trend would show no communication for ever.
 
-use std::collections::BTreeMap;
+mod notes;
+mod track;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use opcua::types::DataValue;
-use tacitus_model::{Quality, TagDefinition, Timestamp, Value};
+use opcua::types::custom::DataTypeTree;
+use opcua::types::{DataValue, Variant};
+use tacitus_model::{Kind, Quality, TagDefinition, TagPath, Timestamp, Value};
 use tacitus_protocol::Point;
-use tacitus_protocol::opcua::{Reading, Refusal, reading, server_time};
+use tacitus_protocol::opcua::{Refusal, leaves, reading, server_time};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::Parts;
+use self::notes::Notes;
+use self::track::{Stated, Track};
+use super::describe::About;
+use super::events::Event;
 use super::items::Handle;
 use super::mailbox::{Letters, Message, Origin};
-use super::settings::{Node, Settings};
-use crate::collect::limits::STORE_POINTS_MAX;
-use crate::collect::{Phase, State, Store, StoreError};
+use super::settings::{Node, Settings, Times};
+use crate::collect::limits::{LEAVES_MAX, NOTES_INTERVAL, STORE_POINTS_MAX};
+use crate::collect::{Collector as _, Parts, State, Store, StoreError};
 
 /// The overflow bit of a `StatusCode` whose info type is "data value" (Part 4, 7.39.1).
 const OVERFLOW: u32 = 0x0000_0480;
@@ -28,14 +31,12 @@ const OVERFLOW: u32 = 0x0000_0480;
 /// The status of an item that the server has not sampled yet (Part 6, A.2).
 const BAD_WAITING_FOR_INITIAL_DATA: Quality = Quality(0x8032_0000);
 
-/// A tag as the pump knows it.
+/// An item, with the tags it fills: one, or one for each leaf.
 #[derive(Debug)]
-struct Track {
+struct Item {
     node: Node,
-    /// Whether the tag is in the catalog, so that a sample without a value has a kind.
-    defined: bool,
-    latest: Option<Timestamp>,
-    gap: Option<Timestamp>,
+    own: Track,
+    leaves: BTreeMap<String, Track>,
     /// The subscription that last stated a value.
     generation: u64,
 }
@@ -47,32 +48,51 @@ pub(super) struct Pump {
     store: Arc<dyn Store>,
     clock: Arc<dyn tacitus_storage::Clock>,
     source: String,
-    tracks: BTreeMap<Handle, Track>,
+    items: BTreeMap<Handle, Item>,
+    types: Option<Arc<DataTypeTree>>,
+    notes: Notes,
+    events: BTreeMap<TagPath, Timestamp>,
+    defined_events: BTreeSet<TagPath>,
     points: Vec<Point>,
 }
 
 impl Pump {
     pub(super) fn new(settings: Arc<Settings>, state: Arc<State>, parts: &Parts) -> Self {
+        let source = settings.source();
         Self {
-            source: format!("opcua:{}", settings.name),
+            notes: Notes::new(Arc::clone(&parts.gaps), source.clone()),
+            source,
             settings,
             state,
             store: Arc::clone(&parts.store),
             clock: Arc::clone(&parts.clock),
-            tracks: BTreeMap::new(),
+            items: BTreeMap::new(),
+            types: None,
+            events: BTreeMap::new(),
+            defined_events: BTreeSet::new(),
             points: Vec::new(),
         }
     }
 
     pub(super) async fn run(mut self, mut letters: Letters) {
-        while let Some(message) = letters.next().await {
+        let mut look = interval(NOTES_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = letters.next() => message,
+                _ = look.tick() => {
+                    self.notes.write_down(self.clock.now());
+                    continue;
+                }
+            };
+            let Some(message) = message else { break };
             let mut ended = self.take(message);
             while !ended && self.points.len() < STORE_POINTS_MAX {
                 let Some(message) = letters.waiting() else { break };
                 ended = self.take(message);
             }
             if let Err(error) = self.hand_over().await {
-                self.state.error(self.clock.now(), error.to_string());
+                self.state.error(error.to_string());
                 tracing::error!(collector = %self.settings.name, %error, "the collector stops");
                 break;
             }
@@ -80,100 +100,184 @@ impl Pump {
                 break;
             }
         }
-        self.state.change(|status| status.phase = Phase::Stopped);
+        self.notes.write_down(self.clock.now());
+        self.state.stopped();
     }
 
     /// Takes one message; returns whether it was the last.
     fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Item { handle, node } => {
-                let known = self.store.known(node.tag.as_str());
-                let latest = known.and_then(|known| known.latest);
-                let gap = latest.filter(|_| known.is_some_and(|known| known.in_gap));
-                let track = Track { node, defined: known.is_some(), latest, gap, generation: 0 };
-                self.tracks.insert(handle, track);
+                let own = Track::new(node.tag.clone(), &*self.store);
+                let item = Item { node, own, leaves: BTreeMap::new(), generation: 0 };
+                self.items.insert(handle, item);
             }
+            Message::About { handle, about } => self.about(handle, about),
+            Message::Types(types) => self.types = Some(types),
             Message::Values { origin, arrival, values, .. } => {
                 for (handle, data) in values {
-                    self.value(handle, &data, arrival, origin);
+                    self.value(handle, data, arrival, origin);
                 }
             }
+            Message::Events { events, .. } => {
+                events.into_iter().for_each(|event| self.event(event))
+            }
+            Message::Dropped { from, to } => self.notes.lost(None, from, to),
             Message::Gap { at, quality, handles } => self.gap(at, quality, handles.as_deref()),
             Message::End => return true,
         }
         false
     }
 
-    fn value(&mut self, handle: Handle, data: &DataValue, arrival: Timestamp, origin: Origin) {
-        let Some(track) = self.tracks.get_mut(&handle) else { return };
-        let reading = match reading(data, arrival, self.settings.quantum_ns) {
-            Ok(reading) => reading,
-            Err(refusal) => return self.refused(handle, refusal),
-        };
-        if reading.value == Value::Null && reading.quality == BAD_WAITING_FOR_INITIAL_DATA {
-            // The server has not looked yet: that says nothing of the signal.
-            return;
+    /// What a person said of a tag counts more than what the server says.
+    fn about(&mut self, handle: Handle, about: About) {
+        let Some(item) = self.items.get_mut(&handle) else { return };
+        let node = &mut item.node;
+        if let Some(unit) = about.unit.filter(|_| node.unit.is_empty()) {
+            node.unit = unit;
         }
-        if reading.quality.0 & OVERFLOW == OVERFLOW {
-            self.state.overflows.fetch_add(1, Ordering::Relaxed);
+        if let Some(text) = about.description.filter(|_| node.description.is_empty()) {
+            node.description = text;
         }
-        let states_how_things_are = match origin {
+        node.range = node.range.or(about.range);
+    }
+
+    fn value(&mut self, handle: Handle, data: DataValue, arrival: Timestamp, origin: Origin) {
+        let Some(item) = self.items.get_mut(&handle) else { return };
+        let confirms = match origin {
             Origin::Read => true,
             Origin::Subscription(generation) => {
-                let first = track.generation != generation;
-                track.generation = generation;
+                let first = item.generation != generation;
+                item.generation = generation;
                 first
             }
         };
-        if !track.defined {
-            // A tag's kind is that of its first value; until there is one, there is no tag.
-            let Some(definition) = definition(track, &reading, &self.settings, &self.source) else {
-                return;
-            };
-            self.store.define(definition);
-            track.defined = true;
+        let stated = Stated { server: server_time(&data), arrival, confirms };
+        let data = match self.settings.times {
+            Times::Source => data,
+            Times::Server => DataValue { source_timestamp: None, ..data },
+        };
+        let outcome = match &data.value {
+            Some(value @ (Variant::Array(_) | Variant::ExtensionObject(_))) => {
+                leaves(value, self.types.as_deref(), LEAVES_MAX)
+                    .and_then(|leaves| self.values_of_leaves(handle, &data, stated, leaves))
+            }
+            None | Some(Variant::Empty) if !item.leaves.is_empty() => {
+                let nothing = item.leaves.keys().map(|path| (path.clone(), Variant::Empty));
+                let nothing = nothing.collect();
+                self.values_of_leaves(handle, &data, stated, nothing)
+            }
+            _ => self.sample(handle, None, &data, stated),
+        };
+        if let Err(refusal) = outcome {
+            self.refused(handle, refusal);
         }
-        let confirmed = track.gap.filter(|gap| states_how_things_are && reading.ts <= *gap);
-        let again = confirmed.map(|gap| {
-            let after = |ts: &Timestamp| *ts > gap;
-            let server = server_time(data).map(|ts| ts.quantised(self.settings.quantum_ns));
-            server
-                .filter(after)
-                .or(Some(arrival).filter(after))
-                .unwrap_or_else(|| later(gap, self.settings.quantum_ns))
-        });
-        let path = track.node.tag.as_str();
-        self.points.push(point(path, &reading, reading.ts));
-        self.points.extend(again.map(|ts| point(path, &reading, ts)));
-        let newest = again.unwrap_or(reading.ts);
-        track.latest = track.latest.max(Some(newest));
-        track.gap = track.gap.filter(|gap| newest <= *gap);
+    }
+
+    fn values_of_leaves(
+        &mut self,
+        handle: Handle,
+        data: &DataValue,
+        stated: Stated,
+        leaves: Vec<(String, Variant)>,
+    ) -> Result<(), Refusal> {
+        for (path, value) in leaves {
+            let data = DataValue {
+                value: Some(value).filter(|value| !matches!(value, Variant::Empty)),
+                ..without_value(data)
+            };
+            self.sample(handle, Some(path), &data, stated)?;
+        }
+        Ok(())
+    }
+
+    /// One sample of an item, or of one of its leaves.
+    fn sample(
+        &mut self,
+        handle: Handle,
+        leaf: Option<String>,
+        data: &DataValue,
+        stated: Stated,
+    ) -> Result<(), Refusal> {
+        let quantum_ns = self.settings.quantum_ns;
+        let reading = reading(data, stated.arrival, quantum_ns)?;
+        if reading.value == Value::Null && reading.quality == BAD_WAITING_FOR_INITIAL_DATA {
+            // The server has not looked yet: that says nothing of the signal.
+            return Ok(());
+        }
+        let Some(item) = self.items.get_mut(&handle) else { return Ok(()) };
+        let store = &*self.store;
+        let track = match leaf {
+            None => &mut item.own,
+            Some(leaf) => {
+                let path = format!("{}/{leaf}", item.node.tag);
+                // A name that is no path is as little a signal as a value of an unknown type.
+                let path = TagPath::new(&path).map_err(|_unusable| Refusal::Structure)?;
+                item.leaves.entry(leaf).or_insert_with(|| Track::new(path, store))
+            }
+        };
+        if reading.quality.0 & OVERFLOW == OVERFLOW {
+            self.state.overflowed();
+            let from = track.latest.unwrap_or(reading.ts);
+            self.notes.lost(Some(track.path.as_str()), from, reading.ts);
+        }
+        if !track.define(&reading, &item.node, quantum_ns, &self.source, store) {
+            return Ok(());
+        }
+        self.notes.quality(track.path.as_str(), reading.ts, reading.quality.is_bad());
+        self.state.sampled(reading.ts, stated.arrival);
+        self.points.extend(track.take(&reading, stated, quantum_ns));
+        Ok(())
+    }
+
+    /// An event is a text of the tag of its source.
+    fn event(&mut self, event: Event) {
+        let path =
+            format!("{}{}/events/{}", self.settings.prefix, self.settings.name, event.source);
+        let Ok(path) = TagPath::new(&path) else {
+            self.state.refused(1);
+            return;
+        };
+        let ts = event.ts.unwrap_or_else(|| self.clock.now());
+        // LIMIT: sources of events are as many as tags may be; beyond, the store refuses them.
+        let last = self.events.entry(path.clone()).or_insert(Timestamp::MIN);
+        let same = last.nanos().saturating_sub(ts.nanos());
+        let ts = if (0..100).contains(&same) { track::later(*last, 1) } else { ts };
+        *last = (*last).max(ts);
+        if self.defined_events.insert(path.clone()) {
+            let mut definition = TagDefinition::new(path.clone(), Kind::Text, &self.source);
+            definition.quantum_ns = 1;
+            definition.step = true;
+            self.store.define(definition);
+        }
+        self.state.sampled(ts, self.clock.now());
+        let point = Point::new(path.as_str(), Value::Text(event.text.into())).at(Some(ts));
+        self.points.push(point);
     }
 
     fn refused(&self, handle: Handle, refusal: Refusal) {
-        self.state.refused.fetch_add(1, Ordering::Relaxed);
-        if let Some(track) = self.tracks.get(&handle) {
-            let text = format!("{} ({}): {refusal}", track.node.tag, track.node.node);
-            self.state.error(self.clock.now(), text);
+        self.state.refused(1);
+        if let Some(item) = self.items.get(&handle) {
+            self.state.error(format!("{} ({}): {refusal}", item.node.tag, item.node.node));
         }
     }
 
     /// One sample without a value per tag that has any, unless it is in a gap already.
     fn gap(&mut self, at: Timestamp, quality: Quality, handles: Option<&[Handle]>) {
-        let mut written = false;
-        for (handle, track) in &mut self.tracks {
-            let meant = handles.is_none_or(|handles| handles.contains(handle));
-            let (Some(latest), None, true) = (track.latest, track.gap, meant) else { continue };
-            // A source whose clock is ahead must not have its gap before its last value.
-            let quantum_ns = self.settings.quantum_ns;
-            let ts = at.quantised(quantum_ns).max(later(latest, quantum_ns));
-            let reading = Reading { ts, value: Value::Null, quality };
-            self.points.push(point(track.node.tag.as_str(), &reading, ts));
-            track.latest = Some(ts);
-            track.gap = Some(ts);
-            written = true;
+        let quantum_ns = self.settings.quantum_ns;
+        let before = self.points.len();
+        for (handle, item) in &mut self.items {
+            if !handles.is_none_or(|handles| handles.contains(handle)) {
+                continue;
+            }
+            let tracks = std::iter::once(&mut item.own).chain(item.leaves.values_mut());
+            let marks = tracks.filter_map(|track| track.interrupt(at, quality, quantum_ns));
+            self.points.extend(marks);
         }
-        if written {
+        if handles.is_none() {
+            self.notes.interrupted(at);
+        }
+        if self.points.len() > before {
             self.state.change(|status| status.gaps_total += 1);
         }
     }
@@ -184,31 +288,19 @@ impl Pump {
         }
         let points = std::mem::take(&mut self.points);
         let refused = self.store.put(points, &self.source).await?;
-        self.state.refused.fetch_add(refused, Ordering::Relaxed);
+        self.state.refused(refused);
         Ok(())
     }
 }
 
-fn definition(
-    track: &Track,
-    reading: &Reading,
-    settings: &Settings,
-    source: &str,
-) -> Option<TagDefinition> {
-    let kind = reading.value.kind()?;
-    let mut definition = TagDefinition::new(track.node.tag.clone(), kind, source);
-    definition.unit.clone_from(&track.node.unit);
-    definition.description.clone_from(&track.node.description);
-    definition.quantum_ns = settings.quantum_ns.max(1);
-    definition.labels = vec![("node".to_owned(), track.node.node.to_string())];
-    Some(definition)
-}
-
-fn point(path: &str, reading: &Reading, ts: Timestamp) -> Point {
-    Point::new(path, reading.value.clone()).at(Some(ts)).with_quality(reading.quality)
-}
-
-/// The next moment a tag of this quantum can have.
-fn later(ts: Timestamp, quantum_ns: i64) -> Timestamp {
-    Timestamp::from_nanos(ts.nanos().saturating_add(quantum_ns.max(1)))
+/// The status and the times of a data value.
+fn without_value(data: &DataValue) -> DataValue {
+    DataValue {
+        value: None,
+        status: data.status,
+        source_timestamp: data.source_timestamp,
+        source_picoseconds: data.source_picoseconds,
+        server_timestamp: data.server_timestamp,
+        server_picoseconds: data.server_picoseconds,
+    }
 }

@@ -9,18 +9,20 @@ use std::time::Duration;
 
 use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
 use opcua::types::{
-    AttributeId, DataChangeNotification, DataValue, Error, ExtensionObject,
-    MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId, NotificationMessage,
-    ReadValueId, StatusChangeNotification, StatusCode, TimestampsToReturn,
+    AttributeId, DataChangeFilter, DataChangeNotification, DataChangeTrigger, DeadbandType, Error,
+    EventNotificationList, ExtensionObject, MonitoredItemCreateRequest, MonitoringMode,
+    MonitoringParameters, NodeId, NotificationMessage, ReadValueId, StatusChangeNotification,
+    StatusCode, TimestampsToReturn,
 };
 use tacitus_model::Timestamp;
 use tacitus_protocol::opcua::NodeName;
 use tacitus_storage::Clock;
 use tokio::time::Instant;
 
+use super::events::{self, Event};
 use super::items::{Handle, Items};
 use super::mailbox::{Mailbox, Origin};
-use super::settings::Settings;
+use super::settings::{Deadband, Settings};
 use super::survey::Survey;
 use crate::collect::limits::{KEEP_ALIVE, MISSED_LISTED_MAX, MISSED_MAX, SUBSCRIPTION_ITEMS_MAX};
 
@@ -44,6 +46,11 @@ impl Heard {
         self.after_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
     }
 
+    /// The clock by which times are told.
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// When it was, by the clock.
     pub(super) fn at(&self) -> Timestamp {
         Timestamp::from_nanos(self.at_nanos.load(Ordering::Relaxed))
@@ -64,6 +71,8 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug)]
 pub(super) struct Subscription {
     id: u32,
+    /// Whether it has events, or values.
+    of_events: bool,
     generation: u64,
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
@@ -76,7 +85,7 @@ impl Subscription {
     async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
         match session.republish(self.id, number).await {
             Ok(notification) => {
-                to.values(Origin::Subscription(self.generation), values(notification));
+                hand_over(to, self.generation, notification);
                 Ok(true)
             }
             // The server has no such one, does not keep any, or does not know the service.
@@ -163,7 +172,9 @@ impl Subscriptions {
         let mut known = Vec::new();
         for (handle, name) in items.due(Instant::now()) {
             match name.resolve(&context.survey.namespaces) {
-                Some(node) => known.push((handle, node)),
+                Some(node) => {
+                    known.push(Wish { handle, filter: filter(context, items, handle), node })
+                }
                 None => items.failed(handle, no_namespace(&name), Instant::now()),
             }
         }
@@ -188,9 +199,18 @@ impl Subscriptions {
     /// The index of a subscription with room for items, and how many.
     async fn with_room(&mut self, context: Context<'_>) -> Result<(usize, usize), Error> {
         let room = |one: &Subscription| SUBSCRIPTION_ITEMS_MAX.saturating_sub(one.handles.len());
-        if let Some(index) = self.live.iter().position(|one| room(one) > 0) {
+        if let Some(index) = self.live.iter().position(|one| !one.of_events && room(one) > 0) {
             return Ok((index, self.live.get(index).map_or(0, room)));
         }
+        Ok((self.create_subscription(context, false).await?, SUBSCRIPTION_ITEMS_MAX))
+    }
+
+    /// Creates a subscription; returns its index.
+    async fn create_subscription(
+        &mut self,
+        context: Context<'_>,
+        of_events: bool,
+    ) -> Result<usize, Error> {
         self.generation += 1;
         let heard = Arc::new(Heard::new(Arc::clone(context.clock)));
         let numbers = Arc::new(Numbers::default());
@@ -218,33 +238,71 @@ impl Subscriptions {
         let silence_max = granted.unwrap_or(KEEP_ALIVE).max(Duration::from_secs(1)) * 3;
         let generation = self.generation;
         let handles = Vec::new();
-        self.live.push(Subscription { id, generation, heard, numbers, silence_max, handles });
-        Ok((self.live.len() - 1, SUBSCRIPTION_ITEMS_MAX))
+        let subscription =
+            Subscription { id, of_events, generation, heard, numbers, silence_max, handles };
+        self.live.push(subscription);
+        Ok(self.live.len() - 1)
+    }
+
+    /// Hears the events of the nodes that the settings name, on a subscription of their own.
+    /// Returns the nodes that have none, with the reason.
+    ///
+    /// # Errors
+    /// A request failed as a whole.
+    pub(super) async fn create_events(
+        &mut self,
+        context: Context<'_>,
+    ) -> Result<Vec<String>, Error> {
+        if context.settings.events.is_empty() || self.live.iter().any(|one| one.of_events) {
+            return Ok(Vec::new());
+        }
+        let index = self.create_subscription(context, true).await?;
+        let Some(id) = self.live.get(index).map(|one| one.id) else { return Ok(Vec::new()) };
+        let mut refused = Vec::new();
+        for (number, name) in (1..).zip(&context.settings.events) {
+            let Some(node) = name.resolve(&context.survey.namespaces) else {
+                refused.push(no_namespace(name));
+                continue;
+            };
+            let request = events::request(number, &node);
+            let both = TimestampsToReturn::Both;
+            let results = context.session.create_monitored_items(id, both, vec![request]).await?;
+            let status = results.first().map(|one| one.result.status_code);
+            if let Some(status) = status.filter(|status| !status.is_good()) {
+                refused.push(format!("\"{name}\": {status}"));
+            }
+        }
+        events::refresh(context.session, id).await;
+        Ok(refused)
     }
 
     async fn create(
         &mut self,
         context: Context<'_>,
         index: usize,
-        chunk: &[(Handle, NodeId)],
+        chunk: &[Wish],
         items: &mut Items,
     ) -> Result<(), Error> {
         let Some(subscription) = self.live.get_mut(index) else { return Ok(()) };
-        let requests = chunk.iter().map(|(handle, node)| request(*handle, node, context.settings));
+        let requests = chunk.iter().map(|wish| request(wish, items, context.settings));
         let results = context
             .session
             .create_monitored_items(subscription.id, TimestampsToReturn::Both, requests.collect())
             .await?;
         let now = Instant::now();
         let mut statuses = results.iter().map(|one| one.result.status_code);
-        for (handle, _) in chunk {
+        for wish in chunk {
             match statuses.next() {
                 Some(status) if status.is_good() => {
-                    subscription.handles.push(*handle);
-                    items.good(*handle);
+                    subscription.handles.push(wish.handle);
+                    items.good(wish.handle);
                 }
-                Some(status) => items.failed(*handle, status.to_string(), now),
-                None => items.failed(*handle, "the server did not answer for it".into(), now),
+                // The server has no deadband for it: every change is better than none.
+                Some(status) if wish.filter.is_some() && refuses_filter(status) => {
+                    items.without_deadband(wish.handle);
+                }
+                Some(status) => items.failed(wish.handle, status.to_string(), now),
+                None => items.failed(wish.handle, "the server did not answer for it".into(), now),
             }
         }
         Ok(())
@@ -320,19 +378,56 @@ fn no_namespace(name: &NodeName) -> String {
     format!("the server does not have the namespace of \"{name}\"")
 }
 
-fn request(handle: Handle, node: &NodeId, settings: &Settings) -> MonitoredItemCreateRequest {
+/// An item to create.
+struct Wish {
+    handle: Handle,
+    node: NodeId,
+    filter: Option<Deadband>,
+}
+
+/// The deadband of an item, where it has numbers.
+fn filter(context: Context<'_>, items: &Items, handle: Handle) -> Option<Deadband> {
+    let item = items.get(handle)?;
+    let numeric = item.about.as_ref().is_some_and(|about| about.numeric);
+    item.node.watch.deadband.or(context.settings.deadband).filter(|_| numeric && item.deadband)
+}
+
+fn refuses_filter(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BadFilterNotAllowed
+            | StatusCode::BadMonitoredItemFilterInvalid
+            | StatusCode::BadMonitoredItemFilterUnsupported
+            | StatusCode::BadDeadbandFilterInvalid
+    )
+}
+
+fn request(wish: &Wish, items: &Items, settings: &Settings) -> MonitoredItemCreateRequest {
+    let own = items.get(wish.handle).map(|item| item.node.watch).unwrap_or_default();
+    let sampling_interval = own.sampling_interval.unwrap_or(settings.sampling_interval);
+    let filter = wish.filter.map_or_else(ExtensionObject::null, |deadband| {
+        let (deadband_type, deadband_value) = match deadband {
+            Deadband::Absolute(number) => (DeadbandType::Absolute, number),
+            Deadband::Percent(number) => (DeadbandType::Percent, number),
+        };
+        ExtensionObject::from_message(DataChangeFilter {
+            trigger: DataChangeTrigger::StatusValue,
+            deadband_type: deadband_type as u32,
+            deadband_value,
+        })
+    });
     MonitoredItemCreateRequest {
         item_to_monitor: ReadValueId {
-            node_id: node.clone(),
+            node_id: wish.node.clone(),
             attribute_id: AttributeId::Value as u32,
             ..ReadValueId::default()
         },
         monitoring_mode: MonitoringMode::Reporting,
         requested_parameters: MonitoringParameters {
-            client_handle: handle.0,
-            sampling_interval: settings.sampling_interval.as_secs_f64() * 1_000.0,
-            filter: ExtensionObject::null(),
-            queue_size: settings.queue_size,
+            client_handle: wish.handle.0,
+            sampling_interval: sampling_interval.as_secs_f64() * 1_000.0,
+            filter,
+            queue_size: own.queue_size.unwrap_or(settings.queue_size),
             discard_oldest: true,
         },
     }
@@ -356,24 +451,32 @@ impl OnSubscriptionNotificationCore for Inbox {
         self.heard.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
         self.numbers.came(notification.sequence_number, empty);
-        let values = values(notification);
-        if !values.is_empty() {
-            self.mailbox.values(Origin::Subscription(self.generation), values);
-        }
+        hand_over(&self.mailbox, self.generation, notification);
     }
 }
 
-fn values(notification: NotificationMessage) -> Vec<(Handle, DataValue)> {
+/// Puts what a notification says into the mailbox.
+fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessage) {
     let mut values = Vec::new();
+    let mut happened = Vec::new();
     for object in notification.notification_data.into_iter().flatten() {
         if let Some(change) = object.inner_as::<StatusChangeNotification>() {
             tracing::warn!(status = %change.status, "the server ended a subscription");
+        } else if object.inner_is::<EventNotificationList>() {
+            let list = object.into_inner_as::<EventNotificationList>();
+            let events = list.and_then(|list| list.events).unwrap_or_default();
+            happened.extend(events.into_iter().map(Event::read));
         } else if let Some(data) = object.into_inner_as::<DataChangeNotification>() {
             let items = data.monitored_items.into_iter().flatten();
             values.extend(items.map(|item| (Handle(item.client_handle), item.value)));
         }
     }
-    values
+    if !values.is_empty() {
+        mailbox.values(Origin::Subscription(generation), values);
+    }
+    if !happened.is_empty() {
+        mailbox.events(happened);
+    }
 }
 
 /// The number of the notification after this one: 0 is never used (Part 4, 7.9).

@@ -13,26 +13,38 @@
 //! *Invariant.* Whatever fails is tried again, for ever; only a requested stop, or a store that
 //! takes nothing more, ends the loop.
 
+mod interruption;
+mod order;
+mod quarantine;
+mod tending;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use opcua::client::Session;
-use opcua::types::{AttributeId, Error, NodeId, ReadValueId, StatusCode, TimestampsToReturn};
+use opcua::types::custom::DataTypeTree;
+use opcua::types::{AttributeId, Error, NodeId, ReadValueId, StatusCode};
 use tacitus_model::{Quality, Timestamp};
 use tacitus_storage::Clock;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::Parts;
-use super::browse::browse;
-use super::items::{Handle, Items};
-use super::link::{Clients, Event, Link, Refused, denies_user};
-use super::mailbox::{Mailbox, Message, Origin};
+use self::interruption::Interruption;
+use self::quarantine::Quarantine;
+use super::items::Items;
+use super::link::{Clients, Event, Link, Refused, denies_user, is_indigestible};
+use super::mailbox::{Mailbox, Message};
 use super::settings::{Node, Settings};
-use super::subscribe::{Context, Heard, Subscriptions};
-use super::survey::{Survey, survey};
-use crate::collect::limits::{DENIED_WAITS, GAP_GRACE, ITEM_WAITS, RETRY_WAITS, SESSION_TIMEOUT};
-use crate::collect::{Phase, State};
+use super::subscribe::{Heard, Subscriptions};
+use super::survey::{Survey, service_level, survey};
+use crate::collect::limits::{DENIED_WAITS, ORDERS_WAITING_MAX, RETRY_WAITS};
+use crate::collect::{Collector as _, Order, Parts, Phase, State};
+use crate::gaps::Cause;
 use crate::shutdown::Shutdown;
+
+/// From here up a server says that it serves as it should (Part 4, 6.6.2.4.2).
+const HEALTHY: u8 = 200;
 
 /// Why a link was left.
 enum End {
@@ -59,15 +71,23 @@ struct Waits {
 pub(super) struct Supervisor {
     settings: Arc<Settings>,
     state: Arc<State>,
+    parts: Parts,
     clock: Arc<dyn Clock>,
-    pki_dir: std::path::PathBuf,
     mailbox: Mailbox,
     shutdown: Shutdown,
     items: Items,
     subscriptions: Subscriptions,
     heard: Arc<Heard>,
     outage: Option<Outage>,
+    interruption: Interruption,
+    quarantine: Quarantine,
     browse_due: Option<Instant>,
+    /// The structures that the server describes, in the session at hand.
+    types: Option<Arc<DataTypeTree>>,
+    /// Fetches what was missed, and the count of gaps at which it was last looked for.
+    backfill: Option<JoinHandle<()>>,
+    closings: u64,
+    level_due: Instant,
 }
 
 impl Supervisor {
@@ -80,8 +100,9 @@ impl Supervisor {
     ) -> Self {
         let mut supervisor = Self {
             heard: Arc::new(Heard::new(Arc::clone(&parts.clock))),
-            clock: parts.clock,
-            pki_dir: parts.pki_dir,
+            clock: Arc::clone(&parts.clock),
+            interruption: Interruption::new(Arc::clone(&parts.gaps), settings.source()),
+            parts,
             settings,
             state,
             mailbox,
@@ -89,7 +110,12 @@ impl Supervisor {
             items: Items::default(),
             subscriptions: Subscriptions::default(),
             outage: None,
+            quarantine: Quarantine::default(),
             browse_due: None,
+            types: None,
+            backfill: None,
+            closings: 0,
+            level_due: Instant::now(),
         };
         let settings = Arc::clone(&supervisor.settings);
         settings.nodes.iter().cloned().for_each(|node| supervisor.add(node));
@@ -97,12 +123,16 @@ impl Supervisor {
     }
 
     pub(super) async fn run(mut self) {
-        match Clients::new(&self.settings, &self.pki_dir) {
+        match Clients::new(&self.settings, &self.parts.pki_dir) {
             Ok(mut clients) => self.collect(&mut clients).await,
             Err(reason) => self.trouble(&reason),
         }
+        let now = self.clock.now();
+        if self.state.status().connections_total > 0 {
+            self.interruption.since(now, Cause::CollectorDown);
+        }
         self.mailbox.order(Message::Gap {
-            at: self.clock.now(),
+            at: now,
             quality: Quality::BAD_NO_COMMUNICATION,
             handles: None,
         });
@@ -113,13 +143,18 @@ impl Supervisor {
         let mut retry = Waits::new(RETRY_WAITS);
         let mut denied = Waits::new(DENIED_WAITS);
         loop {
-            self.phase(Phase::Connecting);
+            self.state.phase(Phase::Connecting);
             let (was_connected, end) = Box::pin(self.attempt(clients)).await;
+            self.state.take_orders(None);
+            if let Some(backfill) = self.backfill.take() {
+                backfill.abort();
+            }
             if was_connected {
                 retry = Waits::new(RETRY_WAITS);
                 denied = Waits::new(DENIED_WAITS);
             }
-            self.write_gap(self.heard_at());
+            // A new session that the library made by itself is a sign of life after the outage.
+            self.write_gap(self.outage.map_or_else(|| self.heard_at(), |outage| outage.at));
             let wait = match end {
                 End::Stopped => return,
                 End::Renew(reason) => {
@@ -131,7 +166,7 @@ impl Supervisor {
                     if refused.denied { denied.next() } else { retry.next() }
                 }
             };
-            self.phase(Phase::Waiting);
+            self.state.phase(Phase::Waiting);
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.shutdown.requested() => return,
@@ -143,13 +178,12 @@ impl Supervisor {
     async fn attempt(&mut self, clients: &mut Clients) -> (bool, End) {
         self.subscriptions.forget();
         let shutdown = self.shutdown.clone();
-        let heard = Arc::new(Heard::new(Arc::clone(&self.clock)));
         let opened = tokio::select! {
-            opened = Link::open(clients, &self.settings, Arc::clone(&heard)) => opened,
+            opened = Box::pin(self.open(clients)) => opened,
             () = shutdown.requested() => return (false, End::Stopped),
         };
-        let mut link = match opened {
-            Ok(link) => link,
+        let (mut link, heard) = match opened {
+            Ok(opened) => opened,
             Err(refused) => return (false, End::Refused(refused)),
         };
         // From here on silence is measured on this link; before, gaps start with the last one.
@@ -163,40 +197,136 @@ impl Supervisor {
         (was_connected, end)
     }
 
+    /// A link to the server, or to the one of a redundant set that says that it serves best.
+    async fn open(&self, clients: &mut Clients) -> Result<(Link, Arc<Heard>), Refused> {
+        let settings = &self.settings;
+        let urls = std::iter::once(&settings.endpoint).chain(&settings.alternatives);
+        let mut best: Option<(u8, Link, Arc<Heard>)> = None;
+        let mut trouble: Option<Refused> = None;
+        for url in urls {
+            let heard = Arc::new(Heard::new(Arc::clone(&self.clock)));
+            let trust = &self.parts.trust;
+            let link = match Link::open(clients, settings, trust, url, Arc::clone(&heard)).await {
+                Ok(link) => link,
+                Err(refused) => {
+                    let reason = format!("{url}: {}", refused.reason);
+                    trouble.get_or_insert(Refused { reason, ..refused });
+                    continue;
+                }
+            };
+            if settings.alternatives.is_empty() {
+                return Ok((link, heard));
+            }
+            let level = service_level(&link.session).await.unwrap_or(0);
+            if level >= HEALTHY {
+                if let Some((_, worse, _)) = best.take() {
+                    worse.close().await;
+                }
+                self.state.change(|status| status.endpoint.clone_from(url));
+                return Ok((link, heard));
+            }
+            let is_better = best.as_ref().is_none_or(|(known, ..)| level > *known);
+            let worse = if is_better {
+                best.replace((level, link, heard)).map(|w| w.1)
+            } else {
+                Some(link)
+            };
+            if let Some(worse) = worse {
+                worse.close().await;
+            }
+        }
+        match best {
+            Some((_, link, heard)) => Ok((link, heard)),
+            None => Err(trouble.unwrap_or(Refused { denied: false, reason: String::new() })),
+        }
+    }
+
     async fn set_up_and_hold(&mut self, link: &mut Link) -> (bool, End) {
         // A request on a connection that is lost would only end by its time limit.
         let set_up = tokio::select! {
             set_up = self.set_up(&link.session) => set_up,
-            _ = link.events.recv() => return (false, refused("the connection was lost")),
+            event = link.events.recv() => {
+                let status = match event {
+                    Some(Event::Lost(status) | Event::Failed(status)) => status,
+                    _ => StatusCode::BadConnectionClosed,
+                };
+                self.ended(status);
+                return (false, refused("the connection was lost"));
+            }
         };
         let survey = match set_up {
             Ok(survey) => survey,
-            Err(error) => return (false, End::Refused(because(&error))),
+            Err(error) => {
+                self.ended(error.status());
+                return (false, End::Refused(because(&error)));
+            }
         };
-        self.phase(Phase::Connected);
+        self.state.phase(Phase::Connected);
         self.state.change(|status| status.connections_total += 1);
+        self.interruption.over(self.clock.now(), &survey);
         tracing::info!(collector = %self.settings.name, "collects");
-        (true, self.hold(link, survey).await)
+        let (sender, orders) = channel(ORDERS_WAITING_MAX);
+        self.state.take_orders(Some(sender));
+        (true, self.hold(link, survey, orders).await)
+    }
+
+    /// A connection ended; if a value was to blame, it is looked for.
+    fn ended(&mut self, status: StatusCode) {
+        if let Some(handle) = self.quarantine.ended(status, &mut self.items)
+            && let Some(item) = self.items.get(handle)
+        {
+            let text = format!("the value of \"{}\" cannot be read: left alone", item.node.node);
+            self.trouble(&text);
+        }
     }
 
     async fn set_up(&mut self, session: &Session) -> Result<Survey, Error> {
-        let survey = survey(session).await?;
+        let survey = survey(session, || self.clock.now()).await?;
+        self.state.change(|status| status.skew_ns = survey.skew_ns);
         self.items.pin(&survey.namespaces);
         self.items.reset();
+        self.types = None;
         self.browse_due = self.settings.browse.as_ref().map(|_| Instant::now());
         self.browse_if_due(session, &survey).await?;
+        self.take_up();
+        self.quarantine.search(session, &survey, &mut self.items).await?;
         self.create_due(session, &survey).await?;
+        self.subscribe_events(session, &survey).await?;
         Ok(survey)
     }
 
-    async fn hold(&mut self, link: &mut Link, mut survey: Survey) -> End {
+    /// The time since the latest sample is a gap, if the process before this one did not end it.
+    fn take_up(&mut self) {
+        let store = &self.parts.store;
+        let latest = |node: &Node| store.known(node.tag.as_str())?.latest;
+        let latest = self.items.iter().filter_map(|item| latest(&item.node)).max();
+        if let Some(since) = self.interruption.begin(latest) {
+            self.mailbox.order(Message::Gap {
+                at: since,
+                quality: Quality::BAD_NO_COMMUNICATION,
+                handles: None,
+            });
+        }
+    }
+
+    async fn hold(
+        &mut self,
+        link: &mut Link,
+        mut survey: Survey,
+        mut orders: Receiver<Order>,
+    ) -> End {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = link.events.recv() => match event {
                     None => return refused("the session ended"),
-                    Some(Event::Lost(status)) => self.lost(status),
+                    Some(Event::Lost(status)) => {
+                        self.lost(status);
+                        if is_indigestible(status) {
+                            return End::Renew("a value could not be read");
+                        }
+                    }
                     Some(Event::Up { new: true }) => return End::Renew("the server forgot the session"),
                     Some(Event::Up { new: false }) => match self.back(&link.session, &survey).await {
                         Ok(now) if now.namespaces != survey.namespaces => {
@@ -213,6 +343,10 @@ impl Supervisor {
                         tracing::debug!(collector = %self.settings.name, %status, "no connection yet");
                     }
                 },
+                Some(order) = orders.recv() => {
+                    let (session, names) = (Arc::clone(&link.session), survey.namespaces.clone());
+                    tokio::spawn(order::carry_out(session, names, order));
+                }
                 _ = ticks.tick() => {
                     if let Some(end) = self.tick(&link.session, &survey).await {
                         return end;
@@ -229,114 +363,13 @@ impl Supervisor {
     }
 
     fn lost(&mut self, status: StatusCode) {
+        self.ended(status);
         self.trouble(&format!("the connection was lost: {status}"));
-        self.phase(Phase::Reconnecting);
+        self.state.phase(Phase::Reconnecting);
         if self.outage.is_none() {
             let at = self.heard_at();
             self.outage = Some(Outage { since: Instant::now(), at, written: false });
         }
-    }
-
-    /// The connection is back and the session still there: the server sends what it kept. If
-    /// the cut is already visible, values that did not change must be read to end it.
-    async fn back(&mut self, session: &Session, before: &Survey) -> Result<Survey, Error> {
-        let fetched = self.subscriptions.fetch_unseen(session, &self.mailbox).await;
-        session.trigger_publish_now();
-        fetched?;
-        let now = survey(session).await?;
-        if now.namespaces == before.namespaces && self.outage.is_some_and(|outage| outage.written) {
-            self.read_all(session, &now).await?;
-        }
-        self.outage = None;
-        self.phase(Phase::Connected);
-        tracing::info!(collector = %self.settings.name, "collects again");
-        Ok(now)
-    }
-
-    async fn read_all(&self, session: &Session, survey: &Survey) -> Result<(), Error> {
-        let nodes: Vec<(Handle, NodeId)> = self
-            .items
-            .watched()
-            .filter_map(|item| Some((item.handle, item.node.node.resolve(&survey.namespaces)?)))
-            .collect();
-        for chunk in nodes.chunks(survey.read_max) {
-            let reads: Vec<ReadValueId> = chunk.iter().map(|(_, node)| value_of(node)).collect();
-            let values = session.read(&reads, TimestampsToReturn::Both, 0.0).await?;
-            let values = chunk.iter().map(|(handle, _)| *handle).zip(values).collect();
-            self.mailbox.values(Origin::Read, values);
-        }
-        Ok(())
-    }
-
-    async fn tick(&mut self, session: &Session, survey: &Survey) -> Option<End> {
-        if self.mailbox.is_closed() {
-            return Some(End::Stopped);
-        }
-        if let Some(outage) = self.outage {
-            if !outage.written && outage.since.elapsed() > GAP_GRACE {
-                self.write_gap(outage.at);
-            }
-            let over = outage.since.elapsed() > SESSION_TIMEOUT;
-            return over.then(|| refused("the connection did not come back"));
-        }
-        if let Err(error) = self.tend(session, survey).await {
-            self.trouble(&error.to_string());
-        }
-        None
-    }
-
-    /// Ends silent subscriptions, and creates what is due.
-    async fn tend(&mut self, session: &Session, survey: &Survey) -> Result<(), Error> {
-        if let Some((handles, since)) = self.subscriptions.end_silent(session).await {
-            self.trouble("a subscription fell silent and is created again");
-            self.state.change(|status| status.silences_total += 1);
-            self.items.want(&handles);
-            self.mailbox.order(Message::Gap {
-                at: since,
-                quality: Quality::BAD_NO_COMMUNICATION,
-                handles: Some(handles),
-            });
-        }
-        let lost = self.subscriptions.fetch_missed(session, &self.mailbox).await?;
-        if lost > 0 {
-            self.trouble(&format!("{lost} notifications were lost on their way"));
-        }
-        self.browse_if_due(session, survey).await?;
-        self.create_due(session, survey).await
-    }
-
-    async fn create_due(&mut self, session: &Session, survey: &Survey) -> Result<(), Error> {
-        let settings = Arc::clone(&self.settings);
-        let mailbox = self.mailbox.clone();
-        let clock = Arc::clone(&self.clock);
-        let context =
-            Context { session, settings: &settings, survey, mailbox: &mailbox, clock: &clock };
-        let created = self.subscriptions.create_due(context, &mut self.items).await;
-        self.state.items(self.items.watched().count(), self.items.failures());
-        created
-    }
-
-    /// Adds the variables below the browse root, where one is named. A root that is missing is
-    /// looked for again later: servers build their address space while they already answer.
-    async fn browse_if_due(&mut self, session: &Session, survey: &Survey) -> Result<(), Error> {
-        let settings = Arc::clone(&self.settings);
-        let due = self.browse_due.is_some_and(|at| at <= Instant::now());
-        let Some(wish) = settings.browse.as_ref().filter(|_| due) else { return Ok(()) };
-        self.browse_due = Some(Instant::now() + ITEM_WAITS[0]);
-        let found = browse(session, survey, wish, &settings.prefix).await?;
-        if found.nodes.is_empty() {
-            self.trouble(&format!("there are no variables below \"{}\"", wish.root));
-            return Ok(());
-        }
-        self.browse_due = None;
-        if found.cut_short {
-            self.trouble(&format!("there are more than {} variables to browse", wish.count));
-        }
-        if found.unnamed > 0 {
-            self.trouble(&format!("{} variables have names that no tag can have", found.unnamed));
-        }
-        found.nodes.into_iter().for_each(|node| self.add(node));
-        Ok(())
     }
 
     fn add(&mut self, node: Node) {
@@ -350,6 +383,9 @@ impl Supervisor {
         if self.outage.is_some_and(|outage| outage.written) {
             return;
         }
+        if self.state.status().connections_total > 0 {
+            self.interruption.since(at, Cause::Network);
+        }
         self.mailbox.order(Message::Gap {
             at,
             quality: Quality::BAD_NO_COMMUNICATION,
@@ -360,17 +396,9 @@ impl Supervisor {
         }
     }
 
-    fn phase(&self, phase: Phase) {
-        let since = (phase == Phase::Connected).then(|| self.clock.now());
-        self.state.change(|status| {
-            status.phase = phase;
-            status.connected_since = since;
-        });
-    }
-
     fn trouble(&self, reason: &str) {
         tracing::warn!(collector = %self.settings.name, reason, "collector trouble");
-        self.state.error(self.clock.now(), reason.to_owned());
+        self.state.error(reason);
     }
 }
 

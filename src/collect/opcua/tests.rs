@@ -1,20 +1,23 @@
 //! The collector against a real server in the same process, over loopback TCP.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use opcua::types::{DataValue, DateTime, StatusCode, Variant};
+use opcua::types::{ByteString, DataValue, DateTime, StatusCode, Variant};
 use tacitus_model::{Kind, Quality, TagDefinition, Timestamp, Value};
 use tacitus_protocol::Point;
 use tacitus_storage::Clock;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::collect::{Known, Phase, StoreError};
+use crate::collect::{Known, Phase, Running, Store, StoreError};
 use crate::demo::opcua::{NAMESPACE, Server, Shape};
-use crate::shutdown::Trigger;
+use crate::gaps::{Cause, Gap, Gaps, Outcome};
+use crate::keeper::{Keeper, Shelf};
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -53,6 +56,20 @@ impl Store for Memory {
         }
         Ok(0)
     }
+
+    async fn write(&self, points: Vec<Point>, source: &str) -> Result<u64, StoreError> {
+        self.put(points, source).await
+    }
+
+    async fn bridge(&self, paths: &[String], from: Timestamp, to: Timestamp) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in paths {
+            let between = |point: &Point| point.ts.is_some_and(|ts| from <= ts && ts <= to);
+            if let Some(points) = kept.get_mut(path) {
+                points.retain(|point| !(is_gap(point) && between(point)));
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -82,8 +99,8 @@ struct Bench {
     store: Arc<Memory>,
     server: Option<Server>,
     address: std::net::SocketAddr,
-    trigger: Trigger,
-    collector: Collector,
+    gaps: Arc<Gaps>,
+    collector: Running,
 }
 
 impl Bench {
@@ -125,15 +142,18 @@ impl Bench {
             ..Draft::default()
         };
         let store = Arc::new(Memory::default());
-        let (trigger, shutdown) = Trigger::new();
+        let keeper: Arc<dyn Keeper> = Arc::new(Shelf::default());
+        let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: Arc::new(WallClock),
+            gaps: Arc::clone(&gaps),
+            trust: Arc::new(Trust::new(keeper)),
             pki_dir: dir.path().join("client"),
         };
         let settings = change(draft).check().unwrap();
-        let collector = Collector::start(settings, parts, shutdown);
-        Self { dir, store, server: Some(server), address, trigger, collector }
+        let collector = Running::start(&settings, &parts);
+        Self { dir, store, server: Some(server), address, gaps, collector }
     }
 
     async fn restart_server(&mut self, namespaces_before: &[&str]) {
@@ -150,6 +170,19 @@ impl Bench {
 
     fn set(&self, name: &str, value: DataValue) {
         self.server.as_ref().unwrap().set([(format!("line/{name}"), value)]);
+    }
+
+    /// Waits until no gap is open, and there is one.
+    async fn until_settled(&self) -> Vec<Arc<Gap>> {
+        let begin = Instant::now();
+        loop {
+            let all = self.gaps.all();
+            if !all.is_empty() && all.iter().all(|gap| gap.outcome != Outcome::Open) {
+                return all;
+            }
+            assert!(begin.elapsed() < DEADLINE, "{all:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until the collector says that it is so far.
@@ -244,6 +277,8 @@ fn shape(dir: &tempfile::TempDir, namespaces_before: &[&str]) -> Shape {
             variable("temperature", Variant::from(20.5_f64)),
             variable("count", Variant::from(7_i32)),
             variable("profile", Variant::from(vec![1.0_f64, 2.0])),
+            variable("state", Variant::from("off")),
+            variable("bytes", Variant::from(ByteString::from(&[1_u8, 2]))),
         ],
     }
 }
@@ -276,7 +311,7 @@ async fn values_come_with_status_code_and_source_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_does_not_exist_and_a_value_that_does_not_fit_stop_nobody() {
-    let nodes = ["ns=77;i=1", &node("profile"), &node("temperature"), "nsu=urn:no;i=1"];
+    let nodes = ["ns=77;i=1", &node("bytes"), &node("temperature"), "nsu=urn:no;i=1"];
     let bench = Bench::start(&nodes).await;
     bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
     let begin = Instant::now();
@@ -295,6 +330,38 @@ async fn a_node_that_does_not_exist_and_a_value_that_does_not_fit_stop_nobody() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_within_the_deadband_is_not_sent_and_texts_have_none() {
+    let nodes = ["temperature", "state"].map(node);
+    let bench = Bench::start_with(&[], |draft| Draft {
+        deadband: Some("1".into()),
+        nodes: nodes.map(|node| DraftNode { node, ..DraftNode::default() }).to_vec(),
+        ..draft
+    })
+    .await;
+    bench.until("t/line/temperature", |points| has(points, &Value::Float(20.5))).await;
+    bench.until("t/line/state", |points| has(points, &Value::Text("off".into()))).await;
+    for value in [20.9, 30.0] {
+        bench.set("temperature", DataValue::new_now(value));
+        // The server looks at its own pace: the next change comes after a look at this one.
+        bench.set("state", DataValue::new_now(format!("at {value}")));
+        let said = Value::Text(format!("at {value}").into());
+        bench.until("t/line/state", |points| has(points, &said)).await;
+    }
+    let points = bench.until("t/line/temperature", |points| has(points, &Value::Float(30.0))).await;
+    assert!(!has(&points, &Value::Float(20.9)), "{points:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_elements_of_an_array_are_tags_below_that_of_the_node() {
+    let bench = Bench::start(&[&node("profile")]).await;
+    bench.until("t/profile/0", |points| has(points, &Value::Float(1.0))).await;
+    bench.until("t/profile/1", |points| has(points, &Value::Float(2.0))).await;
+    bench.set("profile", DataValue::new_now(vec![3.0_f64]));
+    bench.until("t/profile/0", |points| has(points, &Value::Float(3.0))).await;
+    assert!(bench.store.points("t/profile").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_of_the_server_there_is_a_gap_and_then_values_again() {
     let mut bench = Bench::start(&[&node("temperature")]).await;
     bench.until("t/temperature", |points| has(points, &Value::Float(20.5))).await;
@@ -309,6 +376,11 @@ async fn after_a_restart_of_the_server_there_is_a_gap_and_then_values_again() {
     assert_eq!(points.iter().filter(|point| is_gap(point)).count(), 1);
     assert!(points[gap].ts > points[gap - 1].ts, "{points:?}");
     assert!(points.last().unwrap().ts > points[gap].ts, "{points:?}");
+    // The server keeps no history: the ledger says that what is missing is lost.
+    let ledger = bench.until_settled().await;
+    assert_eq!(ledger.len(), 1, "{ledger:?}");
+    assert_eq!((ledger[0].cause, ledger[0].outcome), (Cause::DeviceDown, Outcome::Lost));
+    assert_eq!(ledger[0].from.quantised(1_000_000), points[gap].ts.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,10 +471,9 @@ async fn a_browse_collects_every_variable_below_its_root() {
 async fn a_stop_is_seen_in_the_history_and_a_server_that_is_away_is_waited_for() {
     let bench = Bench::start(&[&node("temperature")]).await;
     bench.until("t/temperature", |points| !points.is_empty()).await;
-    let Bench { store, trigger, collector, .. } = bench;
-    trigger.stop();
+    let Bench { store, collector, .. } = bench;
     let state = Arc::clone(collector.state());
-    collector.stopped().await;
+    collector.stop().await;
     assert!(is_gap(store.points("t/temperature").last().unwrap()));
     assert_eq!(state.status().phase, Phase::Stopped);
 }

@@ -42,13 +42,38 @@ fn store() -> Store {
 impl Store {
     async fn lines(&self, precision: &str, body: &str) -> (StatusCode, Value) {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        told(answer(keep_lines(&self.writes, precision, &HeaderMap::new(), body).await)).await
+        let parameters = Parameters { precision: Some(precision.to_owned()) };
+        let writes = State(self.writes.clone());
+        told(write_lines(writes, Query(parameters), HeaderMap::new(), body).await).await
     }
 
     async fn packed(&self, coding: &'static str, body: Vec<u8>) -> (StatusCode, Value) {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
-        told(answer(keep_lines(&self.writes, "", &headers, body.into()).await)).await
+        let parameters = Parameters { precision: None };
+        let writes = State(self.writes.clone());
+        told(write_lines(writes, Query(parameters), headers, body.into()).await).await
+    }
+
+    async fn lines_of_version_3(
+        &self,
+        precision: Option<&str>,
+        accept_partial: Option<bool>,
+        body: &'static str,
+    ) -> (StatusCode, Value) {
+        let precision = precision.map(str::to_owned);
+        let parameters = Query(ParametersOfVersion3 { precision, accept_partial });
+        let writes = State(self.writes.clone());
+        let headers = HeaderMap::new();
+        let body = Bytes::from_static(body.as_bytes());
+        told(write_lines_of_version_3(writes, parameters, headers, body).await).await
+    }
+
+    async fn remote(&self, media: &'static str, body: Vec<u8>) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("snappy"));
+        remote::write(State(self.writes.clone()), headers, body.into()).await
     }
 
     async fn rows(&self, body: &str) -> (StatusCode, Value) {
@@ -194,4 +219,105 @@ fn a_refusal_that_passes_says_when_to_come_back() {
         let response = answer(Err(unwritten(error)));
         assert_eq!(response.headers().contains_key(header::RETRY_AFTER), passes, "{error}");
     }
+}
+
+#[tokio::test]
+async fn version_3_tells_the_precision_by_size_and_names_lines_as_its_clients_expect() {
+    let store = store();
+    let body = "m f=1 1714550400\nm f=2 1714550401000\nm f=\nm f=3 1714550402000000000\n";
+    let (status, told) = store.lines_of_version_3(None, None, body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(told["error"], "partial write of line protocol occurred");
+    assert_eq!(told["data"][0]["line_number"], 3);
+    assert!(told["data"][0]["error_message"].as_str().unwrap().starts_with("field value"));
+    assert_eq!(store.samples(), 3);
+    let snapshot = store.engine.snapshot();
+    let latest = snapshot.latest(snapshot.find("m/f").unwrap().id).unwrap();
+    assert_eq!(latest.ts.nanos(), 1_714_550_402_000_000_000);
+    let (status, told) = store.lines_of_version_3(Some("second"), None, "m f=4 7").await;
+    assert_eq!((status, told), (StatusCode::NO_CONTENT, Value::Null));
+    let (status, _) = store.lines_of_version_3(Some("day"), None, "m f=4 7").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn version_3_keeps_all_lines_or_none_if_asked_to() {
+    let store = store();
+    let (status, told) = store.lines_of_version_3(None, Some(false), "m f=1 1\nm f=\n").await;
+    assert_eq!((status, &told["stored_samples"]), (StatusCode::BAD_REQUEST, &json!(0)));
+    assert_eq!(store.samples(), 0);
+    let (status, _) = store.lines_of_version_3(None, Some(false), "m f=1 1\n").await;
+    assert_eq!((status, store.samples()), (StatusCode::NO_CONTENT, 1));
+}
+
+/// A length-delimited field of protobuf.
+fn part(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut part = vec![tag << 3 | 2, u8::try_from(bytes.len()).unwrap()];
+    part.extend(bytes);
+    part
+}
+
+fn series(name: &str, value: f64) -> Vec<u8> {
+    let label = [part(1, b"__name__"), part(2, name.as_bytes())].concat();
+    let mut sample = vec![1 << 3 | 1];
+    sample.extend(value.to_le_bytes());
+    sample.extend([2 << 3, 100]);
+    part(1, &[part(1, &label), part(2, &sample)].concat())
+}
+
+fn snappy(bytes: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(bytes).unwrap()
+}
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+#[tokio::test]
+async fn what_prometheus_writes_is_stored_series_by_series() {
+    let store = store();
+    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
+    let body = [series("up", 1.0), series("gone", stale), series("temp", 51.5)].concat();
+    let response = store.remote(PROTOBUF, snappy(&body)).await;
+    assert_eq!(response.headers()["x-prometheus-remote-write-samples-written"], "3");
+    assert_eq!(told(response).await, (StatusCode::NO_CONTENT, Value::Null));
+    let snapshot = store.engine.snapshot();
+    let latest = |path: &str| snapshot.latest(snapshot.find(path).unwrap().id).unwrap();
+    assert_eq!(latest("temp").value, tacitus_model::Value::Float(51.5));
+    assert_eq!(latest("temp").ts.nanos(), 100_000_000);
+    assert_eq!(latest("gone").value, tacitus_model::Value::Null);
+    assert!(latest("gone").quality.is_bad());
+}
+
+#[tokio::test]
+async fn a_wrong_series_is_named_and_the_others_stored() {
+    let store = store();
+    store.lines("", "text v=\"x\" 1").await;
+    let nameless = part(1, &part(2, &[1 << 3 | 1, 0, 0, 0, 0, 0, 0, 0, 0]));
+    let body = [series("up", 1.0), nameless, series("down", 0.0)].concat();
+    let (status, told) = told(store.remote(PROTOBUF, snappy(&body)).await).await;
+    assert_eq!((status, &told["series"]), (StatusCode::BAD_REQUEST, &json!(2)));
+    assert_eq!((&told["refused_count"], &told["stored_samples"]), (&json!(1), &json!(2)));
+    assert!(told["message"].as_str().unwrap().contains("no label __name__"), "{told}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_remote_write_keeps_nothing() {
+    let store = store();
+    let good = snappy(&series("up", 1.0));
+    let bomb = {
+        // A length of 16 MiB before nothing.
+        vec![0x80, 0x80, 0x80, 0x08, 0x00]
+    };
+    for (media, body, want) in [
+        ("text/plain", good.clone(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/x-protobuf;proto=other", good.clone(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (PROTOBUF, b"not snappy".to_vec(), StatusCode::BAD_REQUEST),
+        (PROTOBUF, snappy(b"\xff\xff"), StatusCode::BAD_REQUEST),
+        (PROTOBUF, bomb, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let (status, _) = told(store.remote(media, body).await).await;
+        assert_eq!(status, want, "{media}");
+    }
+    assert_eq!(store.samples(), 0);
+    let two = "application/x-protobuf;proto=prometheus.WriteRequest";
+    assert_eq!(store.remote(two, good).await.status(), StatusCode::NO_CONTENT);
 }

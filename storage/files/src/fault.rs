@@ -19,19 +19,33 @@ pub struct Fault {
 }
 
 /// What went wrong in an import.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     /// How many there were in all.
     pub count: u64,
     /// The first of them.
     pub named: Vec<Fault>,
+    /// How many are named at most.
+    named_max: usize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::naming(FAULTS_NAMED_MAX)
+    }
 }
 
 impl Faults {
+    /// None yet, of which at most so many will be named.
+    #[must_use]
+    pub const fn naming(named_max: usize) -> Self {
+        Self { count: 0, named: Vec::new(), named_max }
+    }
+
     /// Notes one.
     pub fn add(&mut self, file: &str, line: u64, reason: impl FnOnce() -> String) {
         self.count += 1;
-        if self.named.len() < FAULTS_NAMED_MAX {
+        if self.named.len() < self.named_max {
             self.named.push(Fault { file: file.to_owned(), line, reason: reason() });
         }
     }

@@ -12,6 +12,7 @@ use crate::cache::BlockCache;
 use crate::catalog::read_catalog;
 use crate::checksum::checksum;
 use crate::disk::{Disk, DiskFile};
+use crate::documents::read_documents;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{CHECK_CACHE_BYTES, COPY_BYTES};
 use crate::manifest::{FileKind, FileName, FileRecord, Manifest};
@@ -85,6 +86,9 @@ impl<'a> Source<'a> {
         let store = &self.manifest.store;
         match self.name.kind {
             FileKind::Catalog => read_catalog(self.disk, store, self.name.number).map(drop)?,
+            FileKind::Documents => {
+                read_documents(self.disk, store, self.name.number).map(drop)?;
+            }
             FileKind::Audit => read_audit(self.disk, store, self.name.number).map(drop)?,
             FileKind::Segment => {
                 let segment = {

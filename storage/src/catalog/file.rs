@@ -21,7 +21,7 @@ use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::limits::CATALOG_FILES_MAX;
 use crate::log::StoreId;
-use crate::manifest::{FileRecord, Manifest};
+use crate::manifest::{FileRecord, Manifest, merged_from};
 use crate::naming::Naming;
 use crate::publish;
 
@@ -51,7 +51,8 @@ pub(crate) fn seal_catalog(
     }
     let store = manifest.store;
     let bytes = fresh.iter().map(|(_, _, bytes)| bytes.len() as u64).sum();
-    let merged = manifest.catalogs.split_off(merged_from(&manifest.catalogs, bytes));
+    let merged =
+        manifest.catalogs.split_off(merged_from(&manifest.catalogs, bytes, CATALOG_FILES_MAX));
     let read = |file: &FileRecord| read_sound(disk, &store, file.number);
     let files = merged.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut latest = Latest::new();
@@ -71,22 +72,6 @@ pub(crate) fn seal_catalog(
     manifest.catalogs.push(FileRecord { number, bytes, first_sequence, last_sequence: last });
     manifest.next_number += 1;
     Ok(())
-}
-
-/// The first of the files to merge with so many new bytes.
-fn merged_from(files: &[FileRecord], fresh: u64) -> usize {
-    if files.len() < CATALOG_FILES_MAX {
-        return files.len();
-    }
-    let mut from = files.len() - 1;
-    let mut bytes = fresh + files.get(from).map_or(0, |file| file.bytes);
-    while let Some(before) = from.checked_sub(1).and_then(|before| files.get(before))
-        && before.bytes <= bytes.saturating_mul(2)
-    {
-        bytes += before.bytes;
-        from -= 1;
-    }
-    from
 }
 
 /// Reads the files of a manifest into a new catalog.

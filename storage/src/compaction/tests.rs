@@ -257,6 +257,24 @@ fn a_deleted_sample_stays_deleted_for_whoever_looks_back() {
     assert_eq!(past.scan(plant.tag, TimeRange::ALL).count(), 0);
 }
 
+/// What a deletion put away was forgotten by the age of the rows, not by that of the deletion.
+#[test]
+fn a_deleted_sample_is_seen_by_whoever_looks_back_behind_the_deletion() {
+    let settings = || Settings { audit_ns: 7 * DAY_NS, ..Settings::default() };
+    let mut plant = Plant::new(settings());
+    plant.write(NOW_NS, 10, 1.0);
+    plant.engine.seal().unwrap();
+    let before = plant.engine.snapshot().sequence();
+    plant.reopen(settings(), NOW_NS + 6 * DAY_NS);
+    plant.delete(NOW_NS, NOW_NS + DAY_NS);
+    plant.engine.compact().unwrap();
+    plant.reopen(settings(), NOW_NS + 8 * DAY_NS);
+    plant.upkeep();
+    let past = plant.engine.snapshot_as_of(before).unwrap();
+    let rows: usize = past.scan(plant.tag, TimeRange::ALL).map(|block| block.unwrap().len()).sum();
+    assert_eq!((rows, plant.rows()), (10, 0));
+}
+
 /// Rows that were put away lost their own sequences where nobody could look back behind them, took
 /// that of their page, and were newer than what had replaced them.
 #[test]

@@ -9,9 +9,13 @@ use tacitus_model::Batch;
 
 use crate::audit::{AuditEntry, Change};
 use crate::catalog::Draft;
+use crate::documents::Document;
 use crate::engine::{Engine, Writer};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::log::{self, Log, encode_audit, encode_batch, encode_definition, encode_import};
+use crate::log::{
+    self, Log, encode_audit, encode_batch, encode_definition, encode_documents_record,
+    encode_import,
+};
 use crate::planted::{self, Bug};
 use crate::version::Version;
 
@@ -22,6 +26,7 @@ enum Item<'a> {
     Audit(&'a AuditEntry),
     Import,
     Samples(&'a Batch),
+    Documents(&'a [Document]),
 }
 
 /// What is written, and synced, at once.
@@ -43,7 +48,17 @@ impl Engine {
     /// [`ErrorKind::Full`], [`ErrorKind::Busy`]. With [`Outcome::Unknown`]:
     /// [`ErrorKind::Poisoned`], or another kind where a part of the group was written.
     pub fn commit(&self, batches: &[Batch]) -> Result<u64, Error> {
-        self.commit_items(None, batches)
+        self.commit_items(None, batches, &[])
+    }
+
+    /// As [`Engine::commit`], with documents: where the group fits one log frame, samples and
+    /// documents are kept together or not at all; else no document without the samples.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`]; [`ErrorKind::Busy`] where documents have all the room there is.
+    pub fn commit_with(&self, batches: &[Batch], documents: &[Document]) -> Result<u64, Error> {
+        self.shared.documents.check(documents)?;
+        self.commit_items(None, batches, documents)
     }
 
     /// Makes a change durable after its entry in the audit. A deletion is taken on a full disk
@@ -54,7 +69,7 @@ impl Engine {
         batches: &[Batch],
     ) -> Result<u64, Error> {
         let touched = (entry.change == Change::Deleted).then(|| (entry.tags.clone(), entry.range));
-        let sequence = self.commit_items(Some(entry), batches)?;
+        let sequence = self.commit_items(Some(entry), batches, &[])?;
         if let Some((tags, range)) = touched {
             // The deletion is durable all the same; made again, it looks the samples up again.
             let refreshed = self.refresh_latest(&tags, range);
@@ -63,7 +78,12 @@ impl Engine {
         Ok(sequence)
     }
 
-    fn commit_items(&self, change: Option<&AuditEntry>, batches: &[Batch]) -> Result<u64, Error> {
+    fn commit_items(
+        &self,
+        change: Option<&AuditEntry>,
+        batches: &[Batch],
+        documents: &[Document],
+    ) -> Result<u64, Error> {
         let mut writer = self.lock_writer();
         self.check_poison()?;
         if change.is_none_or(|entry| entry.change != Change::Deleted) {
@@ -76,6 +96,7 @@ impl Engine {
             .map(Item::Definition)
             .chain(change.map(Item::Audit))
             .chain(batches.iter().filter(|batch| !batch.is_empty()).map(Item::Samples))
+            .chain((!documents.is_empty()).then_some(Item::Documents(documents)))
             .collect();
         let before = writer.next_sequence;
         let result = self.write_group(&mut writer, items);
@@ -161,6 +182,9 @@ impl Engine {
                 version.head.append(batch, sequence);
                 self.shared.last.note(batch);
             }
+            Item::Documents(documents) => {
+                self.shared.keep_documents(&version.head, documents, sequence);
+            }
         }
         Ok(())
     }
@@ -202,6 +226,7 @@ impl Item<'_> {
             Self::Audit(entry) => encode_audit(out, entry),
             Self::Import => encode_import(out),
             Self::Samples(batch) => encode_batch(out, batch),
+            Self::Documents(documents) => encode_documents_record(out, documents),
         }
     }
 }

@@ -35,7 +35,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for rows out of order or of a tag that does not exist or is of
-    /// another kind; what `rows` or the operating system says. Nothing was imported then.
+    /// another kind; what `rows` or the operating system says. Nothing was imported then, unless
+    /// the outcome is [`crate::Outcome::Unknown`]: a restart shows whether it was.
     pub fn import(
         &self,
         rows: impl Iterator<Item = Result<(TagId, Block), Error>>,

@@ -367,10 +367,12 @@ fn newest_of_a_size(segments: &[Arc<Segment>]) -> Vec<Arc<Segment>> {
     run
 }
 
-/// What was replaced or deleted before anyone may look back.
+/// What was replaced or deleted before anyone may look back. The rows are older than the deletion
+/// that put them away, and seen until it.
 fn forget(segments: &[&Arc<Segment>], history: u64) -> Option<Job> {
     let past = segments.iter().filter(|segment| {
-        segment.record().replaced && segment.record().file.last_sequence <= history
+        let record = segment.record();
+        record.replaced && record.file.last_sequence.max(record.applied) <= history
     });
     let past: Vec<Arc<Segment>> = past.map(|segment| Arc::clone(segment)).collect();
     (!past.is_empty()).then_some(Job::Drop(past))

@@ -13,6 +13,7 @@ use crate::cache::BlockCache;
 use crate::catalog::read_catalogs;
 use crate::compaction::Partitions;
 use crate::disk::Disk;
+use crate::documents::{Documents, read_documents};
 use crate::engine::pins::Pins;
 use crate::engine::wall::{Remembered, Wall};
 use crate::engine::{Engine, Keeper, Parts, Settings, Shared, Writer};
@@ -122,6 +123,7 @@ fn refuse_orphans(disk: &dyn Disk) -> Result<(), Error> {
     let orphan = |name: &&String| {
         Naming::segment_number(name).is_some()
             || Naming::catalog_number(name).is_some()
+            || Naming::documents_number(name).is_some()
             || Naming::backup_number(name).is_some()
     };
     match names.iter().find(orphan) {
@@ -163,10 +165,16 @@ fn read_sealed(
         let entries = read_audit(&**disk, &manifest.store, file.number)?;
         entries.into_iter().for_each(|entry| audit.enter(entry));
     }
+    let documents = Documents::default();
+    for file in &manifest.documents {
+        let changes = read_documents(&**disk, &manifest.store, file.number)?;
+        changes.into_iter().for_each(|(address, change)| documents.apply(address, change));
+    }
     let deletions = Arc::default();
     let version = Version { segments: Vec::new(), checkpoint: 0, frozen: None, head, deletions };
     let version = ArcSwap::from_pointee(version);
-    Ok((Shared { catalog, last, cache, audit, version, visible: AtomicU64::new(0) }, segments))
+    let visible = AtomicU64::new(0);
+    Ok((Shared { catalog, last, cache, audit, documents, version, visible }, segments))
 }
 
 /// The records after the checkpoint, into the head; the open log and the last sequence.
@@ -190,6 +198,7 @@ fn read_log(
                 head.note_sequence(sequence);
             }
             Record::Import => head.note_sequence(sequence),
+            Record::Documents(documents) => shared.keep_documents(head, &documents, sequence),
             Record::Samples(batch) => {
                 head.append(&batch, sequence);
                 shared.last.note(&batch);
@@ -216,6 +225,7 @@ fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest) -> Result<(), Error> {
             || unlisted(Naming::segment_number(name), &segments)
             || unlisted(Naming::audit_number(name), &audit)
             || unlisted(Naming::catalog_number(name), &manifest.catalogs)
+            || unlisted(Naming::documents_number(name), &manifest.documents)
     })
 }
 

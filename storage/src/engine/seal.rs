@@ -20,8 +20,9 @@ use tacitus_model::TagDefinition;
 use crate::audit::{read_audit, write_audit};
 use crate::catalog::seal_catalog;
 use crate::codec::Level;
+use crate::documents::seal_documents;
 use crate::engine::{Engine, Keeper, Writer};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::head::Head;
 use crate::limits::SPACE_ASKED_EVERY_NS;
 use crate::log::StoreId;
@@ -184,6 +185,7 @@ impl Engine {
         manifest.checkpoint = frozen.last_sequence();
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
+        self.seal_documents(&mut manifest, frozen)?;
         let last = frozen.last_sequence();
         manifest.segments.extend(self.write_head(&manifest.store, frozen, last)?);
         self.publish(keeper, manifest, None)?;
@@ -208,6 +210,7 @@ impl Engine {
         manifest.checkpoint = sequence;
         self.seal_definitions(&mut manifest, frozen)?;
         self.seal_changes(&mut manifest, &version, frozen)?;
+        self.seal_documents(&mut manifest, frozen)?;
         manifest.segments.extend(self.write_head(&manifest.store, frozen, sequence - 1)?);
         for mut record in imported {
             record.file.first_sequence = sequence;
@@ -216,8 +219,30 @@ impl Engine {
             record.applied = sequence;
             manifest.segments.push(record);
         }
-        self.publish(&mut keeper, manifest, Some(sequence))?;
+        let published = self.publish(&mut keeper, manifest, Some(sequence));
+        published.map_err(|error| self.withdraw(&mut keeper, error))?;
         Ok(sequence)
+    }
+
+    /// Makes sure that an import that failed did not happen: the manifest that names it may have
+    /// its name, and count after a power cut. Where that cannot be made sure, nothing is
+    /// acknowledged any more before a restart shows what there is.
+    fn withdraw(&self, keeper: &mut Keeper, error: Error) -> Error {
+        if error.outcome() == Outcome::NotWritten {
+            return error;
+        }
+        let mut manifest = keeper.next_manifest();
+        manifest.generation += 1;
+        match manifest.publish(&*self.parts.disk) {
+            Ok(()) => {
+                keeper.manifest = manifest;
+                error.with_outcome(Outcome::NotWritten)
+            }
+            Err(_) => {
+                self.poisoned.store(true, Ordering::Release);
+                error
+            }
+        }
     }
 
     /// Publishes a manifest in which the frozen head is sealed, then shows what it names.
@@ -241,34 +266,29 @@ impl Engine {
         }
         let known = self.shared.version.load_full();
         let mut segments = known.segments.clone();
+        let mut latest = Vec::new();
         for record in &manifest.segments {
             if segments.iter().all(|own| own.record().file.number != record.file.number) {
                 let (disk, store) = (&*self.parts.disk, &manifest.store);
                 let segment = Segment::open(disk, store, record.clone(), &self.shared.cache)?;
-                self.note_latest(&segment, imported)?;
+                // A sealed segment brings no values that are not known.
+                if imported == Some(segment.record().file.first_sequence) {
+                    latest.extend(segment.latest().collect::<Result<Vec<_>, _>>()?);
+                }
                 segments.push(Arc::new(segment));
             }
         }
         segments.sort_by_key(|segment| segment.record().rank());
         manifest.publish(&*self.parts.disk)?;
+        for (tag, first, row) in latest {
+            self.shared.last.note_row(tag, row);
+            self.shared.last.note_first(tag, first);
+        }
         self.shared.catalog.sealed(manifest.checkpoint);
         self.remove_unlisted(&keeper.manifest, &manifest);
         let checkpoint = manifest.checkpoint;
         keeper.manifest = manifest;
         self.swap_in(segments, checkpoint);
-        Ok(())
-    }
-
-    /// Takes the latest values of an imported segment into account; a sealed one brings none.
-    fn note_latest(&self, segment: &Segment, imported: Option<u64>) -> Result<(), Error> {
-        if imported != Some(segment.record().file.first_sequence) {
-            return Ok(());
-        }
-        for latest in segment.latest() {
-            let (tag, first, row) = latest?;
-            self.shared.last.note_row(tag, row);
-            self.shared.last.note_first(tag, first);
-        }
         Ok(())
     }
 
@@ -372,11 +392,25 @@ impl Engine {
         seal_catalog(&*self.parts.disk, &self.shared.catalog, manifest, first, last)
     }
 
-    /// Removes the catalog and audit files that newer ones made superfluous. One that stays is
+    /// Writes what became of documents during a frozen head to a file.
+    fn seal_documents(&self, manifest: &mut Manifest, frozen: &Head) -> Result<(), Error> {
+        let changes = frozen.documents();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (disk, documents) = (&*self.parts.disk, &self.shared.documents);
+        let sequences = (frozen.first_sequence(), manifest.checkpoint);
+        seal_documents(disk, documents, changes, manifest, self.next_number(), sequences)
+    }
+
+    /// Removes the catalog, audit and document files that newer ones made superfluous. One that stays is
     /// removed at the next start.
     fn remove_unlisted(&self, before: &Manifest, after: &Manifest) {
         for file in before.catalogs.iter().filter(|file| !after.catalogs.contains(file)) {
             self.pins.remove(Naming::catalog(file.number));
+        }
+        for file in before.documents.iter().filter(|file| !after.documents.contains(file)) {
+            self.pins.remove(Naming::documents(file.number));
         }
         for file in before.audit.iter().filter(|file| after.audit.as_ref() != Some(*file)) {
             self.pins.remove(Naming::audit(file.number));

@@ -7,10 +7,10 @@ use tacitus_model::{
     Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
 };
 
-use crate::block::Block;
+use crate::block::{Block, Row};
 use crate::chance::SeededChance;
 use crate::clock::{Clock, FixedClock};
-use crate::disk::{Disk, SimDisk, SimFaults};
+use crate::disk::{Disk, SimDisk, SimFaults, Survival};
 use crate::engine::{Engine, Parts, Progress, Settings};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::limits::BLOCK_ROWS_MAX;
@@ -395,4 +395,66 @@ fn a_rest_that_fails_at_any_operation_leaves_a_store_that_opens() {
         drop(again);
         assert_eq!(rows(&open(&disk), tag, TimeRange::ALL).len(), 600, "{at:?}");
     }
+}
+
+/// The manifest of an import that failed counted after a power cut, and the latest values had its
+/// samples at once.
+#[test]
+fn an_import_that_fails_at_any_operation_did_not_happen_and_is_never_seen() {
+    let mut failed = 0;
+    for at in 1..60 {
+        let disk = SimDisk::new();
+        let engine = open(&disk);
+        let tag = define(&engine, "a", Kind::Float);
+        engine.commit(&[floats(tag, 0..10)]).unwrap();
+        engine.seal().unwrap();
+        let at = Some(disk.operations() + at);
+        disk.set_faults(SimFaults { fails_once_at: at, ..SimFaults::default() });
+        let mut block = Block::empty(Kind::Float);
+        let value = Value::Float(0.5);
+        block.push(Row::of(Timestamp::from_nanos(99), &value, Quality::GOOD));
+        let done = engine.import(std::iter::once(Ok((tag, block))));
+        disk.set_faults(SimFaults::default());
+        let seen = usize::from(done.is_ok());
+        if let Err(error) = done {
+            // A log that failed takes nothing more either.
+            let sure = error.outcome() == Outcome::NotWritten || engine.status().poisoned;
+            assert!(sure, "{at:?}: {error}");
+            failed += 1;
+        }
+        let latest = engine.snapshot().latest(tag).unwrap().ts.nanos();
+        assert_eq!(latest, if seen == 1 { 99 } else { 9 }, "{at:?}");
+        for survival in [Survival::Kept, Survival::Lost] {
+            let survivor = open(&disk.crash(|_| survival));
+            assert_eq!(rows(&survivor, tag, TimeRange::ALL).len(), 10 + seen, "{at:?}");
+        }
+    }
+    assert!(failed > 10, "{failed} imports failed");
+}
+
+#[test]
+fn an_import_whose_fate_nobody_can_know_stops_the_store_until_a_restart_shows_it() {
+    let mut open_fates = 0;
+    for at in 1..60 {
+        let disk = SimDisk::new();
+        let engine = open(&disk);
+        let tag = define(&engine, "a", Kind::Float);
+        engine.commit(&[floats(tag, 0..10)]).unwrap();
+        let at = Some(disk.operations() + at);
+        disk.set_faults(SimFaults { dies_at: at, ..SimFaults::default() });
+        let mut block = Block::empty(Kind::Float);
+        let value = Value::Float(0.5);
+        block.push(Row::of(Timestamp::from_nanos(99), &value, Quality::GOOD));
+        let done = engine.import(std::iter::once(Ok((tag, block))));
+        let known =
+            done.as_ref().map_or_else(|error| error.outcome() == Outcome::NotWritten, |_| true);
+        open_fates += usize::from(!known);
+        disk.set_faults(SimFaults::default());
+        let refused = engine.commit(&[floats(tag, 10..11)]).is_err();
+        assert!(known || refused, "{at:?}");
+        let survivor = open(&disk.crash(|_| Survival::Kept));
+        let there = rows(&survivor, tag, range(99, 99)).len();
+        assert!(!known || there == usize::from(done.is_ok()), "{at:?}: {done:?}, {there}");
+    }
+    assert!(open_fates > 0);
 }

@@ -7,12 +7,14 @@ use tacitus_model::Batch;
 use crate::audit::{self, AuditEntry};
 use crate::catalog::{Entry, decode_entry, encode_entry};
 use crate::cursor::{Cursor, put_varint};
+use crate::documents::{Document, decode_documents, encode_documents};
 use crate::log::batch::{decode_batch, encode_rows};
 
 const SAMPLES: u8 = 1;
 const DEFINITION: u8 = 2;
 const AUDIT: u8 = 3;
 const IMPORT: u8 = 4;
+const DOCUMENTS: u8 = 5;
 
 /// What one sequence stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,8 @@ pub(crate) enum Record {
     Audit(AuditEntry),
     /// What an import wrote has this sequence, if a manifest names it.
     Import,
+    /// What becomes of documents.
+    Documents(Vec<Document>),
 }
 
 /// Appends a record of samples.
@@ -44,6 +48,11 @@ pub(crate) fn encode_import(out: &mut Vec<u8>) {
     put_record(out, IMPORT, |_content| {});
 }
 
+/// Appends a record of documents.
+pub(crate) fn encode_documents_record(out: &mut Vec<u8>, documents: &[Document]) {
+    put_record(out, DOCUMENTS, |content| encode_documents(content, documents));
+}
+
 fn put_record(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     let mut content = Vec::new();
     write(&mut content);
@@ -64,6 +73,7 @@ pub(crate) fn decode_records(payload: &[u8]) -> Option<Vec<Record>> {
             SAMPLES => Record::Samples(decode_batch(&mut content)?),
             DEFINITION => Record::Definition(decode_entry(&mut content)?),
             IMPORT => Record::Import,
+            DOCUMENTS => Record::Documents(decode_documents(&mut content)?),
             AUDIT => Record::Audit(audit::decode_entry(&mut content, 0)?),
             _ => return None,
         };

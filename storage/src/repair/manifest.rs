@@ -1,11 +1,12 @@
 //! A manifest made up from what the files say of themselves.
 //!
-//! *Invariant.* It names every segment and catalog file that is not replaced by another, or it is
+//! *Invariant.* It names every segment, catalog and document file that is not replaced by another, or it is
 //! refused: where files contradict each other nobody can tell which of them counted.
 
 use crate::audit::{AuditEntry, read_audit};
 use crate::catalog::read_catalog;
 use crate::disk::Disk;
+use crate::documents::documents_record;
 use crate::error::{Error, ErrorKind};
 use crate::log::{StoreId, header_of};
 use crate::manifest::{FileRecord, Manifest, SegmentRecord};
@@ -36,6 +37,19 @@ pub(crate) fn rebuild(disk: &dyn Disk) -> Result<Manifest, Error> {
     for number in names.iter().filter_map(|name| Naming::catalog_number(name)) {
         manifest.catalogs.push(catalog_record(disk, &store, number)?);
     }
+    for number in names.iter().filter_map(|name| Naming::documents_number(name)) {
+        manifest.documents.push(documents_record(disk, &store, number)?);
+    }
+    manifest.documents.sort_by_key(|file| file.number);
+    // What a later file was merged from must not bring removed documents back.
+    let all = manifest.documents.clone();
+    manifest.documents.retain(|inner| {
+        !all.iter().any(|outer| {
+            outer.number > inner.number
+                && outer.first_sequence <= inner.first_sequence
+                && inner.last_sequence <= outer.last_sequence
+        })
+    });
     // Later files hold later definitions, and a file with all of them comes after its parts.
     manifest.catalogs.sort_by_key(|file| file.number);
     let files = || manifest.files().map(|(_, file)| file);

@@ -8,6 +8,7 @@ use tacitus_model::TimeRange;
 use crate::audit::AuditEntry;
 use crate::codec::Level;
 use crate::disk::Disk;
+use crate::documents::{Latest, changes_of};
 use crate::error::Error;
 use crate::head::Head;
 use crate::log::{Record, StoreId};
@@ -23,6 +24,8 @@ pub(crate) struct Salvage {
     last_sequence: u64,
     /// The edits and deletions among them.
     pub(crate) changes: Vec<AuditEntry>,
+    /// What became of documents.
+    pub(crate) documents: Latest,
     /// The number of the log file to begin with.
     pub(crate) next_file: u64,
 }
@@ -33,6 +36,7 @@ impl Salvage {
             head: Head::new(checkpoint + 1),
             last_sequence: checkpoint,
             changes: Vec::new(),
+            documents: Latest::new(),
             next_file: 0,
         }
     }
@@ -43,6 +47,7 @@ impl Salvage {
             Record::Definition(entry) => definitions.enter(entry.at(sequence)),
             Record::Audit(entry) => self.changes.push(AuditEntry { sequence, ..entry }),
             Record::Import => {}
+            Record::Documents(documents) => self.documents.extend(changes_of(&documents)),
             Record::Samples(batch) => {
                 for (tag, _, value, _) in batch.iter() {
                     definitions.note_value(tag, value);

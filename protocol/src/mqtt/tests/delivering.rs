@@ -12,6 +12,8 @@ fn delivery(qos: QoS, payload: &str) -> Delivery {
         qos,
         retain: false,
         subscription_ids: vec![],
+        serial: 0,
+        is_again: false,
     }
 }
 
@@ -55,8 +57,9 @@ fn properties_reach_mqtt_5_and_not_3_1_1() {
         properties: b"\x01\x01\x26\x00\x01k\x00\x01v",
     })
     .unwrap();
+    let subscription_ids = vec![1, 300];
     let delivery =
-        Delivery { message, qos: QoS::AtMostOnce, retain: true, subscription_ids: vec![1, 300] };
+        Delivery { message, retain: true, subscription_ids, ..delivery(QoS::AtMostOnce, "") };
     let mut client = open(Version::V5);
     client.deliver(delivery.clone(), 2_500);
     let packets = read_as_client(Version::V5, &answer(&mut client));
@@ -88,8 +91,46 @@ fn an_expired_message_is_not_delivered() {
     .unwrap();
     let mut client = open(Version::V4);
     let qos = QoS::AtLeastOnce;
-    client.deliver(Delivery { message, qos, retain: false, subscription_ids: vec![] }, 1000);
+    client.deliver(Delivery { message, ..delivery(qos, "") }, 1000);
     assert_eq!(answer(&mut client), b"");
+}
+
+#[test]
+fn topics_get_an_alias_as_far_as_the_client_allows_them() {
+    // Topic alias maximum 1.
+    let connect = b"\x10\x11\x00\x04MQTT\x05\x02\x00\x00\x03\x22\x00\x01\x00\x01c";
+    let mut client = open_with(Version::V5, connect, Session::new(SessionKey(7)));
+    let other = Delivery { message: message("b", b"2"), ..delivery(QoS::AtMostOnce, "") };
+    client.deliver(delivery(QoS::AtMostOnce, "1"), 0);
+    client.deliver(other.clone(), 0);
+    client.deliver(delivery(QoS::AtMostOnce, "1"), 0);
+    let packets = read_as_client(Version::V5, &answer(&mut client));
+    let heard: Vec<_> = packets
+        .iter()
+        .map(|packet| match packet {
+            Packet::Publish(publish, properties) => {
+                let alias = properties.as_ref().and_then(|properties| properties.topic_alias);
+                (&publish.topic[..], alias)
+            }
+            other => panic!("not a publish: {other:?}"),
+        })
+        .collect();
+    assert_eq!(heard, [(&b"a/b"[..], Some(1)), (b"b", None), (b"", Some(1))]);
+
+    let mut plain = open(Version::V5);
+    plain.deliver(other, 0);
+    assert_eq!(answer(&mut plain), b"\x30\x05\x00\x01b\x002");
+}
+
+#[test]
+fn a_message_that_was_too_large_defines_no_alias() {
+    // Topic alias maximum 1, maximum packet size 20.
+    let connect =
+        b"\x10\x16\x00\x04MQTT\x05\x02\x00\x00\x08\x22\x00\x01\x27\x00\x00\x00\x14\x00\x01c";
+    let mut client = open_with(Version::V5, connect, Session::new(SessionKey(7)));
+    assert!(!client.deliver(delivery(QoS::AtMostOnce, "12345678901234567890"), 0));
+    assert!(client.deliver(delivery(QoS::AtMostOnce, "1"), 0));
+    assert_eq!(answer(&mut client), b"\x30\x0A\x00\x03a/b\x03\x23\x00\x011");
 }
 
 #[test]

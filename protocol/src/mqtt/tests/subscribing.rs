@@ -95,6 +95,64 @@ fn a_message_published_before_the_subscription_is_not_for_it() {
 }
 
 #[test]
+fn each_group_gets_a_message_once_and_its_members_take_turns() {
+    let mut tree = Tree::default();
+    let one = PLAIN;
+    for (filter, session) in
+        [("$share/g/a/#", 1), ("$share/g/a/#", 2), ("$share/h/a/+", 1), ("a/b", 3), ("a/#", 1)]
+    {
+        tree.insert(filter, SessionKey(session), one);
+    }
+    assert_eq!((tree.len(), tree.shared_len()), (5, 3));
+    let message = message("a/b", b"1");
+    // Whoever subscribed for itself gets it beside what its group gets.
+    let own: Vec<u64> = deliveries(&tree, &message).iter().map(|(session, _)| *session).collect();
+    assert_eq!(own, [1, 3]);
+    let mut turns = Vec::new();
+    for _ in 0..4 {
+        let mut found = Vec::new();
+        tree.shared_deliveries(&message, |_| true, &mut found);
+        let sessions: Vec<u64> = found.iter().map(|(session, _)| session.0).collect();
+        assert_eq!(sessions.len(), 2, "one for each group");
+        turns.extend(found.iter().map(|(session, _)| session.0).filter(|session| *session == 2));
+    }
+    assert_eq!(turns.len(), 2);
+}
+
+#[test]
+fn a_member_that_is_present_goes_before_one_that_is_not() {
+    let mut tree = Tree::default();
+    for session in 1..=3 {
+        tree.insert("$share/g/a", SessionKey(session), PLAIN);
+    }
+    let message = message("a", b"1");
+    let found = |present: &[u64]| {
+        let mut found = Vec::new();
+        let is_present = |key: SessionKey| present.contains(&key.0);
+        tree.shared_deliveries(&message, is_present, &mut found);
+        found.iter().map(|(session, _)| session.0).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        assert_eq!(found(&[2]), [2]);
+    }
+    assert_eq!(found(&[]).len(), 1);
+}
+
+#[test]
+fn leaving_a_group_leaves_the_others_in_it() {
+    let mut tree = Tree::default();
+    tree.insert("$share/g/a", SessionKey(1), PLAIN);
+    tree.insert("$share/g/a", SessionKey(2), PLAIN);
+    assert!(tree.remove("$share/g/a", SessionKey(1)));
+    assert!(!tree.remove("a", SessionKey(2)));
+    let mut found = Vec::new();
+    tree.shared_deliveries(&message("a", b"1"), |_| true, &mut found);
+    assert_eq!(found.first().map(|(session, _)| session.0), Some(2));
+    tree.forget(SessionKey(2));
+    assert_eq!((tree.len(), tree.shared_len()), (0, 0));
+}
+
+#[test]
 fn removing_the_last_subscription_leaves_nothing_behind() {
     let mut tree = Tree::default();
     let filters = ["a/b/c", "a/+/#", "#", "+", "a/b"];
@@ -195,7 +253,7 @@ fn a_suback_has_a_code_for_each_filter_in_the_words_of_the_version() {
         vec![
             SubscribeReasonCode::Success(QoS::AtLeastOnce),
             SubscribeReasonCode::TopicFilterInvalid,
-            SubscribeReasonCode::SharedSubscriptionsNotSupported,
+            SubscribeReasonCode::NotAuthorized,
         ]
     };
     let mut client = open(Version::V4);
@@ -203,7 +261,7 @@ fn a_suback_has_a_code_for_each_filter_in_the_words_of_the_version() {
     assert_eq!(answer(&mut client), b"\x90\x05\x00\x01\x01\x80\x80");
     let mut client = open(Version::V5);
     client.subscribed(1, codes(), vec![]);
-    assert_eq!(answer(&mut client), b"\x90\x06\x00\x01\x00\x01\x8F\x9E");
+    assert_eq!(answer(&mut client), b"\x90\x06\x00\x01\x00\x01\x8F\x87");
 }
 
 #[test]

@@ -1,0 +1,6 @@
+//! Documents of a file, as they would be read from a damaged disk.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| tacitus_storage::fuzzing::documents(bytes));

@@ -1,0 +1,187 @@
+//! The relations `collectors` and `gaps`: what brings samples here, and when nothing came.
+//!
+//! *Invariant.* Both are of now: their rows come from whoever runs the collectors, and a session
+//! that nobody gave these has both without rows.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampNanosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::error::Result;
+use tacitus_model::Timestamp;
+
+use super::moment;
+
+/// What is around the store.
+pub trait Landscape: fmt::Debug + Send + Sync {
+    /// Every collector.
+    fn collectors(&self) -> Vec<CollectorRow>;
+
+    /// The ledger of gaps, the oldest first.
+    fn gaps(&self) -> Vec<GapRow>;
+}
+
+/// A row of `collectors`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollectorRow {
+    /// Its name.
+    pub name: String,
+    /// The word of its kind.
+    pub kind: String,
+    /// Who said that it shall be: `configuration` or `definition`.
+    pub origin: &'static str,
+    /// What its tags name as their source.
+    pub source: String,
+    /// The address of its device.
+    pub endpoint: String,
+    /// Where it is in its life.
+    pub state: &'static str,
+    /// Items that are watched.
+    pub items_good: u64,
+    /// Items that are not.
+    pub items_failed: u64,
+    /// Values a second, lately.
+    pub rate: f64,
+    /// Values received.
+    pub values: u64,
+    /// The time of the last sample.
+    pub last_ts: Option<Timestamp>,
+    /// How much later than its time it arrived, in seconds.
+    pub lag: Option<f64>,
+    /// By how much the device's clock is ahead, in seconds.
+    pub skew: Option<f64>,
+    /// Since when it is connected.
+    pub connected_since: Option<Timestamp>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
+}
+
+/// A row of `gaps`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GapRow {
+    /// Its number.
+    pub id: u64,
+    /// The source of the tags.
+    pub source: String,
+    /// The tags, as a JSON list; `None`: all of the source.
+    pub tags: Option<String>,
+    /// Since when nothing came.
+    pub from: Timestamp,
+    /// Until when; `None` while it lasts.
+    pub to: Option<Timestamp>,
+    /// Why: `network`, …
+    pub cause: &'static str,
+    /// What became of it: `open`, `back_filled` or `lost`.
+    pub state: &'static str,
+    /// Samples that were fetched for it.
+    pub recovered: u64,
+}
+
+/// The columns of `collectors`.
+pub(super) static COLLECTORS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        text("name", false),
+        text("kind", false),
+        text("origin", false),
+        text("source", false),
+        text("endpoint", false),
+        text("state", false),
+        Field::new("items_good", DataType::Int64, false),
+        Field::new("items_failed", DataType::Int64, false),
+        Field::new("rate", DataType::Float64, false),
+        Field::new("values_total", DataType::Int64, false),
+        Field::new("last_ts", moment(), true),
+        Field::new("lag", DataType::Float64, true),
+        Field::new("skew", DataType::Float64, true),
+        Field::new("connected_since", moment(), true),
+        text("last_error", true),
+        Field::new("last_error_at", moment(), true),
+    ]))
+});
+
+/// The columns of `gaps`.
+pub(super) static GAPS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, false),
+        text("source", false),
+        text("tags", true),
+        Field::new("from_ts", moment(), false),
+        Field::new("to_ts", moment(), true),
+        text("cause", false),
+        text("state", false),
+        Field::new("recovered", DataType::Int64, false),
+    ]))
+});
+
+fn text(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Utf8View, nullable)
+}
+
+/// The relation `collectors`.
+pub(super) fn collectors(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TableProvider>> {
+    let rows = landscape.map(Landscape::collectors).unwrap_or_default();
+    let columns = vec![
+        texts(rows.iter().map(|row| Some(&*row.name))),
+        texts(rows.iter().map(|row| Some(&*row.kind))),
+        texts(rows.iter().map(|row| Some(row.origin))),
+        texts(rows.iter().map(|row| Some(&*row.source))),
+        texts(rows.iter().map(|row| Some(&*row.endpoint))),
+        texts(rows.iter().map(|row| Some(row.state))),
+        wholes(rows.iter().map(|row| row.items_good)),
+        wholes(rows.iter().map(|row| row.items_failed)),
+        numbers(rows.iter().map(|row| Some(row.rate))),
+        wholes(rows.iter().map(|row| row.values)),
+        moments(rows.iter().map(|row| row.last_ts)),
+        numbers(rows.iter().map(|row| row.lag)),
+        numbers(rows.iter().map(|row| row.skew)),
+        moments(rows.iter().map(|row| row.connected_since)),
+        texts(rows.iter().map(|row| row.last_error.as_deref())),
+        moments(rows.iter().map(|row| row.last_error_at)),
+    ];
+    table(&COLLECTORS, columns)
+}
+
+/// The relation `gaps`.
+pub(super) fn gaps(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TableProvider>> {
+    let rows = landscape.map(Landscape::gaps).unwrap_or_default();
+    let columns = vec![
+        wholes(rows.iter().map(|row| row.id)),
+        texts(rows.iter().map(|row| Some(&*row.source))),
+        texts(rows.iter().map(|row| row.tags.as_deref())),
+        moments(rows.iter().map(|row| Some(row.from))),
+        moments(rows.iter().map(|row| row.to)),
+        texts(rows.iter().map(|row| Some(row.cause))),
+        texts(rows.iter().map(|row| Some(row.state))),
+        wholes(rows.iter().map(|row| row.recovered)),
+    ];
+    table(&GAPS, columns)
+}
+
+fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+    Ok(Arc::new(MemTable::try_new(Arc::clone(schema), vec![vec![batch]])?))
+}
+
+fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringViewArray>())
+}
+
+fn wholes(values: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(values.map(u64::cast_signed).collect::<Int64Array>())
+}
+
+fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
+    Arc::new(values.collect::<Float64Array>())
+}
+
+fn moments(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
+    let nanos = values.map(|ts| ts.map(Timestamp::nanos));
+    Arc::new(nanos.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
+}

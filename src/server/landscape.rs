@@ -1,0 +1,68 @@
+//! What stands around the store, as rows for SQL.
+
+use std::sync::Arc;
+
+use tacitus_query::{CollectorRow, GapRow, Landscape};
+
+use crate::collect::{Collectors, Entry};
+use crate::gaps::{Gap, Gaps};
+
+/// The collectors and the ledger of gaps.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) collectors: Arc<Collectors>,
+    pub(super) gaps: Arc<Gaps>,
+}
+
+impl Landscape for Around {
+    fn collectors(&self) -> Vec<CollectorRow> {
+        self.collectors.list().into_iter().map(collector).collect()
+    }
+
+    fn gaps(&self) -> Vec<GapRow> {
+        self.gaps.all().iter().map(|gap| row(gap)).collect()
+    }
+}
+
+fn collector(entry: Entry) -> CollectorRow {
+    let status = entry.status;
+    let (last_error_at, last_error) = status.last_error.unzip();
+    CollectorRow {
+        name: status.name,
+        kind: status.kind,
+        origin: entry.origin.name(),
+        source: entry.source,
+        endpoint: status.endpoint,
+        state: status.phase.name(),
+        items_good: status.items_good as u64,
+        items_failed: status.items_failed as u64,
+        rate: status.rate,
+        values: status.values_total,
+        last_ts: status.last_sample,
+        lag: status.lag_ns.map(seconds),
+        skew: status.skew_ns.map(seconds),
+        connected_since: status.connected_since,
+        last_error,
+        last_error_at,
+    }
+}
+
+fn row(gap: &Gap) -> GapRow {
+    GapRow {
+        id: gap.id,
+        source: gap.source.clone(),
+        tags: gap.tags.as_ref().map(|tags| serde_json::Value::from(tags.clone()).to_string()),
+        from: gap.from,
+        to: gap.to,
+        cause: gap.cause.name(),
+        state: gap.outcome.name(),
+        recovered: gap.recovered,
+    }
+}
+
+/// Exact to the millisecond, which is finer than a lag is known.
+fn seconds(nanos: i64) -> f64 {
+    let span = chrono::Duration::nanoseconds(nanos);
+    let millis = i32::try_from(span.num_milliseconds());
+    millis.map_or_else(|_| f64::from(i32::MAX), f64::from) / 1_000.0
+}
