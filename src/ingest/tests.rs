@@ -400,7 +400,7 @@ async fn what_a_gateway_sends_has_the_names_and_labels_of_its_profile() {
         message("gw", r#"{"timestamp": 1714550400000, "node": "n", "group": "g", "values": {}}"#),
         message("gw", r#"{"values": [{"v": 1}]}"#),
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, Vec::new()).await.unwrap();
     let may_day = 1_714_550_400_000_000_000;
     assert_eq!(plant.rows("acme/line1/speed"), [(may_day, Value::Float(42.0))]);
     assert_eq!(plant.rows("acme/line1/mode"), [(NOW_MS, text("AUTO"))]);
@@ -424,7 +424,7 @@ async fn a_message_that_fits_no_kind_opens_a_tag_beside_the_one_it_names() {
         message("door", r#"{"open": true}"#),
         message("door", r#"{"open": 7}"#),
     ];
-    mqtt.store(&group).await.unwrap();
+    mqtt.store(&group, Vec::new()).await.unwrap();
     let values = |path: &str| plant.rows(path).into_iter().map(|row| row.1).collect::<Vec<_>>();
     assert_eq!(values("oven"), [Value::Null, Value::Float(21.5)]);
     assert_eq!(values("oven#text"), [text("BROKEN")]);
@@ -446,7 +446,7 @@ async fn a_rule_says_labels_profile_and_names() {
     };
     let mqtt = plant.mqtt(Rules::new(&Spec { rules: vec![rule], ..Spec::default() }).unwrap());
     let payload = r#"{"at": 1714550400000, "sensor": "s7", "temp": 4.5}"#;
-    mqtt.store(&[message("site/l1/x", payload)]).await.unwrap();
+    mqtt.store(&[message("site/l1/x", payload)], Vec::new()).await.unwrap();
     let may_day = 1_714_550_400_000_000_000;
     assert_eq!(plant.rows("l1/s7/temp"), [(may_day, Value::Float(4.5))]);
     let labels = &plant.tag("l1/s7/temp").definition.labels;
@@ -466,7 +466,7 @@ async fn the_last_payload_of_each_reason_is_kept_longer_than_the_others() {
     let plant = plant(&small());
     let mqtt = plant.mqtt(Rules::default());
     let long = format!("{{broken {}", "x".repeat(100));
-    mqtt.store(&[message("a", &long), message("b", "{}")]).await.unwrap();
+    mqtt.store(&[message("a", &long), message("b", "{}")], Vec::new()).await.unwrap();
     let last = plant.ingest.refused_last();
     assert_eq!(last["payload_json"].payload, long);
     assert_eq!(last["payload_no_value"].name, "b");
@@ -641,7 +641,7 @@ async fn what_a_sparkplug_node_was_born_with_is_known_after_a_restart() {
     }
     let host = Sparkplug::open(Default::default(), &plant.ingest);
     let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
-    mqtt.store(&[node_message("NDATA", datum(9, 4.5))]).await.unwrap();
+    mqtt.store(&[node_message("NDATA", datum(9, 4.5))], Vec::new()).await.unwrap();
     let mut batch = Batch::default();
     mqtt.take(&node_message("NDATA", datum(10, 4.5)), &mut batch);
     assert_eq!(batch.values(), [Value::Float(4.5)]);
