@@ -23,6 +23,7 @@ mod counters;
 mod desk;
 mod door;
 mod greeting;
+mod history;
 mod intake;
 mod limits;
 mod line;
@@ -58,7 +59,7 @@ use crate::secrets::Certificate;
 
 pub use counters::Counters;
 pub use door::Door;
-pub use intake::{Collection, Document, Incoming, Intake, Remembered, StoreError};
+pub use intake::{Incoming, Intake, Remembered, Span, StoreError, Story, StoryError, Told};
 pub use publisher::Publisher;
 pub use rights::Right;
 

@@ -269,8 +269,8 @@ fn free(place: &Path, path: &Path) -> PathBuf {
     if !first.exists() {
         return first;
     }
-    (2..)
-        .map(|number: u64| place.join(format!("{}.{number}", name.to_string_lossy())))
+    (2..u64::MAX)
+        .map(|number| place.join(format!("{}.{number}", name.to_string_lossy())))
         .find(|candidate| !candidate.exists())
         .unwrap_or(first)
 }

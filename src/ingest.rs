@@ -19,6 +19,7 @@ mod queue;
 mod refusals;
 mod resolve;
 mod sparkplug;
+mod story;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -36,7 +37,7 @@ use std::time::Duration;
 
 use tacitus_model::{Batch, Sample, Tag, TagDefinition, Timestamp};
 use tacitus_protocol::Point;
-use tacitus_storage::{Clock, Document, Engine};
+use tacitus_storage::{Clock, Collection, Document, Engine};
 
 use crate::live::Feed;
 use queue::{Parcel, Queue};
@@ -203,6 +204,11 @@ impl Ingest {
         }
         let done = self.queue.push(Parcel { batch, documents }, self.room_wait).await?;
         done.await.unwrap_or(Err(WriteError::Poisoned))
+    }
+
+    /// The documents of a collection, by key.
+    pub fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+        self.resolver.documents(collection)
     }
 
     /// Waits for room only: the samples are accepted, and on disk a little later. While the disk is

@@ -12,11 +12,13 @@
 //! *Not here.* How followers are spoken to: HTTP.
 
 mod latest;
+mod replay;
 mod tail;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use latest::{Latest, Refusal, Update, UpdateKind};
+pub(crate) use replay::{Broken, Replay};
 pub(crate) use tail::{Following, Part};
 
 use std::collections::VecDeque;

@@ -90,6 +90,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
+    /// The MQTT broker, in TLS.
+    pub mqtts: Option<SocketAddr>,
     /// The wire of PostgreSQL.
     pub pg: SocketAddr,
     /// Arrow Flight SQL.
@@ -164,6 +166,7 @@ impl Server {
         let addresses = Addresses {
             http,
             mqtt: broker.local_addr(),
+            mqtts: broker.tls_addr(),
             pg,
             grpc,
             opcua: opcua.as_ref().map(OpcuaServer::address),
@@ -377,6 +380,7 @@ impl Addresses {
         json!({
             "http": self.http.to_string(),
             "mqtt": self.mqtt.to_string(),
+            "mqtts": self.mqtts.map(|address| address.to_string()),
             "pg": self.pg.to_string(),
             "grpc": self.grpc.to_string(),
             "opcua": self.opcua.map(|address| address.to_string()),
@@ -387,8 +391,9 @@ impl Addresses {
 impl fmt::Display for Addresses {
     /// As in the ready line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, mqtt, pg, grpc, opcua } = self;
+        let Self { http, mqtt, mqtts, pg, grpc, opcua } = self;
         write!(out, "http={http} mqtt={mqtt} pg={pg} grpc={grpc}")?;
-        opcua.map_or(Ok(()), |opcua| write!(out, " opcua={opcua}"))
+        mqtts.map_or(Ok(()), |address| write!(out, " mqtts={address}"))?;
+        opcua.map_or(Ok(()), |address| write!(out, " opcua={address}"))
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod limits;
 pub mod line;
+pub mod modbus;
 pub mod mqtt;
 pub mod opcua;
 pub mod payload;

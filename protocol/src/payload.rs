@@ -31,7 +31,7 @@ use flate2::read::MultiGzDecoder;
 use crate::Point;
 use crate::json;
 use crate::limits::{JSON_VALUES_MAX, PAYLOAD_BYTES_MAX};
-use crate::line::{self, Precision};
+use crate::line::{self, Lines, Precision};
 use tree::Tree;
 
 mod choice;
@@ -144,6 +144,12 @@ pub enum Refusal {
         /// What is missing or wrong.
         what: &'static str,
     },
+    /// More values than one payload may hold.
+    #[error("the payload has more than {max} values")]
+    TooMany {
+        /// The most allowed.
+        max: usize,
+    },
     /// A line of line protocol is wrong.
     #[error("{0}")]
     Line(line::LineError),
@@ -167,6 +173,7 @@ impl Refusal {
             Self::NoValue => "payload_no_value",
             Self::Gzip(_) => "payload_gzip",
             Self::Shape { .. } => "payload_shape",
+            Self::TooMany { .. } => "payload_too_many",
             Self::Line(_) => "payload_line",
             Self::NameMissing(_) => "name_missing",
         }
@@ -182,7 +189,7 @@ pub fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded, Refus
     let text = text(&bytes, settings)?;
     let forced = message.choice.profile;
     if !is_json(text) || forced == Some(Profile::Plain) {
-        return read_text(message, text);
+        return read_text(message, text, settings);
     }
     let json = json::read(text, settings.json_values_max)
         .map_err(|error| Refusal::Json(error.to_string()))?;
@@ -214,7 +221,7 @@ pub fn decode(path: &str, payload: &[u8], settings: &Settings) -> Result<Vec<Poi
 }
 
 /// A payload that is no JSON: lines of line protocol, or one value.
-fn read_text(message: &Message<'_>, text: &str) -> Result<Decoded, Refusal> {
+fn read_text(message: &Message<'_>, text: &str, settings: &Settings) -> Result<Decoded, Refusal> {
     let forced = message.choice.profile;
     let lines = match forced {
         Some(Profile::Line) => true,
@@ -222,12 +229,21 @@ fn read_text(message: &Message<'_>, text: &str) -> Result<Decoded, Refusal> {
         None => may_be_lines(text),
     };
     if lines {
-        let parsed = line::parse(text.as_bytes(), Precision::Nanos);
+        // LIMIT: as of JSON, each value may become a tag.
+        let max = settings.json_values_max;
+        let mut lines = Lines::new(text.as_bytes(), Precision::Nanos);
+        let parsed = lines.read(max).unwrap_or_default();
+        if lines.read(1).is_some() || parsed.points.len() > max {
+            return Err(Refusal::TooMany { max });
+        }
         match parsed.refused.first() {
             None if !parsed.points.is_empty() => {
                 let mut points = parsed.points;
                 if let Some(path) = message.path {
                     points.iter_mut().for_each(|point| point.path = under(path, &point.path));
+                }
+                if points.iter().any(|point| point.path.len() > PATH_BYTES_MAX) {
+                    return Err(Refusal::PathTooLong);
                 }
                 return Ok(Decoded { profile: Profile::Line, points });
             }

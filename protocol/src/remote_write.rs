@@ -195,7 +195,7 @@ impl<'a> Request<'a> {
                 let series = SeriesOne::decode(bytes).map_err(broken)?;
                 let labels = series.labels.into_iter().map(|label| (label.name, label.value));
                 Ok(Series {
-                    points: points(labels.collect(), String::new(), &series.samples)?,
+                    points: points(labels.collect(), "", &series.samples)?,
                     histograms: series.histograms.len(),
                     exemplars: series.exemplars.len(),
                 })
@@ -213,7 +213,7 @@ impl<'a> Request<'a> {
                 let unit =
                     series.metadata.map_or(Ok(String::new()), |data| self.symbol(data.unit))?;
                 Ok(Series {
-                    points: points(labels, unit, &series.samples)?,
+                    points: points(labels, &unit, &series.samples)?,
                     histograms: series.histograms.len(),
                     exemplars: series.exemplars.len(),
                 })
@@ -258,7 +258,7 @@ fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, &'a [u8])>, Fault> {
 
 fn points(
     mut labels: Vec<(String, String)>,
-    unit: String,
+    unit: &str,
     samples: &[Sample],
 ) -> Result<Vec<Point>, Fault> {
     // A label without a value is the same as none.
@@ -285,7 +285,7 @@ fn points(
                 value => (Value::Float(value), Quality::BAD_OUT_OF_RANGE),
             };
             let point = Point::new(path.clone(), value).at(Some(ts)).with_quality(quality);
-            Ok(Point { labels: Arc::clone(&labels), unit: unit.clone(), ..point })
+            Ok(Point { labels: Arc::clone(&labels), unit: unit.to_owned(), ..point })
         })
         .collect()
 }

@@ -19,16 +19,18 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use tacitus_protocol::mqtt::{
-    Action, Awaited, Connection, DisconnectReasonCode, Frames, Message, NO_ROOM, Note, Refusal,
-    Stored, limits::OUTPUT_BYTES_HIGH, reply,
+    Action, Awaited, Connection, Delivery, DisconnectReasonCode, Frames, Message, NO_ROOM, Note,
+    Refusal, Stored, limits::OUTPUT_BYTES_HIGH, reply,
 };
+use tacitus_storage::Document;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::asked_to_stop;
 use super::counters::{many, one};
-use super::intake::{Document, StoreError};
+use super::history::Stories;
+use super::intake::{StoreError, StoryError};
 use super::limits::{
     FAREWELL_TIME_MAX, GROUP_BYTES_MAX, GROUPS_BYTES_MAX, GROUPS_MAX, OUTPUT_BYTES_MAX,
     PACKET_SILENCE_MAX, READ_BYTES_MAX, READ_BYTES_MIN,
@@ -77,6 +79,7 @@ pub(super) struct Client {
     /// `None`: it may do everything.
     pub(super) allowed: Option<Arc<Allowed>>,
     pub(super) pace: Pace,
+    pub(super) stories: Stories,
     pub(super) connection: Connection,
     pub(super) frames: Frames,
     pub(super) reader: Reader,
@@ -167,6 +170,9 @@ impl Client {
                         Ok(count) => self.heard(&mut traffic, count).await,
                     }
                 }
+                told = self.stories.next(), if self.connection.has_room() => {
+                    self.retell(&mut traffic, told);
+                }
                 // Also while nothing can be delivered: the mailbox may be full.
                 () = self.seat.mailbox.arrived() => {}
                 () = sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => {}
@@ -216,6 +222,26 @@ impl Client {
         let ended = self.connection.session_mut().take_ended();
         if !ended.is_empty() {
             self.room.end_deliveries(&self.seat, &ended);
+        }
+    }
+
+    /// Gives the client a sample of the past.
+    fn retell(&mut self, traffic: &mut Traffic, told: Result<Delivery, StoryError>) {
+        match told {
+            Ok(delivery) => {
+                let topic = delivery.message.topic();
+                if self.allowed.as_ref().is_none_or(|allowed| !allowed.hides(topic))
+                    && self.connection.deliver(delivery, self.room.now_ms())
+                {
+                    one(&self.room.counters.messages_out);
+                    one(&self.room.counters.samples_retold);
+                }
+            }
+            Err(error) => {
+                tracing::info!(client = %self.seat.client, %error, "the past is not told further");
+                one(&self.room.counters.connections_cut_slow);
+                traffic.end = Some(End::Cut(TOO_SLOW));
+            }
         }
     }
 
@@ -273,10 +299,12 @@ impl Client {
             Action::Subscribe { packet_id, subscription_id, requests } => {
                 let wish = Wish { packet_id, subscription_id, requests };
                 let allowed = self.allowed.as_deref();
-                self.room.subscribe(&mut self.connection, &wish, allowed).await;
+                let stories = &mut self.stories;
+                self.room.subscribe(&mut self.connection, stories, &wish, allowed).await;
             }
             Action::Unsubscribe { packet_id, filters } => {
-                self.room.unsubscribe(&mut self.connection, packet_id, &filters).await;
+                let stories = &mut self.stories;
+                self.room.unsubscribe(&mut self.connection, stories, packet_id, &filters).await;
             }
             Action::Leave { with_will, session_expiry_s } => {
                 traffic.end = Some(match session_expiry_s {

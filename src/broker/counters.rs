@@ -64,6 +64,8 @@ counters! {
     messages_not_kept,
     /// PUBLISHes sent to subscribers.
     messages_out,
+    /// Samples of the past sent to subscribers; part of `messages_out`.
+    samples_retold,
     /// Messages dropped for absent or cut sessions whose mailbox was full.
     messages_dropped,
     /// PUBLISHes to topics their sender may not publish to.

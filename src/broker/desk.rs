@@ -14,9 +14,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tacitus_storage::Document;
 use tokio::sync::{Notify, oneshot};
 
-use super::intake::{Document, Intake, StoreError};
+use super::intake::{Intake, StoreError};
 use super::limits::{DESK_DOCUMENTS_MAX, DESK_REST};
 
 /// One thing to write.

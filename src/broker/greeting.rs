@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::{Client, farewell};
 use super::counters::{many, one};
 use super::door::{Door, Guest};
+use super::history::Stories;
 use super::intake::StoreError;
 use super::limits::{CONNECT_TIME_MAX, LOGIN_PAUSE, READ_BYTES_MIN, TAKEOVER_TIME_MAX};
 use super::line::{self, Line, Reader, Writer};
@@ -150,6 +151,7 @@ impl Greeting {
             room: self.room,
             seat: granted.seat,
             allowed: guest.allowed,
+            stories: Stories::new(),
             pace: Pace::new(self.settings.messages_per_s_max),
             connection,
             frames,

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tacitus_model::Timestamp;
+use tacitus_model::{TimeRange, Timestamp};
+use tacitus_storage::{Collection, Document};
 
 /// One PUBLISH as a client sent it, topic alias already resolved.
 #[derive(Debug, Clone)]
@@ -27,23 +28,47 @@ pub struct Incoming {
     pub received: Timestamp,
 }
 
-/// A set of documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Collection(pub u8);
-
-/// Something the broker remembers across a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// The set it belongs to.
-    pub collection: Collection,
-    /// Its key in the set.
-    pub key: Vec<u8>,
-    /// What is remembered; `None` forgets it.
-    pub body: Option<Vec<u8>>,
-}
-
 /// Key and body of a document.
 pub type Remembered = (Arc<[u8]>, Arc<[u8]>);
+
+/// A stretch of the past that a client wants to be told, and what comes after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Topic filter that the paths of the tags have to match.
+    pub filter: String,
+    /// The stretch.
+    pub range: TimeRange,
+    /// Whether what is stored from now on follows.
+    pub goes_on: bool,
+}
+
+/// A stored sample as a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The path of its tag.
+    pub topic: String,
+    /// Value, time and quality.
+    pub payload: Vec<u8>,
+}
+
+/// Why the past is not told to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoryError {
+    /// The client reads more slowly than samples are stored.
+    #[error("samples are stored faster than they are read")]
+    Lagged,
+    /// The store could not be read, or the client asks for too much.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The past, being told.
+#[async_trait::async_trait]
+pub trait Story: Send {
+    /// The next samples, in time order and then in the order in which they are stored, each once;
+    /// none at the end.
+    async fn next(&mut self) -> Result<Vec<Told>, StoryError>;
+}
 
 /// Why a group was not kept. The sender is told in its protocol's own terms and never gets an
 /// acknowledgement: MQTT 5 gets reason code 0x97 where it may try again, 3.1.1 is disconnected.
@@ -75,4 +100,7 @@ pub trait Intake: Send + Sync + 'static {
 
     /// The documents of a set, by key.
     fn documents(&self, collection: Collection) -> Vec<Remembered>;
+
+    /// Begins to tell the past.
+    fn tell(&self, span: &Span) -> Result<Box<dyn Story>, StoryError>;
 }

@@ -67,6 +67,11 @@ pub(super) const MAILBOXES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// See [`MAILBOXES_BYTES_MAX`].
 pub(super) const MAILBOX_BYTES_SHARE: usize = MAILBOXES_BYTES_MAX / SESSIONS_MAX;
 
+/// LIMIT: bytes of deliveries that are on disk for sessions. All that the server remembers
+/// together has 256 MiB there; above this a delivery is dropped and counted, which harms its
+/// session and no publisher.
+pub(super) const KEPT_BYTES_MAX: usize = 96 * 1024 * 1024;
+
 /// LIMIT: subscriptions of all sessions. Each costs some 300 bytes and its filter.
 pub(super) const SUBSCRIPTIONS_ALL_MAX: usize = 200_000;
 
@@ -80,7 +85,7 @@ pub(super) const RETAINED_WAITING_MAX: usize = 200_000;
 /// LIMIT: retained messages in all, and their bytes.
 pub(super) const RETAINED_MAX: usize = 100_000;
 /// See [`RETAINED_MAX`].
-pub(super) const RETAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub(super) const RETAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// LIMIT: sessions, connected or not. An absent one may hold a full mailbox.
 pub(super) const SESSIONS_MAX: usize = 10_000;
@@ -101,6 +106,13 @@ pub(super) const DESK_DOCUMENTS_MAX: usize = 4096;
 
 /// How long the desk rests after the store had no room.
 pub(super) const DESK_REST: Duration = Duration::from_millis(250);
+
+/// LIMIT: subscriptions to the past of one connection: each reads the store on its own.
+pub(super) const STORIES_MAX: usize = 8;
+
+/// LIMIT: samples of the past that wait for one connection. The store is read no faster than the
+/// client takes them.
+pub(super) const STORY_WAITING_MAX: usize = 256;
 
 /// How often absent sessions are looked at for expiry and delayed wills, both told in seconds.
 pub(super) const AWAY_CHECK: Duration = Duration::from_millis(250);

@@ -8,14 +8,14 @@
 //! all; pushing never waits, so no subscriber can slow down anybody else. A serial is given once
 //! and remembered until its delivery has ended, so that its document can be forgotten.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacitus_protocol::mqtt::{Delivery, QoS};
 use tokio::sync::Notify;
 
-use super::limits::{MAILBOX_BYTES_MAX, MAILBOX_BYTES_SHARE, MAILBOXES_BYTES_MAX};
+use super::limits::{KEPT_BYTES_MAX, MAILBOX_BYTES_MAX, MAILBOX_BYTES_SHARE, MAILBOXES_BYTES_MAX};
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +35,22 @@ struct Inside {
     is_present: bool,
     is_overflown: bool,
     last_serial: u64,
-    /// Serials whose deliveries have not ended.
-    serials: BTreeSet<u64>,
+    /// Serials whose deliveries have not ended, and what they take on disk.
+    serials: BTreeMap<u64, usize>,
+}
+
+/// Bytes of all mailboxes.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    waiting: AtomicUsize,
+    /// Of deliveries that are on disk too, in flight or waiting.
+    kept: AtomicUsize,
 }
 
 /// The mailbox of one session.
 #[derive(Debug)]
 pub(super) struct Mailbox {
-    /// Bytes in all mailboxes.
-    all_bytes: Arc<AtomicUsize>,
+    load: Arc<Load>,
     /// Whether what waits here with quality 1 or 2 survives the server.
     is_kept: bool,
     inside: Mutex<Inside>,
@@ -52,26 +59,30 @@ pub(super) struct Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        self.all_bytes.fetch_sub(self.inside().bytes, Ordering::Relaxed);
+        let inside = self.inside();
+        self.load.waiting.fetch_sub(inside.bytes, Ordering::Relaxed);
+        self.load.kept.fetch_sub(inside.serials.values().sum(), Ordering::Relaxed);
     }
 }
 
 impl Mailbox {
-    /// An empty mailbox of an absent client; `all_bytes` is shared by all mailboxes.
-    pub(super) fn new(all_bytes: Arc<AtomicUsize>, is_kept: bool) -> Self {
-        Self { all_bytes, is_kept, inside: Mutex::default(), arrived: Notify::new() }
+    /// An empty mailbox of an absent client.
+    pub(super) fn new(load: Arc<Load>, is_kept: bool) -> Self {
+        Self { load, is_kept, inside: Mutex::default(), arrived: Notify::new() }
     }
 
     /// Puts back what was remembered: deliveries in the order of their serials, and the serials of
     /// those that are in flight.
     pub(super) fn recall(&self, waiting: Vec<Delivery>, in_flight: &[u64]) {
         let mut inside = self.inside();
-        inside.serials.extend(in_flight);
-        inside.serials.extend(waiting.iter().map(|delivery| delivery.serial));
-        inside.last_serial = inside.serials.last().copied().unwrap_or(0);
+        inside.serials.extend(in_flight.iter().map(|serial| (*serial, 0)));
+        let kept = waiting.iter().map(|delivery| (delivery.serial, delivery.bytes()));
+        inside.serials.extend(kept);
+        inside.last_serial = inside.serials.last_key_value().map_or(0, |(serial, _)| *serial);
         let bytes: usize = waiting.iter().map(Delivery::bytes).sum();
         inside.bytes += bytes;
-        self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.load.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.load.kept.fetch_add(bytes, Ordering::Relaxed);
         inside.waiting.extend(waiting);
     }
 
@@ -91,13 +102,13 @@ impl Mailbox {
 
     /// Takes room for so many bytes.
     fn reserve(&self, inside: &mut Inside, bytes: usize) -> bool {
-        let all_bytes = self.all_bytes.load(Ordering::Relaxed);
+        let all_bytes = self.load.waiting.load(Ordering::Relaxed);
         let bytes_max =
             if all_bytes < MAILBOXES_BYTES_MAX { MAILBOX_BYTES_MAX } else { MAILBOX_BYTES_SHARE };
         let has_room = inside.bytes + bytes <= bytes_max && !inside.is_overflown;
         if has_room {
             inside.bytes += bytes;
-            self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.load.waiting.fetch_add(bytes, Ordering::Relaxed);
         } else if inside.is_present {
             inside.is_overflown = true;
         }
@@ -108,27 +119,37 @@ impl Mailbox {
     /// serial. `None`: there is no room.
     pub(super) fn keep(&self, delivery: &mut Delivery) -> Option<()> {
         let mut inside = self.inside();
-        if !self.reserve(&mut inside, delivery.bytes()) {
+        let bytes = delivery.bytes();
+        // LIMIT: what is on disk for sessions leaves room for everything else that is kept there.
+        let fits = self.load.kept.load(Ordering::Relaxed) + bytes <= KEPT_BYTES_MAX;
+        if !fits || !self.reserve(&mut inside, bytes) {
             drop(inside);
             self.arrived.notify_one();
             return None;
         }
+        self.load.kept.fetch_add(bytes, Ordering::Relaxed);
         inside.last_serial += 1;
         delivery.serial = inside.last_serial;
-        inside.serials.insert(delivery.serial);
+        let serial = delivery.serial;
+        inside.serials.insert(serial, bytes);
         Some(())
     }
 
     /// Gives back what [`Mailbox::keep`] took: the delivery was not written.
     pub(super) fn unkeep(&self, delivery: &Delivery) {
         let mut inside = self.inside();
-        inside.serials.remove(&delivery.serial);
+        self.forget(&mut inside, delivery.serial);
         self.give_back(&mut inside, delivery.bytes());
     }
 
     fn give_back(&self, inside: &mut Inside, bytes: usize) {
         inside.bytes = inside.bytes.saturating_sub(bytes);
-        self.all_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.load.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn forget(&self, inside: &mut Inside, serial: u64) {
+        let bytes = inside.serials.remove(&serial).unwrap_or(0);
+        self.load.kept.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Adds a delivery, if there is room; one with a serial has it.
@@ -158,13 +179,13 @@ impl Mailbox {
     pub(super) fn end(&self, serials: &[u64]) {
         let mut inside = self.inside();
         for serial in serials {
-            inside.serials.remove(serial);
+            self.forget(&mut inside, *serial);
         }
     }
 
     /// The serials of all deliveries that have not ended.
     pub(super) fn serials(&self) -> Vec<u64> {
-        self.inside().serials.iter().copied().collect()
+        self.inside().serials.keys().copied().collect()
     }
 
     /// Waits until something was pushed since the last wait.

@@ -13,18 +13,13 @@ use std::collections::{BTreeMap, HashMap};
 use tacitus_protocol::mqtt::record::{self, SessionDocument, SessionRecord, WillRecord};
 use tacitus_protocol::mqtt::{Delivery, Message, Note, Session, SessionKey, Subscription};
 
-use super::intake::{Collection, Document, Intake};
+use tacitus_storage::{Collection, Document};
 
-/// Sessions, by client identifier, and their subscriptions.
-pub(super) const SESSIONS: Collection = Collection(1);
-/// Retained messages, by topic.
-pub(super) const RETAINED: Collection = Collection(2);
-/// Messages that wait for sessions, by session and serial.
-pub(super) const QUEUED: Collection = Collection(3);
-/// Open ids of quality 2, by session and id.
-pub(super) const OPEN: Collection = Collection(4);
-/// Wills of connected and of absent clients, by number.
-pub(super) const WILLS: Collection = Collection(5);
+use super::intake::Intake;
+use crate::documents::{
+    BROKER_SESSIONS as SESSIONS, OPEN_MESSAGES as OPEN, QUEUED_MESSAGES as QUEUED,
+    RETAINED_MESSAGES as RETAINED, WILLS,
+};
 
 fn put(collection: Collection, key: Vec<u8>, body: Vec<u8>) -> Document {
     Document { collection, key, body: Some(body) }

@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use tacitus_model::Timestamp;
 use tacitus_protocol::mqtt::{Message, Retained, Retention, SessionKey, Tree};
-use tacitus_storage::Clock;
+use tacitus_storage::{Clock, Document};
 
 use super::bus::{Bus, Exit};
 use super::counters::{Counters, many, one, set};
 use super::desk::Desk;
-use super::intake::{Document, Incoming, Intake, StoreError};
+use super::intake::{Incoming, Intake, StoreError};
 use super::limits::{RETAINED_BYTES_MAX, RETAINED_MAX, STORING_BYTES_MAX};
 use super::mailbox::Mailbox;
 use super::memory;

@@ -14,14 +14,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use tacitus_protocol::mqtt::{Message, Session, SessionKey};
 use tokio::sync::{Notify, watch};
 
 use super::limits::SESSIONS_MAX;
-use super::mailbox::Mailbox;
+use super::mailbox::{Load, Mailbox};
 
 /// A session being served.
 #[derive(Debug)]
@@ -105,8 +104,7 @@ pub(super) struct Ended {
 pub(super) struct Seats {
     places: HashMap<Arc<str>, Place>,
     last_key: u64,
-    /// Bytes in all mailboxes.
-    mailbox_bytes: Arc<AtomicUsize>,
+    load: Arc<Load>,
 }
 
 impl Seats {
@@ -126,7 +124,7 @@ impl Seats {
 
     /// A mailbox for a session.
     pub(super) fn mailbox(&self, is_kept: bool) -> Arc<Mailbox> {
-        Arc::new(Mailbox::new(Arc::clone(&self.mailbox_bytes), is_kept))
+        Arc::new(Mailbox::new(Arc::clone(&self.load), is_kept))
     }
 
     /// Puts a remembered session where its client will find it.

@@ -3,24 +3,26 @@
 mod client;
 mod ending;
 mod fanout;
+mod history;
 mod interoperability;
 mod keeping;
+mod lines;
 mod remembering;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tacitus_model::Timestamp;
-use tacitus_storage::FixedClock;
+use tacitus_storage::{Collection, Document, FixedClock};
 use tokio::sync::watch;
 
 use super::{
-    Broker, Collection, Counters, Document, Door, Incoming, Intake, Remembered, Settings,
-    StoreError,
+    Broker, Counters, Door, Incoming, Intake, Remembered, Settings, Span, StoreError, Story,
+    StoryError, Told,
 };
 
 /// No test waits longer for anything.
@@ -40,6 +42,19 @@ struct Store {
     groups: Mutex<Vec<Vec<Incoming>>>,
     documents: Mutex<BTreeMap<(Collection, Vec<u8>), Vec<u8>>>,
     asked: watch::Sender<usize>,
+    /// What was asked to be told, and what is told.
+    spans: Mutex<Vec<Span>>,
+    tales: Mutex<VecDeque<VecDeque<Result<Vec<Told>, StoryError>>>>,
+}
+
+/// A past made up.
+struct Tale(VecDeque<Result<Vec<Told>, StoryError>>);
+
+#[async_trait::async_trait]
+impl Story for Tale {
+    async fn next(&mut self) -> Result<Vec<Told>, StoryError> {
+        self.0.pop_front().unwrap_or(Ok(Vec::new()))
+    }
 }
 
 impl Default for Store {
@@ -49,6 +64,8 @@ impl Default for Store {
             groups: Mutex::default(),
             documents: Mutex::default(),
             asked: watch::channel(0).0,
+            spans: Mutex::default(),
+            tales: Mutex::default(),
         }
     }
 }
@@ -74,6 +91,11 @@ impl Intake for Store {
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, span: &Span) -> Result<Box<dyn Story>, StoryError> {
+        self.spans.lock().unwrap().push(span.clone());
+        Ok(Box::new(Tale(self.tales.lock().unwrap().pop_front().unwrap_or_default())))
     }
 
     fn documents(&self, collection: Collection) -> Vec<Remembered> {

@@ -8,7 +8,7 @@ use crate::server::Addresses;
 /// everything is, and whether it goes away with the server.
 #[must_use]
 pub fn first_page(addresses: Addresses, data: &std::path::Path, kept: bool) -> String {
-    let Addresses { http, mqtt, pg, grpc, opcua: _ } = addresses;
+    let Addresses { http, mqtt, pg, grpc, .. } = addresses;
     let fate = if kept { "kept" } else { "removed when this stops; --data DIR keeps it" };
     let data = data.display();
     let port = mqtt.port();
@@ -58,6 +58,7 @@ mod tests {
             opcua: None,
             http: "127.0.0.1:18428".parse().unwrap(),
             mqtt: "127.0.0.1:11883".parse().unwrap(),
+            mqtts: None,
             pg: "127.0.0.1:15433".parse().unwrap(),
             grpc: "127.0.0.1:18429".parse().unwrap(),
         };

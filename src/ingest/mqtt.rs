@@ -17,12 +17,13 @@ use tacitus_protocol::Point;
 use tacitus_protocol::payload::{self, Base, Profile, Refusal as Undecoded};
 use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::{Form, Rules, Verdict};
+use tacitus_storage::{Collection, Document};
 
 use super::refusals::Refusal;
 use super::resolve::{Origin, Reason};
 use super::trial::{self, Trial};
 use super::{Ingest, Sparkplug, WriteError};
-use crate::broker::{Collection, Document, Incoming, Intake, Remembered, StoreError};
+use crate::broker::{Incoming, Intake, Remembered, Span, StoreError, Story, StoryError};
 
 /// LIMIT: each known topic is held with what became of it, a few hundred bytes; beyond, all are
 /// learnt again.
@@ -210,15 +211,16 @@ impl Mqtt {
 #[async_trait]
 impl Intake for Mqtt {
     async fn store(&self, group: &[Incoming], documents: Vec<Document>) -> Result<(), StoreError> {
-        drop(documents);
         let mut batch = Batch::with_capacity(group.len());
         for message in group {
             self.take(message, &mut batch);
         }
-        if batch.is_empty() {
+        if batch.is_empty() && documents.is_empty() {
             return Ok(());
         }
-        let stored = if group.iter().any(|message| message.qos > 0) {
+        let stored = if !documents.is_empty() {
+            self.ingest.write_with(vec![batch], documents).await.map(|_sequence| ())
+        } else if group.iter().any(|message| message.qos > 0) {
             self.ingest.write(batch).await.map(|_sequence| ())
         } else {
             self.ingest.enqueue(batch).await
@@ -230,7 +232,11 @@ impl Intake for Mqtt {
         })
     }
 
-    fn documents(&self, _collection: Collection) -> Vec<Remembered> {
-        Vec::new()
+    fn documents(&self, collection: Collection) -> Vec<Remembered> {
+        self.ingest.documents(collection)
+    }
+
+    fn tell(&self, span: &Span) -> Result<Box<dyn Story>, StoryError> {
+        self.ingest.tell(span)
     }
 }

@@ -28,6 +28,9 @@ const CLOCK_BACK_NS: i64 = 1_000_000_000;
 /// LIMIT: a longer list of refused points is read by nobody; the rest is counted.
 const REFUSED_NAMED_MAX: usize = 100;
 
+/// Key and body of a document.
+pub(super) type Stored = (Arc<[u8]>, Arc<[u8]>);
+
 /// What became of points.
 #[derive(Debug, Default)]
 pub struct Resolved {
@@ -145,13 +148,18 @@ impl Resolver {
         resolved
     }
 
+    /// The store.
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// The tags.
     pub(super) fn catalog(&self) -> &Catalog {
         self.engine.catalog()
     }
 
     /// The documents of a collection, by key.
-    pub(super) fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+    pub(super) fn documents(&self, collection: Collection) -> Vec<Stored> {
         self.engine.documents(collection)
     }
 

@@ -77,6 +77,8 @@ impl Sparkplug {
         received: Timestamp,
         batch: &mut Batch,
     ) {
+        // Sparkplug's times are milliseconds.
+        let received = received.quantised(1_000_000);
         let mut actions = Vec::new();
         self.host().receive(topic, payload, received, &mut actions);
         self.carry_out(ingest, actions, received, payload, batch);
@@ -96,7 +98,7 @@ impl Sparkplug {
                 () = shutdown.requested() => return,
                 Some(errand) = inbox.recv() => do_one(&ingest, &publisher, errand).await,
                 _ = tick.tick() => {
-                    let now = ingest.clock.now();
+                    let now = ingest.clock.now().quantised(1_000_000);
                     let mut actions = Vec::new();
                     self.host().tick(now, &mut actions);
                     self.do_all(&ingest, actions, now).await;

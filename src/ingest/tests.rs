@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tacitus_model::{Kind, Quality, Tag, TagDefinition, TagPath, TimeRange, Timestamp, Value};
+use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::{RuleSpec, Rules, Spec};
 use tacitus_storage::{FixedClock, Parts, SeededChance, SimDisk, SimFaults};
 
@@ -459,6 +460,12 @@ async fn a_rule_says_labels_profile_and_names() {
     assert_eq!(plant.rows("l1/s7/temp").len(), 1, "a trial stores nothing");
     let refused = mqtt.try_out("site/l1/x", b"{broken").json();
     assert_eq!(refused["refusal"]["code"], "payload_json");
+    let born = mqtt.try_out("spBv1.0/G/NBIRTH/E", &birth(0, 21.5)).json();
+    assert_eq!(
+        (&born["profile"], &born["tags"][0]["path"]),
+        (&"sparkplug-b".into(), &"G/E/temp".into())
+    );
+    assert_eq!(born["samples"][0]["value"], 21.5);
 }
 
 #[tokio::test]
@@ -544,7 +551,7 @@ async fn a_store_that_failed_fails_the_broker() {
 #[tokio::test]
 async fn documents_are_kept_with_the_samples_they_came_with() {
     let plant = plant(&small());
-    let collection = tacitus_storage::Collection(200);
+    let collection = Collection(200);
     let document = |key: &str| Document {
         collection,
         key: key.as_bytes().to_vec(),
@@ -605,7 +612,7 @@ fn node_message(verb: &str, payload: Bytes) -> Incoming {
 #[tokio::test]
 async fn a_sparkplug_node_is_born_says_values_and_dies() {
     let plant = plant(&small());
-    let host = Sparkplug::open(Default::default(), &plant.ingest);
+    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
     let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
     let group = [
         node_message("NBIRTH", birth(3, 21.5)),
@@ -628,18 +635,18 @@ async fn a_sparkplug_node_is_born_says_values_and_dies() {
 async fn what_a_sparkplug_node_was_born_with_is_known_after_a_restart() {
     use tacitus_storage::Document;
     let plant = plant(&small());
-    let mut host = tacitus_protocol::sparkplug::Host::new(Default::default());
+    let mut host = sparkplug::Host::new(sparkplug::Settings::default());
     let mut actions = Vec::new();
     let now = Timestamp::from_nanos(NOW);
     host.receive("spBv1.0/G/NBIRTH/E", &birth(3, 21.5), now, &mut actions);
     for action in actions {
-        if let tacitus_protocol::sparkplug::Action::Remember { key, body } = action {
+        if let sparkplug::Action::Remember { key, body } = action {
             let collection = crate::documents::SPARKPLUG_ALIASES;
             let document = Document { collection, key, body: Some(body) };
             plant.ingest.write_with(Vec::new(), vec![document]).await.unwrap();
         }
     }
-    let host = Sparkplug::open(Default::default(), &plant.ingest);
+    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
     let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
     mqtt.store(&[node_message("NDATA", datum(9, 4.5))], Vec::new()).await.unwrap();
     let mut batch = Batch::default();

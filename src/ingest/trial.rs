@@ -4,9 +4,10 @@
 //! tag is what the first sample would make of it.
 
 use serde_json::{Value as Json, json};
-use tacitus_model::{Kind, Quality, Tag, TagDefinition, Timestamp, Value};
+use tacitus_model::{Kind, Quality, Tag, TagDefinition, TagPath, Timestamp, Value};
 use tacitus_protocol::Point;
-use tacitus_protocol::payload::{self, Message, Profile};
+use tacitus_protocol::payload::{self, Message};
+use tacitus_protocol::sparkplug::{self, Action, Host};
 use tacitus_protocol::topic::{Rules, Verdict};
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ pub(crate) enum Trial {
         /// The rule that matched.
         rule: Option<usize>,
         /// The form the payload has.
-        profile: Profile,
+        profile: &'static str,
         /// The tags, by path, and whether each is there already.
         tags: BTreeMap<String, (TagDefinition, bool)>,
         /// The samples, in order; without a time: the arrival.
@@ -53,6 +54,9 @@ pub(crate) fn run(
     find: &dyn Fn(&str) -> Option<Arc<Tag>>,
 ) -> Trial {
     let Verdict::Take { rule, path, form } = rules.apply(topic) else { return Trial::Left };
+    if sparkplug::is_sparkplug(topic) && form.choice.profile.is_none() {
+        return born(rule, topic, payload, now, find);
+    }
     let choice = &form.choice;
     let message = Message { topic, payload, received: now, path: path.as_deref(), choice };
     let decoded = match payload::read(&message, settings) {
@@ -76,7 +80,43 @@ pub(crate) fn run(
             Err(reason) => refused.push((point.path, reason.to_string())),
         }
     }
-    Trial::Read { rule, profile: decoded.profile, tags, samples, refused }
+    Trial::Read { rule, profile: decoded.profile.name(), tags, samples, refused }
+}
+
+/// What a message of a Sparkplug node would become to a host that knows nothing of the node.
+fn born(
+    rule: Option<usize>,
+    topic: &str,
+    payload: &[u8],
+    now: Timestamp,
+    find: &dyn Fn(&str) -> Option<Arc<Tag>>,
+) -> Trial {
+    let mut actions = Vec::new();
+    Host::new(sparkplug::Settings::default()).receive(topic, payload, now, &mut actions);
+    let (mut tags, mut samples, mut refused) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for action in actions {
+        match action {
+            Action::Define(birth) => {
+                let exists = find(&birth.path).is_some();
+                if let Ok(path) = TagPath::new(&birth.path) {
+                    let definition = TagDefinition {
+                        unit: birth.unit,
+                        range: birth.range,
+                        description: birth.description,
+                        labels: birth.labels,
+                        ..TagDefinition::new(path, birth.kind, "sparkplug")
+                    };
+                    tags.insert(birth.path, (definition, exists));
+                }
+            }
+            Action::Sample(point) => {
+                samples.push((point.path, point.ts, point.value, point.quality));
+            }
+            Action::Refuse { name, reason, .. } => refused.push((name, reason)),
+            Action::Publish(_) | Action::Remember { .. } => {}
+        }
+    }
+    Trial::Read { rule, profile: "sparkplug-b", tags, samples, refused }
 }
 
 fn keep(
@@ -108,7 +148,7 @@ impl Trial {
             Self::Read { rule, profile, tags, samples, refused } => json!({
                 "stored": !samples.is_empty(),
                 "rule": rule,
-                "profile": profile.name(),
+                "profile": profile,
                 "tags": tags.values().map(tag).collect::<Vec<_>>(),
                 "samples": samples.iter().map(|row| sample(row, tags)).collect::<Vec<_>>(),
                 "refused": refused
@@ -133,30 +173,15 @@ impl Trial {
                 format!("{}refused  {code}: {reason}\n", rule(index))
             }
             Self::Read { rule: index, profile, tags, samples, refused } => {
-                let mut text = format!("{}profile  {}\n", rule(index), profile.name());
-                for (definition, exists) in tags.values() {
-                    let labels =
-                        definition.labels.iter().map(|(name, value)| format!(" {name}={value}"));
-                    text += &format!(
-                        "tag      {}  {}{}{}{}\n",
-                        definition.path,
-                        definition.kind,
-                        if definition.unit.is_empty() { "" } else { " " },
-                        definition.unit,
-                        labels.collect::<String>(),
-                    );
-                    if *exists {
-                        text += "         (exists)\n";
-                    }
-                }
-                for (path, ts, value, quality) in samples {
+                let tags = tags.values().map(tag_line);
+                let samples = samples.iter().map(|(path, ts, value, quality)| {
                     let at = moment(*ts).unwrap_or_else(|| "on arrival".to_owned());
-                    text += &format!("sample   {path}  {at}  {}  {quality}\n", shown(value));
-                }
-                for (path, reason) in refused {
-                    text += &format!("refused  {path}: {reason}\n");
-                }
-                text
+                    format!("sample   {path}  {at}  {}  {quality}\n", shown(value))
+                });
+                let refused =
+                    refused.iter().map(|(path, reason)| format!("refused  {path}: {reason}\n"));
+                let head = format!("{}profile  {profile}\n", rule(index));
+                std::iter::once(head).chain(tags).chain(samples).chain(refused).collect()
             }
         }
     }
@@ -165,6 +190,14 @@ impl Trial {
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self, Self::Read { refused, .. } if refused.is_empty())
     }
+}
+
+fn tag_line((definition, exists): &(TagDefinition, bool)) -> String {
+    let TagDefinition { path, kind, unit, labels, .. } = definition;
+    let labels: String = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let space = if unit.is_empty() { "" } else { " " };
+    let known = if *exists { " (exists)" } else { "" };
+    format!("tag      {path}  {kind}{space}{unit}{labels}{known}\n")
 }
 
 fn moment(ts: Option<Timestamp>) -> Option<String> {

@@ -10,6 +10,7 @@ use tacitus_protocol::Point;
 use tacitus_storage::{Clock, Engine, FixedClock, Parts, SeededChance, SimDisk, TagQuery};
 
 use super::latest::{Latest, Refusal, TAGS_MAX, Update, UpdateKind};
+use super::replay::{Broken, Replay};
 use super::{FEED_BYTES_MAX, Feed, Lagged, Mark};
 use crate::ingest::{Committer, Ingest, Settings};
 
@@ -233,4 +234,84 @@ fn who_asks_for_what_is_gone_lags() {
     feed.reset(3);
     assert_eq!(sequences(&feed, 2), Err(Lagged));
     assert_eq!(sequences(&feed, 3), Ok(vec![]));
+}
+
+/// Reads a replay until this value of `a/0` was told.
+async fn tell_until(replay: &mut Replay, end: f64) -> Vec<(String, i64, f64)> {
+    let mut all = Vec::new();
+    loop {
+        let told = tokio::time::timeout(DEADLINE, replay.next()).await.expect("nothing told");
+        for (tag, sample) in told.unwrap() {
+            let Value::Float(value) = sample.value else { panic!("{sample:?}") };
+            all.push((tag.definition.path.as_str().to_owned(), sample.ts.nanos(), value));
+            if value.to_bits() == end.to_bits() {
+                return all;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_tells_every_sample_once_whatever_is_written_meanwhile() {
+    let store = Arc::new(store());
+    let minute = 60_000_000_000;
+    for step in 0..300 {
+        store.write(&format!("a/{}", step % 3), i64::from(step) * minute, f64::from(step)).await;
+        store.write("b/0", i64::from(step), 0.0).await;
+    }
+    let writing = Arc::clone(&store);
+    let writer = tokio::spawn(async move {
+        for step in 300..600 {
+            // Also tags that are new, and times before the last that was told.
+            let ts = i64::from(step) * minute - i64::from(step % 7) * 10 * minute - 1;
+            writing.write(&format!("a/{}", step % 5), ts, f64::from(step)).await;
+        }
+        writing.write("a/0", i64::MAX, -1.0).await;
+    });
+    let first = Timestamp::from_nanos(10 * minute);
+    let range = TimeRange { first, last: Timestamp::MAX };
+    let selects = || Box::new(|path: &str| path.starts_with("a/"));
+    let feed = || Arc::clone(store.ingest.feed());
+    let mut replay =
+        Replay::open(Arc::clone(&store.engine), feed(), selects(), range, true).unwrap();
+    let all = tell_until(&mut replay, -1.0).await;
+    writer.await.unwrap();
+    let mut values: Vec<f64> = all.iter().map(|(_, _, value)| *value).collect();
+    values.sort_by(f64::total_cmp);
+    let want: Vec<f64> = [-1].into_iter().chain(10..600).map(f64::from).collect();
+    assert_eq!(values, want);
+    let past: Vec<i64> = all.iter().map(|(_, ts, _)| *ts).take(290).collect();
+    assert!(past.is_sorted(), "the past is told in the order of time");
+
+    let last = Timestamp::from_nanos(20 * minute);
+    let bounded = TimeRange { first, last };
+    let mut replay =
+        Replay::open(Arc::clone(&store.engine), feed(), selects(), bounded, false).unwrap();
+    let mut count = 0;
+    loop {
+        let told = replay.next().await.unwrap();
+        if told.is_empty() {
+            break;
+        }
+        count += told.len();
+    }
+    assert_eq!(count, 11);
+}
+
+#[tokio::test]
+async fn a_replay_that_is_not_read_lags() {
+    let store = store();
+    store.write("a/0", 0, 0.0).await;
+    let range = TimeRange { first: Timestamp::MIN, last: Timestamp::MAX };
+    let (engine, feed) = (Arc::clone(&store.engine), Arc::clone(store.ingest.feed()));
+    let selects = Box::new(|_: &str| true);
+    let mut replay = Replay::open(engine, Arc::clone(&feed), selects, range, true).unwrap();
+    assert_eq!(replay.next().await.unwrap().len(), 1);
+    let rows = FEED_BYTES_MAX / batch(0, 1).size_bytes();
+    let mut sequence = feed.watch().borrow().sequence;
+    for _ in 0..3 {
+        sequence += 1;
+        feed.publish(sequence, 0, [batch(0, rows)]);
+    }
+    assert!(matches!(replay.next().await, Err(Broken::Lagged)));
 }

@@ -9,6 +9,8 @@
 
 // Backup, restore, verify, repair.
 mod backup;
+// The broker across a kill.
+mod broker;
 // What is typed, and the exact texts and exit codes that come back.
 mod cli;
 // Tags changed and samples corrected over HTTP.

@@ -89,6 +89,7 @@ impl Server {
             match word.split_once('=').unwrap() {
                 ("http", address) => address.clone_into(&mut self.http),
                 ("mqtt", address) => address.clone_into(&mut self.mqtt),
+                ("mqtts", _) => {}
                 ("pg", address) => address.clone_into(&mut self.pg),
                 ("grpc", address) => address.clone_into(&mut self.grpc),
                 (other, _) => panic!("no listener is called {other}"),

@@ -155,7 +155,7 @@ pub(super) fn own_name<'j>(json: &'j Json<'_>) -> Option<&'j str> {
         if known(NAME_NAMES) {
             match json {
                 Json::Text(text) if name.is_none() && !text.is_empty() => {
-                    name = Some(text.as_ref())
+                    name = Some(text.as_ref());
                 }
                 _ => return None,
             }

@@ -47,7 +47,7 @@ pub(super) fn pubsub(json: &Json<'_>, tree: &mut Tree<'_>) -> Result<(), Refusal
         for message in each(messages) {
             // Of one writer the topic says which; of several each needs a level of its own.
             let level = if writers.len() > 1 { writer(message) } else { None };
-            data_set(message, outer, level, tree)?;
+            data_set(message, outer, level.as_deref(), tree)?;
         }
     }
     Ok(())
@@ -64,7 +64,7 @@ fn writer(message: &Json<'_>) -> Option<String> {
 fn data_set(
     message: &Json<'_>,
     outer: Origin,
-    level: Option<String>,
+    level: Option<&str>,
     tree: &mut Tree<'_>,
 ) -> Result<(), Refusal> {
     let kind = message.member("MessageType").and_then(Json::text).unwrap_or("ua-keyframe");
@@ -85,7 +85,7 @@ fn data_set(
         None => return Ok(()),
     };
     tree.with_label("writer", writer(message).as_deref(), |tree| {
-        tree.under(level.as_deref().unwrap_or_default(), |tree| {
+        tree.under(level.unwrap_or_default(), |tree| {
             fields.iter().try_for_each(|(name, field)| {
                 tree.under(name, |tree| data_value(field, origin, tree))
             })

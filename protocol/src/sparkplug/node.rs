@@ -87,7 +87,7 @@ impl Node {
     /// A node as it was before a restart: what it had is known, whether it is there is not.
     pub(super) fn restored(id: NodeId, body: &[u8], now: Timestamp) -> Option<Self> {
         let (table, bd_seq, devices) = Table::read(body)?;
-        let mut node = Self { bd_seq, table, ..Self::new(id) };
+        let mut node = Self { table, bd_seq, ..Self::new(id) };
         node.orphan(None);
         for device in devices {
             node.orphan(Some(&device));

@@ -13,8 +13,11 @@ mod termination;
 
 use std::collections::BTreeSet;
 
+/// A test, and the requirements it shows.
+type Shown = (fn(), &'static [&'static str]);
+
 /// Each test and the requirements it shows.
-const COVERAGE: &[(fn(), &[&str])] = &[
+const COVERAGE: &[Shown] = &[
     (
         session::the_will_is_offline_at_the_time_of_the_connect,
         &[

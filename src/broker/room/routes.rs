@@ -8,9 +8,9 @@
 use std::sync::atomic::Ordering;
 
 use tacitus_protocol::mqtt::{Delivery, Message, QoS, SessionKey};
+use tacitus_storage::Document;
 
 use super::super::counters::one;
-use super::super::intake::Document;
 use super::super::mailbox::Pushed;
 use super::super::memory;
 use super::Room;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use tacitus_protocol::mqtt::record::{SessionRecord, WillRecord};
 use tacitus_protocol::mqtt::{Session, Will};
+use tacitus_storage::Document;
 
 use super::super::counters::{many, set};
-use super::super::intake::{Document, StoreError};
+use super::super::intake::StoreError;
 use super::super::memory::{self, Recalled};
 use super::super::seats::{Claim, Coming, Ended, Granted, Legacy, Seat, Vacated};
 use super::Room;

@@ -10,6 +10,7 @@ use tacitus_protocol::mqtt::{
 };
 
 use super::super::counters::set;
+use super::super::history::{self, Stories};
 use super::super::intake::StoreError;
 use super::super::limits::{RETAINED_WAITING_MAX, SUBSCRIBE_TURN, SUBSCRIPTIONS_ALL_MAX};
 use super::super::memory;
@@ -29,6 +30,7 @@ impl Room {
     pub(in super::super) async fn subscribe(
         &self,
         connection: &mut Connection,
+        stories: &mut Stories,
         wish: &Wish,
         allowed: Option<&Allowed>,
     ) {
@@ -43,6 +45,10 @@ impl Room {
                 tokio::task::yield_now().await;
             }
             if matches!(code, SubscribeReasonCode::Success(_)) {
+                if history::is_history(&request.filter) {
+                    *code = self.tell(stories, wish.subscription_id, request);
+                    continue;
+                }
                 let id = wish.subscription_id;
                 *code = self.subscribe_one(connection, (id, request, allowed), &mut retained);
             }
@@ -60,7 +66,10 @@ impl Room {
         let key = connection.session().key();
         let made = wish.requests.iter().zip(&*codes);
         let documents = made
-            .filter(|(_, code)| matches!(code, SubscribeReasonCode::Success(_)))
+            .filter(|(request, code)| {
+                matches!(code, SubscribeReasonCode::Success(_))
+                    && !history::is_history(&request.filter)
+            })
             .map(|(request, _)| {
                 let subscription = subscription(request, wish.subscription_id, 0);
                 memory::subscription(key, &request.filter, &subscription)
@@ -74,6 +83,29 @@ impl Room {
         for earlier in codes {
             if matches!(earlier, SubscribeReasonCode::Success(_)) {
                 *earlier = code;
+            }
+        }
+    }
+
+    /// Begins to tell the past.
+    fn tell(
+        &self,
+        stories: &mut Stories,
+        subscription_id: Option<u32>,
+        request: &Request,
+    ) -> SubscribeReasonCode {
+        let Some(span) = history::span(&request.filter, self.now()) else {
+            return SubscribeReasonCode::TopicFilterInvalid;
+        };
+        if !stories.have_room(&request.filter) {
+            return SubscribeReasonCode::QuotaExceeded;
+        }
+        let form = history::Form { qos: request.qos, subscription_id };
+        match stories.begin(&self.intake, &request.filter, &span, form) {
+            Ok(()) => SubscribeReasonCode::Success(request.qos),
+            Err(error) => {
+                tracing::info!(filter = request.filter, %error, "the past is not told");
+                SubscribeReasonCode::Unspecified
             }
         }
     }
@@ -132,6 +164,7 @@ impl Room {
     pub(in super::super) async fn unsubscribe(
         &self,
         connection: &mut Connection,
+        stories: &mut Stories,
         packet_id: u16,
         filters: &[String],
     ) {
@@ -140,7 +173,7 @@ impl Room {
         {
             let mut tree = self.tree_mut();
             for filter in filters {
-                reasons.push(if tree.remove(filter, key) {
+                reasons.push(if stories.end(filter) || tree.remove(filter, key) {
                     UnsubAckReason::Success
                 } else {
                     UnsubAckReason::NoSubscriptionExisted
@@ -166,7 +199,10 @@ fn check(request: &Request, allowed: Option<&Allowed>) -> SubscribeReasonCode {
     if check_filter(&request.filter).is_err() {
         return SubscribeReasonCode::TopicFilterInvalid;
     }
-    let filter = share(&request.filter).map_or(request.filter.as_str(), |(_, filter)| filter);
+    let filter = match share(&request.filter) {
+        Some((_, shared)) => shared,
+        None => history::inner(&request.filter).unwrap_or(&request.filter),
+    };
     if allowed.is_some_and(|allowed| !allowed.may_subscribe(filter)) {
         return SubscribeReasonCode::NotAuthorized;
     }

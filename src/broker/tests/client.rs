@@ -11,6 +11,7 @@ use tacitus_protocol::mqtt::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::super::line::Stream;
 use super::{House, PATIENCE};
 
 /// How a client connects.
@@ -31,7 +32,7 @@ pub(super) const V5_CLEAN: Manner = Manner { version: Version::V5, ..V4_CLEAN };
 
 /// A connection to the broker.
 pub(super) struct Client {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Box<dyn Stream>,
     version: Version,
     buffer: BytesMut,
     early: VecDeque<(u8, Vec<u8>)>,
@@ -41,7 +42,12 @@ pub(super) struct Client {
 impl Client {
     /// Opens a socket and says nothing.
     pub(super) async fn dial(addr: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
+        Self::over(TcpStream::connect(addr).await.unwrap(), version)
+    }
+
+    /// Takes a line that is open and says nothing.
+    pub(super) fn over(stream: impl Stream, version: Version) -> Self {
+        let stream = Box::new(stream);
         let (buffer, early) = Default::default();
         Self { stream, version, buffer, early, session_present: false }
     }

@@ -1,7 +1,11 @@
 //! What survives a kill: everything the broker said of sessions, messages and wills.
 
 use super::super::Settings;
-use super::super::memory::{OPEN, QUEUED, RETAINED, SESSIONS, WILLS};
+use crate::documents::{
+    BROKER_SESSIONS as SESSIONS, OPEN_MESSAGES as OPEN, QUEUED_MESSAGES as QUEUED,
+    RETAINED_MESSAGES as RETAINED, WILLS,
+};
+
 use super::wire::{Hello, Peer, V4, V5, expiry};
 use super::{Collection, House, Intake as _, Mood, Remembered, StoreError};
 

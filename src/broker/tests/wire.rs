@@ -96,7 +96,11 @@ pub(super) struct Peer {
 impl Peer {
     /// Connects, whatever the answer is.
     pub(super) async fn come(house: &House, hello: &Hello<'_>) -> Self {
-        let mut client = Client::dial(house.broker.local_addr(), hello.version).await;
+        Self::over(Client::dial(house.broker.local_addr(), hello.version).await, hello).await
+    }
+
+    /// Connects over a line that is open.
+    pub(super) async fn over(mut client: Client, hello: &Hello<'_>) -> Self {
         client.send(&hello.bytes()).await;
         let (header, body) = client.raw().await.expect("no CONNACK");
         assert_eq!(header, 0x20, "not a CONNACK");

@@ -431,6 +431,21 @@ fn telegraf_has_the_tags_of_lines_in_every_form() {
 }
 
 #[test]
+fn lines_are_bounded_like_other_payloads() {
+    let many = "m a=1\n".repeat(10_001);
+    let refusal = decode_by("a", many.as_bytes(), &Choice::default()).unwrap_err();
+    assert_eq!(refusal.code(), "payload_too_many");
+    let message = Message {
+        topic: "a",
+        payload: b"measurement field=1",
+        received: Timestamp::from_nanos(0),
+        path: Some(&"x".repeat(1020)),
+        choice: &Choice::default(),
+    };
+    assert_eq!(read(&message, &Settings::default()), Err(Refusal::PathTooLong));
+}
+
+#[test]
 fn what_is_packed_is_read_as_what_it_was() {
     use std::io::Write as _;
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -52,6 +52,7 @@ impl Bench {
         at(self.now_ms)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a message is made for one hearing")]
     pub(super) fn hear(&mut self, topic: &str, payload: Payload) {
         let now = self.now();
         self.host.receive(topic, &payload.encode_to_vec(), now, &mut self.out);
