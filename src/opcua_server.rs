@@ -30,7 +30,9 @@ use opcua::crypto::SecurityPolicy;
 use opcua::server::diagnostics::DiagnosticsNodeManagerBuilder;
 use opcua::server::node_manager::ServerContext;
 use opcua::server::node_manager::memory::{CoreNodeManagerBuilder, InMemoryNodeManagerBuilder};
-use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerEndpoint, ServerHandle};
+use opcua::server::{
+    ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerEndpoint, ServerHandle, ServerUserToken,
+};
 use opcua::types::{BuildInfo, DateTime, MessageSecurityMode, NodeId, VariableId, Variant};
 use tacitus_storage::Engine;
 use tokio::net::TcpListener;
@@ -54,6 +56,10 @@ const SESSIONS_MAX: usize = 100;
 /// LIMIT: items of one subscription, and values that one of them may queue.
 const ITEMS_MAX: usize = 100_000;
 const QUEUE_MAX: usize = 1_000;
+
+/// LIMIT: bytes of a message, and elements of an array in one that comes in.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+const ARRAY_LENGTH_MAX: usize = 100_000;
 
 /// How often the library looks after its subscriptions, and the least interval of sampling, in
 /// milliseconds.
@@ -176,6 +182,9 @@ fn configured(settings: &Settings, address: SocketAddr, users: Option<Users>) ->
         .pki_dir(&settings.pki_dir)
         .create_sample_keypair(true)
         .trust_client_certs(settings.trust_clients)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_chunk_count(0)
+        .max_array_length(ARRAY_LENGTH_MAX)
         .max_sessions(SESSIONS_MAX)
         .subscription_poll_interval_ms(POLL_MS)
         .diagnostics_enabled(false);
@@ -186,6 +195,11 @@ fn configured(settings: &Settings, address: SocketAddr, users: Option<Users>) ->
     limits.min_publishing_interval_ms = SAMPLING_MS_MIN;
     let names =
         users.as_ref().map_or_else(|| vec![ANONYMOUS_USER_TOKEN_ID.to_owned()], Users::names);
+    for name in names.iter().filter(|_| users.is_some()) {
+        // The library wants a token for each; who has which password is known to `Users` alone.
+        let token = ServerUserToken::user_pass(name.as_str(), "unknown here");
+        builder = builder.add_user_token(name.clone(), token);
+    }
     for (id, endpoint) in endpoints(&names, users.is_none()) {
         builder = builder.add_endpoint(id, endpoint);
     }

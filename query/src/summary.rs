@@ -190,24 +190,22 @@ impl SummaryExec {
     }
 }
 
-/// Declares that groups come in the order of (tag, time), as far as the columns show it.
+/// Declares that groups come in the order of (tag, time), as far as the columns show it. No key is
+/// null unless all are; of the two orders that this makes the usual one is told.
 fn ordered(summary: &Summary) -> EquivalenceProperties {
     let mut properties = EquivalenceProperties::new(Arc::clone(&summary.schema));
+    let column = |at: &usize| -> PhysicalSortExpr {
+        let name = summary.schema.fields().get(*at).map(|field| field.name().as_str());
+        let column = Column::new(name.unwrap_or_default(), *at);
+        let options = SortOptions { descending: false, nulls_first: false };
+        PhysicalSortExpr::new(Arc::new(column), options)
+    };
     let times = summary.keys.times();
     let tag = summary.keys.tag();
-    // No key is null unless all are, so that nulls come first and last.
-    for nulls_first in [false, true] {
-        let column = |at: &usize| -> PhysicalSortExpr {
-            let name = summary.schema.fields().get(*at).map(|field| field.name().as_str());
-            let column = Column::new(name.unwrap_or_default(), *at);
-            let options = SortOptions { descending: false, nulls_first };
-            PhysicalSortExpr::new(Arc::new(column), options)
-        };
-        if summary.scan.tags.len() <= 1 {
-            properties.add_ordering(times.iter().map(column));
-        } else if let Some(tag) = tag {
-            properties.add_ordering(std::iter::once(&tag).chain(times.iter()).map(column));
-        }
+    if summary.scan.tags.len() <= 1 {
+        properties.add_ordering(times.iter().map(column));
+    } else if let Some(tag) = tag {
+        properties.add_ordering(std::iter::once(&tag).chain(times.iter()).map(column));
     }
     properties
 }

@@ -26,7 +26,9 @@ impl Tags {
     /// Adds our references of one node.
     pub(super) fn browse_node(&self, context: &RequestContext, node: &mut BrowseNode) {
         let types = context.get_type_tree_for_user();
-        if let Some(rest) = node.take_continuation_point::<Rest>() {
+        // A point of somebody else is left where it is: taking it would lose it.
+        let ours = node.continuation_point::<Rest>().is_some();
+        if let Some(rest) = ours.then(|| node.take_continuation_point::<Rest>()).flatten() {
             let Rest(mut rest) = *rest;
             while node.remaining() > 0 {
                 let Some(reference) = rest.pop_front() else { break };
@@ -64,7 +66,7 @@ impl Tags {
     }
 
     /// What we add to nodes of the standard: our root, and the aggregates we know.
-    fn of_the_standard(&self, node: &mut BrowseNode) -> Vec<ReferenceDescription> {
+    fn of_the_standard(&self, node: &BrowseNode) -> Vec<ReferenceDescription> {
         let of = |id: ObjectId| *node.node_id() == NodeId::from(id);
         if of(ObjectId::ObjectsFolder) {
             let root = self.metadata(&Place::Folder(String::new()));
@@ -73,16 +75,20 @@ impl Tags {
         }
         let knows_aggregates = of(ObjectId::HistoryServerCapabilities_AggregateFunctions)
             || of(ObjectId::Server_ServerCapabilities_AggregateFunctions);
-        if knows_aggregates && node.allows_forward() {
-            for (_, number) in standard_aggregates() {
-                node.push_external_reference(ExternalReference::new(
-                    ExpandedNodeId::new(NodeId::new(0, number)),
-                    ReferenceTypeId::Organizes.into(),
-                    ReferenceDirection::Forward,
-                ));
-            }
+        if !knows_aggregates {
+            return Vec::new();
         }
-        Vec::new()
+        // Said here and not left to the library, which loses such references beyond a page.
+        let aggregate = |(name, number): (&str, u32)| ReferenceDescription {
+            reference_type_id: ReferenceTypeId::Organizes.into(),
+            is_forward: true,
+            node_id: ExpandedNodeId::new(NodeId::new(0, number)),
+            browse_name: QualifiedName::new(0, name),
+            display_name: LocalizedText::new("", name),
+            node_class: NodeClass::Object,
+            type_definition: ExpandedNodeId::new(NodeId::from(ObjectTypeId::AggregateFunctionType)),
+        };
+        standard_aggregates().map(aggregate).collect()
     }
 
     fn references(&self, place: &Place, node: &mut BrowseNode) -> Vec<ReferenceDescription> {

@@ -105,6 +105,10 @@ impl Bench {
             .create_sample_keypair(true)
             .trust_server_certs(true)
             .verify_server_certs(false)
+            .session_retry_limit(0)
+            .max_message_size(64 << 20)
+            .max_chunk_count(0)
+            .max_array_length(100_000)
             .client()
             .unwrap()
     }
@@ -398,7 +402,7 @@ async fn a_subscriber_gets_what_is_committed_in_order() {
     let session = bench.session().await;
     let (sender, mut values) = tokio::sync::mpsc::unbounded_channel();
     let callback = DataChangeCallback::new(move |data: DataValue, _| {
-        drop(sender.send(row(&data)));
+        sender.send(row(&data)).unwrap();
     });
     let interval = Duration::from_millis(50);
     let id = session.create_subscription(interval, 100, 10, 0, 0, true, callback).await.unwrap();
@@ -411,10 +415,10 @@ async fn a_subscriber_gets_what_is_committed_in_order() {
     let mut next = async || tokio::time::timeout(DEADLINE, values.recv()).await.unwrap().unwrap();
     assert_eq!(next().await, (0, 0.0));
     for second in 1..=50 {
-        bench.write(&tag, [(second, 1.0)]).await;
+        bench.write(&tag, [(second.into(), f64::from(second))]).await;
     }
     for second in 1..=50 {
-        assert_eq!(next().await.0, second);
+        assert_eq!(next().await, (second.into(), f64::from(second)));
     }
 }
 

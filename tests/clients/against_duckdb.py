@@ -72,7 +72,7 @@ def rows(chance):
         for number in range(count):
             at += datetime.timedelta(microseconds=step * 1_000_000 + chance.choice([0, 0, 0, 250_000]))
             quality = chance.choices([0, 0x80000000, 0x40000000], [95, 3, 2])[0]
-            lost = chance.random() < 0.02
+            lost = number > 0 and chance.random() < 0.02  # the first says of which kind the tag is
             yield tag, at, None if lost else value(chance, number), quality
 
 

@@ -43,3 +43,5 @@ mod live;
 mod sparkplug;
 // SIGTERM: a polite stop.
 mod stop;
+// The wire of PostgreSQL in TLS.
+mod tls;

@@ -20,9 +20,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::figure::{Asked, column_of};
 use super::key::Keys;
@@ -44,9 +42,6 @@ impl PhysicalOptimizerRule for Summarize {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = config.execution.target_partitions;
         plan.transform_up(|plan| {
-            if let Some(limit) = plan.downcast_ref::<SortExec>().and_then(settled) {
-                return Ok(Transformed::yes(limit));
-            }
             let Some(aggregate) = plan.downcast_ref::<AggregateExec>() else {
                 return Ok(Transformed::no(plan));
             };
@@ -178,21 +173,6 @@ fn substituted(
         Ok(Transformed::new(expr, true, TreeNodeRecursion::Jump))
     });
     replaced.data().ok().filter(|_| !missing)
-}
-
-/// The first rows of an input that is in order already: a limit. (The engine would leave out the
-/// sort, and with two columns of the order lose its limit: DataFusion, `EnsureRequirements`.)
-fn settled(sort: &SortExec) -> Option<Arc<dyn ExecutionPlan>> {
-    let (input, rows) = (sort.input(), sort.fetch()?);
-    let known = input.properties();
-    let one = known.output_partitioning().partition_count() == 1;
-    let in_order = known.eq_properties.ordering_satisfy(sort.expr().clone());
-    if !one || !in_order.unwrap_or(false) {
-        return None;
-    }
-    let mut limit = GlobalLimitExec::new(Arc::clone(input), 0, Some(rows));
-    limit.set_required_ordering(Some(sort.expr().clone()));
-    Some(Arc::new(limit))
 }
 
 /// A final aggregation over a summary that can hand out whole groups.

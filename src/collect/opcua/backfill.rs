@@ -34,7 +34,7 @@ use crate::collect::limits::{
     LEAVES_MAX, STORE_POINTS_MAX,
 };
 use crate::collect::{Collector as _, State, Store, StoreError};
-use crate::gaps::{Gap, Gaps, Outcome};
+use crate::gaps::{Cause, Gap, Gaps, Outcome};
 
 /// An item whose history may be read.
 #[derive(Debug, Clone)]
@@ -65,6 +65,19 @@ enum Halt {
     Server(Error),
     Store(StoreError),
 }
+
+/// What a read brought.
+#[derive(Debug, Default)]
+struct Came {
+    /// Samples on disk.
+    written: u64,
+    /// The time of the oldest, by the server's clock.
+    oldest: Option<Timestamp>,
+}
+
+/// LIMIT: pages without values in one read: a server that has nothing more but points to more is
+/// not asked for ever.
+const EMPTY_PAGES_MAX: usize = 1_000;
 
 /// A span of time, ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +119,9 @@ impl Backfill {
         let earliest = Timestamp::from_nanos(to.nanos().saturating_sub(reach_ns));
         let from = back(gap.from, HISTORY_OVERLAP + self.settings.publishing_interval * 2);
         let from = from.max(earliest);
+        // A device that was down has kept its history only if that goes back behind its start.
+        let started = self.survey.started.filter(|_| gap.cause == Cause::DeviceDown);
+        let mut kept = started.is_none();
         let mut end = gap.filled_from.unwrap_or(to);
         let mut stretch = HISTORY_STRETCH;
         while end > from && historic.iter().any(|item| !lost.contains(&item.tag)) {
@@ -114,7 +130,10 @@ impl Backfill {
             for group in historic.chunks(self.survey.history_max.max(1)) {
                 let group: Vec<&Past> =
                     group.iter().filter(|item| !lost.contains(&item.tag)).copied().collect();
-                came += self.read(&group, Span { from: begin, to: end }, &mut lost).await?;
+                let span = Span { from: begin, to: end };
+                let read = self.read(&group, span, &mut lost).await?;
+                came += read.written;
+                kept |= read.oldest.zip(started).is_some_and(|(oldest, start)| oldest < start);
             }
             self.gaps.progress(gap.id, begin, came);
             end = begin;
@@ -122,7 +141,7 @@ impl Backfill {
         }
         let filled: Vec<String> = historic
             .iter()
-            .filter(|item| !lost.contains(&item.tag))
+            .filter(|item| kept && !lost.contains(&item.tag))
             .map(|item| item.tag.to_string())
             .collect();
         self.store.bridge(&filled, back(gap.from, HISTORY_OVERLAP), to).await;
@@ -165,18 +184,19 @@ impl Backfill {
         self.gaps.settle(gap.id, Outcome::BackFilled);
     }
 
-    /// Reads a span of some nodes; returns how many samples are on disk for it. Nodes without a
-    /// history join the lost ones.
+    /// Reads a span of some nodes, and has what comes on disk. Nodes without a history join the
+    /// lost ones.
     async fn read(
         &self,
         group: &[&Past],
         span: Span,
         lost: &mut HashSet<TagPath>,
-    ) -> Result<u64, Halt> {
+    ) -> Result<Came, Halt> {
         let mut rest: Vec<(usize, Span, ByteString)> =
             (0..group.len()).map(|index| (index, span, ByteString::null())).collect();
         let mut points: Vec<Point> = Vec::new();
-        let mut written = 0;
+        let mut all = Came::default();
+        let mut empty_pages = 0;
         let mut group_max = rest.len().max(1);
         while !rest.is_empty() {
             let begun = Instant::now();
@@ -207,6 +227,11 @@ impl Backfill {
                 match page(result, *span, per_node) {
                     Page::Values { values, next } => {
                         came += values.len();
+                        empty_pages += usize::from(values.is_empty());
+                        let times = values.iter().filter_map(|one| one.source_timestamp.as_ref());
+                        let oldest = times.filter_map(moment).min();
+                        all.oldest = [all.oldest, oldest].into_iter().flatten().min();
+                        let next = next.filter(|_| empty_pages < EMPTY_PAGES_MAX);
                         values.iter().for_each(|data| self.points(item, data, &mut points));
                         rest.extend(next.map(|(span, point)| (*index, span, point)));
                     }
@@ -218,11 +243,11 @@ impl Backfill {
                 }
             }
             if points.len() >= STORE_POINTS_MAX || rest.is_empty() {
-                written += self.write(std::mem::take(&mut points)).await?;
+                all.written += self.write(std::mem::take(&mut points)).await?;
             }
             self.pace(came, begun).await;
         }
-        Ok(written)
+        Ok(all)
     }
 
     async fn request(

@@ -153,8 +153,11 @@ impl Supervisor {
                 retry = Waits::new(RETRY_WAITS);
                 denied = Waits::new(DENIED_WAITS);
             }
+            let cause =
+                if matches!(end, End::Stopped) { Cause::CollectorDown } else { Cause::Network };
             // A new session that the library made by itself is a sign of life after the outage.
-            self.write_gap(self.outage.map_or_else(|| self.heard_at(), |outage| outage.at));
+            let at = self.outage.map_or_else(|| self.heard_at(), |outage| outage.at);
+            self.write_gap(at, cause);
             let wait = match end {
                 End::Stopped => return,
                 End::Renew(reason) => {
@@ -379,12 +382,12 @@ impl Supervisor {
     }
 
     /// Makes an interruption visible, once.
-    fn write_gap(&mut self, at: Timestamp) {
+    fn write_gap(&mut self, at: Timestamp, cause: Cause) {
         if self.outage.is_some_and(|outage| outage.written) {
             return;
         }
         if self.state.status().connections_total > 0 {
-            self.interruption.since(at, Cause::Network);
+            self.interruption.since(at, cause);
         }
         self.mailbox.order(Message::Gap {
             at,

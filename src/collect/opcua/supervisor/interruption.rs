@@ -51,8 +51,11 @@ impl Interruption {
         }
     }
 
-    /// Nothing comes of these tags since then.
+    /// Nothing comes of these tags since then; no news while nothing comes of any.
     pub(super) fn of_tags(&mut self, tags: Vec<String>, from: Timestamp) {
+        if self.whole.is_some() {
+            return;
+        }
         self.parts.push(self.gaps.open(&self.source, Some(tags), from, Cause::Network));
     }
 

@@ -24,7 +24,7 @@ use crate::collect::limits::{
     GAP_GRACE, HISTORY_OVERLAP, ITEM_WAITS, SERVICE_LEVEL_INTERVAL, SESSION_TIMEOUT,
 };
 use crate::collect::{Collector as _, Phase};
-use crate::gaps::Outcome;
+use crate::gaps::{Cause, Outcome};
 
 impl Supervisor {
     /// The connection is back and the session still there: the server sends what it kept. If
@@ -72,7 +72,7 @@ impl Supervisor {
         }
         if let Some(outage) = self.outage {
             if !outage.written && outage.since.elapsed() > GAP_GRACE {
-                self.write_gap(outage.at);
+                self.write_gap(outage.at, Cause::Network);
             }
             let over = outage.since.elapsed() > SESSION_TIMEOUT;
             return over.then(|| refused("the connection did not come back"));
