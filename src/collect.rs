@@ -17,6 +17,7 @@ mod collectors;
 mod definition;
 mod kind;
 pub mod limits;
+mod modbus;
 pub mod opcua;
 mod order;
 mod state;

@@ -63,7 +63,9 @@ pub fn converse(bytes: &[u8]) -> usize {
         return 0;
     };
     let mut tree = Tree::default();
-    let mut connection = Connection::new(&connect, Session::new(SessionKey(1)));
+    let session = Session::new(SessionKey(1));
+    let session = if connect.session_expiry_s > 0 { session.kept() } else { session };
+    let mut connection = Connection::new(&connect, session);
     let mut answered = 0;
     while let Ok(Some(frame)) = frames.next_frame() {
         let Ok(action) = connection.receive(&frame, 0) else {

@@ -206,7 +206,11 @@ pub fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded, Refus
     if tree.points.is_empty() && !profile.may_say_nothing() {
         return Err(Refusal::NoValue);
     }
-    Ok(Decoded { profile, points: tree.points })
+    let points = tree.points;
+    // One value under the name of the topic itself is what an object of one value says.
+    let is_one = matches!(points.as_slice(), [point] if point.path == base.path);
+    let profile = if profile == Profile::Json && is_one { Profile::Vtq } else { profile };
+    Ok(Decoded { profile, points })
 }
 
 /// Decodes a payload by the rules that fit most senders; `path` is what its values are named.

@@ -22,6 +22,7 @@ use crate::answer::{Answer, Work};
 use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
 use crate::limits::ANSWER_BATCHES_MAX;
+use crate::plans::Plans;
 use crate::relation::Relations;
 use crate::run::{Run, Source};
 use crate::session::Shared;
@@ -36,6 +37,7 @@ pub struct Connection {
     settings: Settings,
     dialect: Option<Arc<dyn Dialect>>,
     state: Arc<SessionState>,
+    plans: Arc<Plans>,
 }
 
 /// A statement that was checked and planned once, without being run.
@@ -66,8 +68,8 @@ impl Prepared {
 
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>, role: Arc<Role>) -> Self {
-        let state = Arc::clone(&shared.state);
-        Self { shared, role, settings: Settings::default(), dialect: None, state }
+        let (state, plans) = (Arc::clone(&shared.state), Arc::clone(&shared.plans));
+        Self { shared, role, settings: Settings::default(), dialect: None, state, plans }
     }
 
     /// The same connection in the dialect of a wire.
@@ -79,6 +81,7 @@ impl Connection {
         dialect.register(&mut state).map_err(|error| QueryError::classify(&error, ""))?;
         self.state = Arc::new(state);
         self.dialect = Some(dialect);
+        self.plans = Arc::default();
         Ok(self)
     }
 
@@ -227,6 +230,7 @@ impl Connection {
             role: Arc::clone(&self.role),
             time_zone: self.settings.time_zone().to_owned(),
             dialect: self.dialect.clone(),
+            plans: Arc::clone(&self.plans),
             source,
         }
     }

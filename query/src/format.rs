@@ -14,6 +14,7 @@ mod csv;
 mod ipc;
 mod json;
 mod name;
+mod number;
 mod plain;
 mod time;
 

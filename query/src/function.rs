@@ -14,7 +14,7 @@ mod label;
 mod percent_good;
 mod percentile;
 mod quality;
-mod run;
+pub(crate) mod run;
 pub(crate) mod tag;
 mod time_bucket;
 mod unit;
@@ -50,12 +50,16 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     ] {
         state.register_udf(Arc::new(function))?;
     }
+    // PostgreSQL's name.
+    let sign = state.udf("signum")?.as_ref().clone().with_aliases(["sign"]);
+    state.register_udf(Arc::new(sign))?;
     let runs = run::Measure::ALL.map(|measure| AggregateUDF::from(run::RunAggregate::new(measure)));
     let others = [
         AggregateUDF::from(ends::End::new(false)),
         AggregateUDF::from(ends::End::new(true)),
         AggregateUDF::from(percent_good::PercentGood::new()),
         AggregateUDF::from(percentile::Percentile::new()),
+        AggregateUDF::from(percentile::Percentile::within_group()),
     ];
     for function in runs.into_iter().chain(others) {
         state.register_udaf(Arc::new(function))?;

@@ -72,6 +72,12 @@ pub(crate) const LIGHT_THREADS: usize = 2;
 /// client's own.
 pub(crate) const SETTINGS_MAX: usize = 200;
 
+/// Plans that are kept of statements without a dialect, and of each connection with one. LIMIT: a
+/// plan is some ten kilobytes.
+pub(crate) const PLANS_MAX: usize = 128;
+/// The longest statement whose plan is kept. LIMIT: a plan grows with its text.
+pub(crate) const PLAN_TEXT_BYTES_MAX: usize = 8 * 1024;
+
 /// How many rows a statement may read and join and still run in the lane of the light ones.
 /// LIMIT: some ten milliseconds of one processor.
 pub(crate) const LIGHT_ROWS_MAX: usize = 500_000;

@@ -37,7 +37,7 @@ pub const CATALOG: &str = "tacitus";
 pub const SCHEMA: &str = "public";
 
 /// The relations that say how things are now.
-const OF_NOW: [&str; 3] = ["collectors", "gaps", "latest"];
+const OF_NOW: [&str; 2] = ["collectors", "gaps"];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -189,6 +189,25 @@ impl Relations {
         &self.snapshot
     }
 
+    /// The relations that a plan may be kept of.
+    pub(crate) const KEPT: [&'static str; 3] = ["latest", "samples", TAGS_NAME];
+
+    /// One of [`Self::KEPT`].
+    pub(crate) fn kept(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let snapshot = self.snapshot.clone();
+        Some(match name {
+            "samples" => Arc::new(SamplesTable::new(snapshot)),
+            "latest" => Arc::new(RowsTable::new(snapshot, TagRelation::Latest)),
+            TAGS_NAME => Arc::new(RowsTable::new(snapshot, TagRelation::Tags)),
+            _ => return None,
+        })
+    }
+
+    /// Whether plans over these relations may be kept.
+    pub(crate) fn are_of_the_store(&self) -> bool {
+        self.samples.is_none()
+    }
+
     /// The names of the relations, for hints.
     pub(crate) const NAMES: [&'static str; 6] =
         ["audit", "collectors", "gaps", "latest", "samples", TAGS_NAME];
@@ -247,11 +266,8 @@ impl SchemaProvider for Relations {
         let snapshot = self.snapshot.clone();
         if self.past && OF_NOW.contains(&name) {
             let what = format!("\"{name}\" is of now, and cannot be read as of a sequence");
-            let hint = match name {
-                "latest" => "ask samples: SELECT DISTINCT ON (tag) … ORDER BY tag, ts DESC",
-                _ => "ask without a sequence",
-            };
-            let refusal = QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what).with_hint(hint);
+            let refusal = QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
+                .with_hint("ask without a sequence");
             return Err(refusal.into());
         }
         if let Some(samples) = self.samples.as_ref().filter(|_| name == "samples") {

@@ -28,6 +28,7 @@ use crate::error::{QueryError, SqlState};
 use crate::function;
 use crate::history::{Functions, Placeholders};
 use crate::parameters;
+use crate::plans::{self, Asked, Plans};
 use crate::preselect::preselected;
 use crate::relation::Relations;
 use crate::statement;
@@ -49,6 +50,7 @@ pub(crate) struct Run {
     pub(crate) role: Arc<Role>,
     pub(crate) time_zone: String,
     pub(crate) dialect: Option<Arc<dyn Dialect>>,
+    pub(crate) plans: Arc<Plans>,
     pub(crate) source: Source,
 }
 
@@ -163,11 +165,29 @@ impl Run {
         values: Vec<ScalarValue>,
     ) -> Result<(Arc<dyn ExecutionPlan>, SessionState), QueryError> {
         let classify = |error: DataFusionError| self.classify(&error);
+        let keeps = values.is_empty() && relations.are_of_the_store();
+        let asked = keeps.then(|| Asked {
+            text: Arc::clone(&self.source.text),
+            time_zone: self.time_zone.clone(),
+        });
+        let kept = asked.as_ref().and_then(|asked| self.plans.get(asked, &relations));
         let (state, called) = self.statement_state(relations, Some(values.clone()))?;
-        let statement = self.parse()?;
-        let plan = self.logical_plan(&state, &called, statement, values).await?;
-        let plan = preselected(&state, plan).await.map_err(classify)?;
-        let plan = state.create_physical_plan(&plan).await.map_err(classify)?;
+        let plan = match kept {
+            Some(plan) => plan,
+            None => {
+                let statement = self.parse()?;
+                let plan = self.logical_plan(&state, &called, statement, values).await?;
+                let asked = asked.filter(|asked| plans::may_be_kept(&asked.text, &plan));
+                let plan = preselected(&state, plan).await.map_err(classify)?;
+                let plan = state.optimize(&plan).map_err(classify)?;
+                if let Some(asked) = asked {
+                    self.plans.put(asked, &plan);
+                }
+                plan
+            }
+        };
+        let planner = state.query_planner();
+        let plan = planner.create_physical_plan(&plan, &state).await.map_err(classify)?;
         Ok((plan, state))
     }
 

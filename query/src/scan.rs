@@ -26,10 +26,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Statistics;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ScalarValue, Statistics};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::expressions::Column;
@@ -152,8 +152,7 @@ impl SamplesExec {
             projection.iter().filter_map(|at| SampleColumn::ALL.get(*at).copied()).collect();
         let schema = Arc::new(SAMPLES.project(projection)?);
         let partitions = partitions.min(scan.tags.len()).max(1);
-        let one_tag = scan.tags.len() <= 1;
-        let properties = properties(schema, &columns, one_tag, Order::Rising, partitions)?;
+        let properties = properties(schema, &columns, &scan.tags, Order::Rising, partitions)?;
         Ok(Self {
             scan: Arc::new(scan),
             columns,
@@ -167,9 +166,9 @@ impl SamplesExec {
 
     /// The same rows, otherwise handed out.
     fn with(&self, fetch: Option<usize>, order: Order, hints: Hints) -> Result<Self> {
-        let one_tag = self.scan.tags.len() <= 1;
         let partitions = self.properties.partitioning.partition_count();
-        let properties = properties(self.schema(), &self.columns, one_tag, order, partitions)?;
+        let properties =
+            properties(self.schema(), &self.columns, &self.scan.tags, order, partitions)?;
         Ok(Self {
             scan: Arc::clone(&self.scan),
             columns: Arc::clone(&self.columns),
@@ -211,12 +210,12 @@ impl SamplesExec {
 fn properties(
     schema: SchemaRef,
     columns: &[SampleColumn],
-    one_tag: bool,
+    tags: &[Arc<Tag>],
     order: Order,
     partitions: usize,
 ) -> Result<PlanProperties> {
     Ok(PlanProperties::new(
-        ordered(EquivalenceProperties::new(schema), columns, one_tag, order)?,
+        ordered(EquivalenceProperties::new(schema), columns, tags, order)?,
         Partitioning::UnknownPartitioning(partitions),
         EmissionType::Incremental,
         Boundedness::Bounded,
@@ -228,9 +227,11 @@ fn properties(
 fn ordered(
     mut properties: EquivalenceProperties,
     columns: &[SampleColumn],
-    one_tag: bool,
+    tags: &[Arc<Tag>],
     order: Order,
 ) -> Result<EquivalenceProperties> {
+    let one_tag = tags.len() <= 1;
+    let path = tags.first().map(|tag| tag.definition.path.as_str());
     let column = |wanted: SampleColumn| -> Option<Arc<dyn PhysicalExpr>> {
         let at = columns.iter().position(|column| *column == wanted)?;
         Some(Arc::new(Column::new(wanted.name(), at)))
@@ -241,7 +242,11 @@ fn ordered(
     let (tag, ts) = (column(SampleColumn::Tag), column(SampleColumn::Ts));
     if one_tag {
         properties.add_ordering(ts.map(timely));
-        let same = tag.map(|tag| ConstExpr::new(tag, AcrossPartitions::Uniform(None)));
+        // With its value: two scans of one tag each may be of two tags.
+        let same = tag.zip(path).map(|(tag, path)| {
+            let path = ScalarValue::Utf8View(Some(path.to_owned()));
+            ConstExpr::new(tag, AcrossPartitions::Uniform(Some(path)))
+        });
         properties.add_constants(same)?;
     } else if let Some(tag) = tag {
         properties.add_ordering(std::iter::once(rising(tag)).chain(ts.map(timely)));

@@ -33,6 +33,8 @@ use crate::error::{QueryError, SqlState};
 use crate::function;
 use crate::holding::CountWindows;
 use crate::limits::{BATCH_ROWS_MAX, LIGHT_THREADS, Limits, THREAD_STACK_BYTES};
+use crate::padding::ForgetPadded;
+use crate::plans::Plans;
 use crate::relation::{CATALOG, Landscape, SCHEMA};
 use crate::statement::Parameter;
 use crate::summary::Summarize;
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     /// Settings and functions of every statement.
     pub(crate) state: Arc<SessionState>,
+    /// Plans of statements without a dialect.
+    pub(crate) plans: Arc<Plans>,
     pub(crate) admission: Arc<Admission>,
     /// What is around the store, once somebody told.
     pub(crate) landscape: OnceLock<Arc<dyn Landscape>>,
@@ -76,6 +80,7 @@ impl Session {
         let shared = Shared {
             engine,
             state: Arc::new(state(&limits).map_err(classify)?),
+            plans: Arc::default(),
             admission: Arc::new(Admission::new(&limits).map_err(classify)?),
             landscape: OnceLock::new(),
             threads: Some(Threads {
@@ -184,6 +189,7 @@ fn optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     // Before distribution and order are decided.
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements").unwrap_or_default();
     rules.insert(at, Arc::new(Summarize));
+    rules.insert(at, Arc::new(ForgetPadded));
     rules.push(Arc::new(CountWindows));
     rules.push(Arc::new(YieldAboveJoins));
     rules

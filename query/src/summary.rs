@@ -8,7 +8,9 @@
 //! ```
 //! The operator hands out *partial states*, the same that the engine's own partial aggregation
 //! would hand out; several for one group where it is easier. The final aggregation above it is
-//! left as it is. A query is taken over by [`Summarize`] if its groups are made of the tag and of
+//! left as it is, unless every group is of one tag: then the work is divided between groups, and
+//! the operator hands out *whole groups*, in the order of (tag, time), in the place of both
+//! aggregations. A query is taken over by [`Summarize`] if its groups are made of the tag and of
 //! expressions that rise with time, and each of its figures can come from statistics.
 //!
 //! *Invariant.* The answer is that of the engine's own aggregation over the scan, up to the
@@ -19,17 +21,21 @@
 //!
 //! [`Snapshot::aggregate`]: tacitus_storage::Snapshot::aggregate
 
+mod course;
 mod figure;
 mod key;
 mod known;
+mod line;
+mod needs;
 mod rows;
 mod rule;
+mod share;
+mod sheet;
 mod stream;
 
 pub(crate) use rule::Summarize;
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -51,12 +57,15 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
-use tacitus_model::{TimeRange, Timestamp};
+use tacitus_model::Tag;
 
 use crate::relation::SampleColumn;
 use crate::scan::SampleScan;
-use figure::{Asked, Needs};
+use figure::Asked;
 use key::Keys;
+use line::Line;
+use needs::Needs;
+use share::{Share, shares, whole_shares};
 use stream::SummaryStream;
 
 /// What happens to rows between the scan and the aggregation.
@@ -69,7 +78,7 @@ enum Stage {
 }
 
 /// What is summarized, and how.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Summary {
     scan: Arc<SampleScan>,
     /// The columns that the stages begin with.
@@ -79,11 +88,23 @@ struct Summary {
     keys: Keys,
     asked: Vec<Asked>,
     needs: Needs,
-    /// Groups, then partial states.
+    /// Whether whole groups are handed out.
+    whole: bool,
+    /// Groups, then their figures or partial states.
     schema: SchemaRef,
 }
 
 impl Summary {
+    /// Whether what the store knows of a tag can answer all that is asked.
+    fn serves(&self, tag: &Tag) -> bool {
+        self.asked.iter().filter_map(Asked::course).all(|course| course.serves(tag))
+    }
+
+    /// Whether no two tags are in one group.
+    fn parts_tags(&self) -> bool {
+        !self.keys.is_empty() && (self.keys.tag().is_some() || self.scan.tags.len() <= 1)
+    }
+
     /// What the stages leave of rows of the scan.
     fn staged(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
         for stage in &self.stages {
@@ -110,19 +131,13 @@ impl Summary {
     }
 }
 
-/// Some tags, over a span of time: what one stream works through, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Share {
-    /// Positions of the tags.
-    tags: Range<usize>,
-    range: TimeRange,
-}
-
-/// The operator that hands out partial states.
+/// The operator that hands out groups.
 #[derive(Debug)]
 pub(crate) struct SummaryExec {
     summary: Arc<Summary>,
+    /// One a partition, or all of them in one where groups are whole.
     shares: Vec<Share>,
+    threads: usize,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -137,68 +152,53 @@ impl SummaryExec {
         Some(if known { rows / ROWS_OF_STATISTIC } else { rows })
     }
 
-    fn try_new(summary: Summary, partitions: usize) -> Self {
-        let shares = shares(&summary.scan, partitions);
+    fn try_new(summary: Summary, threads: usize) -> Result<Self> {
+        let shares = if summary.whole {
+            whole_shares(&summary.scan, &summary.keys, threads)?
+        } else {
+            shares(&summary.scan, threads)
+        };
+        let partitions = if summary.whole { 1 } else { shares.len() };
         let properties = PlanProperties::new(
             ordered(&summary),
-            Partitioning::UnknownPartitioning(shares.len()),
+            Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Self {
+        Ok(Self {
             summary: Arc::new(summary),
             shares,
+            threads,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
-        }
+        })
+    }
+
+    /// The same with whole groups in these columns; `None` where a group may be of several tags.
+    fn with_whole_groups(&self, schema: SchemaRef) -> Option<Result<Self>> {
+        let summary = Summary { whole: true, schema, ..Summary::clone(&self.summary) };
+        summary.parts_tags().then(|| Self::try_new(summary, self.threads))
+    }
+
+    fn share(&self, at: usize, share: &Share) -> SendableRecordBatchStream {
+        Box::pin(cooperative(SummaryStream::new(
+            Arc::clone(&self.summary),
+            share.clone(),
+            stream::Counters::new(&self.metrics, at),
+        )))
     }
 }
 
-/// Divides the work: many tags by tags, few by time.
-fn shares(scan: &SampleScan, partitions: usize) -> Vec<Share> {
-    let tags = scan.tags.len();
-    let partitions = partitions.max(1);
-    if tags == 0 || tags >= partitions || scan.range.is_empty() {
-        let partitions = partitions.min(tags).max(1);
-        let edge = |at: usize| tags * at / partitions;
-        let share = |at| Share { tags: edge(at)..edge(at + 1), range: scan.range };
-        return (0..partitions).map(share).collect();
-    }
-    let slices = partitions.div_ceil(tags);
-    let mut shares = Vec::with_capacity(tags * slices);
-    for (at, tag) in scan.tags.iter().enumerate() {
-        let range = scan.snapshot.extent(tag.id).map(|extent| extent.intersect(&scan.range));
-        shares.extend(
-            sliced(range.unwrap_or(scan.range), slices)
-                .into_iter()
-                .map(|range| Share { tags: at..at + 1, range }),
-        );
-    }
-    shares
-}
-
-/// A span of time in equal slices.
-fn sliced(range: TimeRange, slices: usize) -> Vec<TimeRange> {
-    if range.is_empty() {
-        return vec![range];
-    }
-    let (first, last) = (i128::from(range.first.nanos()), i128::from(range.last.nanos()));
-    let slices = i128::try_from(slices).unwrap_or(1).clamp(1, last - first + 1);
-    let edge = |at: i128| first + (last - first + 1) * at / slices;
-    let moment = |nanos: i128| Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
-    (0..slices)
-        .map(|at| TimeRange { first: moment(edge(at)), last: moment(edge(at + 1) - 1) })
-        .collect()
-}
-
-/// Declares that groups come in the order of (tag, time), as far as the columns show it.
+/// Declares that groups come in the order of (tag, time), as far as the columns show it. No key is
+/// null unless all are; of the two orders that this makes the usual one is told.
 fn ordered(summary: &Summary) -> EquivalenceProperties {
     let mut properties = EquivalenceProperties::new(Arc::clone(&summary.schema));
     let column = |at: &usize| -> PhysicalSortExpr {
         let name = summary.schema.fields().get(*at).map(|field| field.name().as_str());
         let column = Column::new(name.unwrap_or_default(), *at);
-        PhysicalSortExpr::new(Arc::new(column), SortOptions::default())
+        let options = SortOptions { descending: false, nulls_first: false };
+        PhysicalSortExpr::new(Arc::new(column), options)
     };
     let times = summary.keys.times();
     let tag = summary.keys.tag();
@@ -224,7 +224,8 @@ impl DisplayAs for SummaryExec {
             }
         }
         let statistics = if summary.needs.statistics_serve() { "used" } else { "not used" };
-        write!(out, ", statistics={statistics}, partitions={}", self.shares.len())
+        let shares = if summary.whole { "whole groups, shares" } else { "partitions" };
+        write!(out, ", statistics={statistics}, {shares}={}", self.shares.len())
     }
 }
 
@@ -268,34 +269,16 @@ impl ExecutionPlan for SummaryExec {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let Some(share) = self.shares.get(partition) else {
-            return Err(DataFusionError::Internal(format!("there is no partition {partition}")));
-        };
-        Ok(Box::pin(cooperative(SummaryStream::new(
-            Arc::clone(&self.summary),
-            share.clone(),
-            stream::Counters::new(&self.metrics, partition),
-        ))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(first: i64, last: i64) -> TimeRange {
-        TimeRange { first: Timestamp::from_nanos(first), last: Timestamp::from_nanos(last) }
-    }
-
-    #[test]
-    fn slices_cover_a_span_without_gap_and_without_overlap() {
-        assert_eq!(sliced(range(0, 9), 3), [range(0, 2), range(3, 5), range(6, 9)]);
-        assert_eq!(sliced(range(5, 5), 4), [range(5, 5)]);
-        assert_eq!(sliced(range(i64::MIN, i64::MAX), 2), [range(i64::MIN, -1), range(0, i64::MAX)]);
-    }
-
-    #[test]
-    fn an_empty_span_stays_one_empty_slice() {
-        assert_eq!(sliced(range(1, 0), 3), [range(1, 0)]);
+        match self.shares.get(partition) {
+            Some(share) if !self.summary.whole || self.shares.len() == 1 => {
+                Ok(self.share(partition, share))
+            }
+            Some(_) if partition == 0 => {
+                let shares = self.shares.iter().enumerate();
+                let shares = shares.map(|(at, share)| self.share(at, share));
+                Ok(Box::pin(Line::new(self.schema(), shares, self.threads)))
+            }
+            _ => Err(DataFusionError::Internal(format!("there is no partition {partition}"))),
+        }
     }
 }

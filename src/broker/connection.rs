@@ -441,10 +441,12 @@ impl Client {
             stops: end == End::Cut(STOPPING),
         };
         let session = self.connection.into_session();
+        let client = Arc::clone(&self.seat.client);
         let due = self.room.vacate(self.seat, session, going);
         if let Some(will) = due {
             self.room.publish_will(will).await;
         }
+        self.room.intake.left(&client);
         if end != End::Lost {
             farewell(self.reader, self.writer, output).await;
         }

@@ -101,6 +101,9 @@ pub trait Intake: Send + Sync + 'static {
     /// The documents of a set, by key.
     fn documents(&self, collection: Collection) -> Vec<Remembered>;
 
+    /// A client's connection has ended, and its will, if one was due at once, was published.
+    fn left(&self, _client: &str) {}
+
     /// Begins to tell the past.
     fn tell(&self, span: &Span) -> Result<Box<dyn Story>, StoryError>;
 }

@@ -7,6 +7,7 @@
 //!
 //! *Not here.* Sockets (`connection`), the store (`intake`).
 
+mod retaining;
 mod routes;
 mod sessions;
 mod subscriptions;
@@ -27,6 +28,7 @@ use super::limits::{RETAINED_BYTES_MAX, RETAINED_MAX, STORING_BYTES_MAX};
 use super::mailbox::Mailbox;
 use super::memory;
 use super::seats::{Legacy, Seats};
+use retaining::Retaining;
 use routes::Route;
 
 pub(super) use routes::Routes;
@@ -58,6 +60,7 @@ pub(super) struct Room {
     boxes: RwLock<Boxes>,
     /// How many of the boxes survive the server.
     kept_boxes: AtomicUsize,
+    retaining: Mutex<HashMap<Box<str>, Retaining>>,
     seats: Mutex<Seats>,
     guests: AtomicU64,
     last_will: AtomicU64,
@@ -91,6 +94,7 @@ impl Room {
             tree: RwLock::default(),
             boxes: RwLock::default(),
             kept_boxes: AtomicUsize::new(0),
+            retaining: Mutex::default(),
             seats: Mutex::default(),
             guests: AtomicU64::new(0),
             last_will: AtomicU64::new(0),
@@ -125,6 +129,10 @@ impl Room {
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn retaining(&self) -> MutexGuard<'_, HashMap<Box<str>, Retaining>> {
+        self.retaining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tree(&self) -> RwLockReadGuard<'_, Tree> {
@@ -181,6 +189,7 @@ impl Room {
             .collect();
         let retained = messages.iter().filter(|message| message.retain());
         documents.extend(retained.map(memory::retained));
+        self.begin_retaining(client, messages);
         let routes = self.route(messages, &mut documents);
         if group.is_empty() && documents.is_empty() {
             return Ok(routes);
@@ -189,6 +198,7 @@ impl Room {
         let stored = self.intake.store(&group, documents).await;
         if stored.is_err() {
             self.unroute(&routes);
+            self.end_retaining(messages).await;
         }
         stored.map(|()| routes)
     }
@@ -216,6 +226,7 @@ impl Room {
                 }
             })
             .await;
+        self.end_retaining(messages).await;
     }
 
     /// Publishes what the broker says of itself.

@@ -211,7 +211,8 @@ impl Seats {
         mailbox.leave();
         if expiry_s == 0 {
             let will = will.map(|(_, legacy)| legacy);
-            return Vacated::Ended(Ended { client, key, session: Some(session), will });
+            let ended = Ended { client, key, session: Some(session), will };
+            return Vacated::Ended(Box::new(ended));
         }
         let lives = Duration::from_secs(u64::from(expiry_s));
         let (due, later) = match will {
@@ -275,7 +276,7 @@ impl Seats {
 #[derive(Debug)]
 pub(super) enum Vacated {
     /// The session is no more.
-    Ended(Ended),
+    Ended(Box<Ended>),
     /// The session waits; this will is due at once.
     Away(Option<Legacy>),
 }

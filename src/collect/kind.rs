@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Collector, Problem, opcua};
+use super::{Collector, Problem, modbus, opcua};
 
 /// A kind of collector.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,10 @@ pub type Check =
     fn(name: &str, settings: &Map<String, Value>) -> Result<Arc<dyn Collector>, Vec<Problem>>;
 
 /// Every kind.
-pub const KINDS: &[Kind] =
-    &[Kind { name: "opcua", check: opcua::collector, secrets: &["password"] }];
+pub const KINDS: &[Kind] = &[
+    Kind { name: "modbus", check: modbus::collector, secrets: &[] },
+    Kind { name: "opcua", check: opcua::collector, secrets: &["password"] },
+];
 
 impl Kind {
     /// The kind of this word.

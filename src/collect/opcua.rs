@@ -34,7 +34,7 @@ mod subscribe;
 mod supervisor;
 mod survey;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod trust;
 
 use std::path::Path;

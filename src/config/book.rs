@@ -8,6 +8,7 @@
 
 mod broker;
 mod collect;
+mod modbus;
 
 use std::sync::LazyLock;
 
@@ -85,8 +86,9 @@ const PROFILES: &[&str] = &[
 ];
 
 /// All keys, in the order in which they are shown.
-pub static BOOK: LazyLock<Vec<Key>> =
-    LazyLock::new(|| [FIRST, broker::BROKER, REST, collect::COLLECT, LAST].concat());
+pub static BOOK: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    [FIRST, broker::BROKER, REST, collect::COLLECT, modbus::MODBUS, LAST].concat()
+});
 
 /// The store, HTTP, gRPC.
 const FIRST: &[Key] = &[

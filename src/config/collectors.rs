@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::Problem;
 use super::checked::Keys;
-use crate::collect::Collector;
 use crate::collect::opcua::{Draft, DraftBrowse, DraftNode, Password};
+use crate::collect::{Collector, Kind};
 
 /// The collectors that are in order, and a problem for each mistake in the others.
 pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<dyn Collector>> {
@@ -43,7 +45,70 @@ pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<dyn
             })),
         }
     }
+    modbus(keys, &mut collectors, problems);
     collectors
+}
+
+/// Modbus collectors, which read their settings as those of HTTP.
+fn modbus(keys: &Keys<'_>, collectors: &mut Vec<Arc<dyn Collector>>, problems: &mut Vec<Problem>) {
+    let Some(kind) = Kind::find("modbus") else { return };
+    for entry in keys.entries("collect.modbus") {
+        let Some(name) = keys.text(&format!("{entry}.name")) else { continue };
+        let mut settings = words(
+            keys,
+            &entry,
+            &["address", "order", "prefix"],
+            &["unit_id", "registers_max", "bits_max", "gap_max"],
+            &["every", "timeout", "pause"],
+        );
+        let items = keys.entries(&format!("{entry}.items"));
+        let items = items.iter().map(|item| {
+            let texts = ["tag", "at", "type", "order", "scale", "offset", "unit", "description"];
+            Value::Object(words(keys, item, &texts, &["unit_id"], &["every"]))
+        });
+        settings.insert("items".to_owned(), items.collect());
+        if collectors.iter().any(|other| other.name() == name) {
+            problems.push(Problem {
+                origin: keys.origin(&format!("{entry}.name")),
+                message: format!("two collectors are called \"{name}\""),
+                hint: "give each a name of its own, it is the source of its tags".to_owned(),
+            });
+            continue;
+        }
+        match (kind.check)(&name, &settings) {
+            Ok(collector) => collectors.push(collector),
+            Err(mistakes) => problems.extend(mistakes.into_iter().map(|mistake| {
+                let path = format!("{entry}.{}", mistake.key);
+                Problem {
+                    origin: keys.origin(&path),
+                    message: format!("\"{path}\": {}", mistake.reason),
+                    hint: mistake.hint,
+                }
+            })),
+        }
+    }
+}
+
+/// What is said of an entry, as its kind reads it.
+fn words(
+    keys: &Keys<'_>,
+    entry: &str,
+    texts: &[&str],
+    counts: &[&str],
+    spans: &[&str],
+) -> Map<String, Value> {
+    let path = |name: &str| format!("{entry}.{name}");
+    let text = |name: &&str| Some(((*name).to_owned(), keys.text(&path(name))?.into()));
+    let count = |name: &&str| Some(((*name).to_owned(), keys.count(&path(name))?.into()));
+    let span = |name: &&str| {
+        let span = keys.span(&path(name))?;
+        Some(((*name).to_owned(), format!("{} ms", span.as_millis()).into()))
+    };
+    let sentinels = keys.texts(&path("sentinels"));
+    let sentinels = (!sentinels.is_empty()).then(|| ("sentinels".to_owned(), sentinels.into()));
+    let texts = texts.iter().filter_map(text);
+    let numbers = counts.iter().filter_map(count).chain(spans.iter().filter_map(span));
+    texts.chain(numbers).chain(sentinels).collect()
 }
 
 fn password(keys: &Keys<'_>, entry: &str, problems: &mut Vec<Problem>) -> Option<Password> {

@@ -23,7 +23,7 @@ use crate::broker;
 use crate::collect::opcua::Trust;
 use crate::collect::{Collectors, Phase};
 use crate::gaps::{Gaps, Outcome};
-use crate::ingest::{Ingest, Mqtt};
+use crate::ingest::{Ingest, Mqtt, Sparkplug};
 use crate::metrics::{Metrics, Reading};
 use crate::server::Addresses;
 use crate::shutdown::Shutdown;
@@ -155,6 +155,7 @@ pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
     let help = "Clients that follow latest values or a query";
     readings.push(Reading::gauge("live_followers", help, following as u64));
     readings.extend(mqtt(&facts.broker));
+    readings.extend(facts.intake.sparkplug().map(|host| sparkplug(host)).into_iter().flatten());
     readings.extend(collectors(&facts.collectors));
     readings.extend(gaps(&facts.gaps));
     match facts.metrics.text(&readings) {
@@ -210,6 +211,17 @@ fn ingest(ingest: &Ingest) -> Vec<Reading> {
             counters.queue_bytes_max as u64,
         ),
         Reading::counter("ingest_refused", "Points and payloads refused", 0).by("reason", refused),
+    ]
+}
+
+fn sparkplug(host: &Sparkplug) -> [Reading; 3] {
+    let nodes = host.nodes();
+    let online = nodes.iter().filter(|node| node.online).count();
+    let asked = nodes.iter().map(|node| node.rebirths.0).sum();
+    [
+        Reading::gauge("sparkplug_nodes", "Sparkplug nodes that are known", nodes.len() as u64),
+        Reading::gauge("sparkplug_nodes_online", "Those that are there", online as u64),
+        Reading::counter("sparkplug_rebirths", "Requests for rebirths", asked),
     ]
 }
 

@@ -95,8 +95,7 @@ impl Mqtt {
         let topic = self.topic(&message.topic);
         let Topic::Take(taken) = &*topic else { return };
         if let Some(host) = self.sparkplug.as_ref().filter(|_| taken.is_sparkplug) {
-            let Incoming { topic, payload, received, .. } = message;
-            return host.take(&self.ingest, topic, payload, *received, batch);
+            return host.take(&self.ingest, message, batch);
         }
         let origin = Origin {
             source: SOURCE,
@@ -230,6 +229,12 @@ impl Intake for Mqtt {
             WriteError::Busy => StoreError::Busy,
             WriteError::Invalid | WriteError::Poisoned | WriteError::Stopped => StoreError::Failed,
         })
+    }
+
+    fn left(&self, client: &str) {
+        if let Some(host) = &self.sparkplug {
+            host.left(client, self.ingest.clock.now());
+        }
     }
 
     fn documents(&self, collection: Collection) -> Vec<Remembered> {

@@ -11,12 +11,15 @@
 //!
 //! *Not here.* What a message means: `tacitus_protocol::sparkplug`.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tacitus_model::{Batch, Tag, TagChange, TagDefinition, TagPath, Timestamp, Value};
+use tacitus_protocol::limits::SPARKPLUG_NODES_MAX;
 use tacitus_protocol::sparkplug::{
-    Action, CommandError, Definition, Host, NodeStatus, Outgoing, Settings, Target,
+    Action, CommandError, Definition, Host, NodeId, NodeStatus, Outgoing, Settings, Target, Topic,
+    Verb,
 };
 use tacitus_storage::Document;
 use tokio::sync::mpsc;
@@ -24,7 +27,7 @@ use tokio::sync::mpsc;
 use super::Ingest;
 use super::refusals::Refusal;
 use super::resolve::Origin;
-use crate::broker::Publisher;
+use crate::broker::{Incoming, Publisher};
 use crate::documents::SPARKPLUG_ALIASES;
 use crate::shutdown::Shutdown;
 
@@ -46,6 +49,8 @@ pub struct Sparkplug {
     host: Mutex<Host>,
     outbox: mpsc::Sender<Errand>,
     inbox: Mutex<Option<mpsc::Receiver<Errand>>>,
+    /// The nodes that each client gave birth to. LIMIT: as many as the host knows nodes.
+    nodes: Mutex<HashMap<Arc<str>, BTreeSet<NodeId>>>,
 }
 
 /// What is done after a message was taken.
@@ -65,23 +70,33 @@ impl Sparkplug {
         for (key, body) in ingest.resolver.documents(SPARKPLUG_ALIASES) {
             host.restore(&key, &body, now);
         }
-        Self { host: Mutex::new(host), outbox, inbox: Mutex::new(Some(inbox)) }
+        let inbox = Mutex::new(Some(inbox));
+        Self { host: Mutex::new(host), outbox, inbox, nodes: Mutex::default() }
     }
 
     /// Takes a message of a node into the batch.
-    pub(super) fn take(
-        &self,
-        ingest: &Ingest,
-        topic: &str,
-        payload: &[u8],
-        received: Timestamp,
-        batch: &mut Batch,
-    ) {
+    pub(super) fn take(&self, ingest: &Ingest, message: &Incoming, batch: &mut Batch) {
+        let Incoming { client, topic, payload, .. } = message;
         // Sparkplug's times are milliseconds.
-        let received = received.quantised(1_000_000);
+        let received = message.received.quantised(1_000_000);
+        if let Some(Topic::Message { verb: Verb::NodeBirth, id, .. }) = Topic::parse(topic) {
+            let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+            if nodes.len() < SPARKPLUG_NODES_MAX {
+                nodes.entry(Arc::clone(client)).or_default().insert(id);
+            }
+        }
         let mut actions = Vec::new();
         self.host().receive(topic, payload, received, &mut actions);
         self.carry_out(ingest, actions, received, payload, batch);
+    }
+
+    /// A client's connection has ended: its nodes may be gone without a word.
+    pub(super) fn left(&self, client: &str, now: Timestamp) {
+        let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).remove(client);
+        let mut host = self.host();
+        for id in nodes.into_iter().flatten() {
+            host.left(&id, now.quantised(1_000_000));
+        }
     }
 
     /// Is online until the server stops: sends what is to be sent, and looks at the time.
@@ -95,7 +110,7 @@ impl Sparkplug {
         self.do_all(&ingest, actions, now).await;
         loop {
             tokio::select! {
-                () = shutdown.requested() => return,
+                () = shutdown.requested() => break,
                 Some(errand) = inbox.recv() => do_one(&ingest, &publisher, errand).await,
                 _ = tick.tick() => {
                     let now = ingest.clock.now().quantised(1_000_000);
@@ -103,6 +118,12 @@ impl Sparkplug {
                     self.host().tick(now, &mut actions);
                     self.do_all(&ingest, actions, now).await;
                 }
+            }
+        }
+        // What was learnt last is kept; there is nobody left to be told anything.
+        while let Ok(errand) = inbox.try_recv() {
+            if matches!(errand, Errand::Keep(_)) {
+                do_one(&ingest, &publisher, errand).await;
             }
         }
     }

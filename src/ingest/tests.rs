@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tacitus_model::{Kind, Quality, Tag, TagDefinition, TagPath, TimeRange, Timestamp, Value};
-use tacitus_protocol::sparkplug;
 use tacitus_protocol::topic::{RuleSpec, Rules, Spec};
 use tacitus_storage::{FixedClock, Parts, SeededChance, SimDisk, SimFaults};
 
 use super::*;
 use crate::broker::{Incoming, Intake, StoreError};
+
+mod sparkplug;
 
 /// 2024-05-01T08:00:00.250500Z: half a millisecond after a whole one.
 const NOW: i64 = 1_714_550_400_250_500_000;
@@ -460,7 +461,7 @@ async fn a_rule_says_labels_profile_and_names() {
     assert_eq!(plant.rows("l1/s7/temp").len(), 1, "a trial stores nothing");
     let refused = mqtt.try_out("site/l1/x", b"{broken").json();
     assert_eq!(refused["refusal"]["code"], "payload_json");
-    let born = mqtt.try_out("spBv1.0/G/NBIRTH/E", &birth(0, 21.5)).json();
+    let born = mqtt.try_out("spBv1.0/G/NBIRTH/E", &sparkplug::birth(0, 21.5)).json();
     assert_eq!(
         (&born["profile"], &born["tags"][0]["path"]),
         (&"sparkplug-b".into(), &"G/E/temp".into())
@@ -575,81 +576,4 @@ async fn documents_are_kept_with_the_samples_they_came_with() {
     assert_eq!((plant.rows("a/b").len(), plant.rows("a/c").len()), (2_000, 1));
     plant.ingest.feed().after(0).unwrap().iter().for_each(|entry| assert!(!entry.batch.is_empty()));
     plant.committer.stop();
-}
-
-/// The birth of a Sparkplug node with one metric under an alias.
-fn birth(bd_seq: u64, temp: f64) -> Bytes {
-    use prost::Message as _;
-    use tacitus_protocol::sparkplug::wire::{Metric, MetricValue, Payload};
-    let metric = |name: &str, alias, datatype, value| Metric {
-        name: Some(name.into()),
-        alias,
-        datatype: Some(datatype),
-        value: Some(value),
-        ..Metric::default()
-    };
-    let metrics = vec![
-        metric("bdSeq", None, 4, MetricValue::Long(bd_seq)),
-        metric("temp", Some(7), 10, MetricValue::Double(temp)),
-    ];
-    let payload = Payload { timestamp: None, seq: Some(0), metrics, ..Payload::default() };
-    payload.encode_to_vec().into()
-}
-
-fn datum(seq: u64, temp: f64) -> Bytes {
-    use prost::Message as _;
-    use tacitus_protocol::sparkplug::wire::{Metric, MetricValue, Payload};
-    let value = Some(MetricValue::Double(temp));
-    let metric = Metric { alias: Some(7), value, ..Metric::default() };
-    let payload = Payload { seq: Some(seq), metrics: vec![metric], ..Payload::default() };
-    payload.encode_to_vec().into()
-}
-
-fn node_message(verb: &str, payload: Bytes) -> Incoming {
-    Incoming { payload, qos: 0, ..message(&format!("spBv1.0/G/{verb}/E"), "") }
-}
-
-#[tokio::test]
-async fn a_sparkplug_node_is_born_says_values_and_dies() {
-    let plant = plant(&small());
-    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
-    let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
-    let group = [
-        node_message("NBIRTH", birth(3, 21.5)),
-        node_message("NDATA", datum(1, 22.0)),
-        node_message("NDEATH", Bytes::from_static(b"")),
-    ];
-    let mut batch = Batch::default();
-    group.iter().for_each(|message| mqtt.take(message, &mut batch));
-    plant.ingest.write(batch).await.unwrap();
-    let values: Vec<_> = plant.rows("G/E/temp").into_iter().map(|row| row.1).collect();
-    assert_eq!(values, [Value::Null], "all three came in one millisecond, the last one counts");
-    let tag = plant.tag("G/E/temp");
-    assert_eq!((tag.definition.kind, tag.definition.source.as_str()), (Kind::Float, "sparkplug"));
-    assert_eq!(tag.definition.labels[0], ("group".to_owned(), "G".to_owned()));
-    assert!(!mqtt.sparkplug().unwrap().nodes()[0].online);
-    assert_eq!(plant.ingest.counters().refused, [].into());
-}
-
-#[tokio::test]
-async fn what_a_sparkplug_node_was_born_with_is_known_after_a_restart() {
-    use tacitus_storage::Document;
-    let plant = plant(&small());
-    let mut host = sparkplug::Host::new(sparkplug::Settings::default());
-    let mut actions = Vec::new();
-    let now = Timestamp::from_nanos(NOW);
-    host.receive("spBv1.0/G/NBIRTH/E", &birth(3, 21.5), now, &mut actions);
-    for action in actions {
-        if let sparkplug::Action::Remember { key, body } = action {
-            let collection = crate::documents::SPARKPLUG_ALIASES;
-            let document = Document { collection, key, body: Some(body) };
-            plant.ingest.write_with(Vec::new(), vec![document]).await.unwrap();
-        }
-    }
-    let host = Sparkplug::open(sparkplug::Settings::default(), &plant.ingest);
-    let mqtt = plant.mqtt(Rules::default()).with_sparkplug(Some(Arc::new(host)));
-    mqtt.store(&[node_message("NDATA", datum(9, 4.5))], Vec::new()).await.unwrap();
-    let mut batch = Batch::default();
-    mqtt.take(&node_message("NDATA", datum(10, 4.5)), &mut batch);
-    assert_eq!(batch.values(), [Value::Float(4.5)]);
 }

@@ -3,11 +3,16 @@
 //! *Invariant.* What is not one of the commands here goes to the query engine as it was written;
 //! nothing is guessed from a part of a statement.
 
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+mod form;
+mod words;
+
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::failure::Failure;
+use form::form;
+pub(super) use form::{CopyForm, CopyStyle};
+use words::Words;
 
 /// One statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,38 +83,6 @@ pub(super) enum Count {
     All,
 }
 
-/// How `COPY` writes rows.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct CopyForm {
-    pub(super) style: CopyStyle,
-    pub(super) header: bool,
-    pub(super) delimiter: u8,
-    pub(super) null: String,
-    pub(super) quote: u8,
-    pub(super) escape: u8,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CopyStyle {
-    Text,
-    Csv,
-    Binary,
-}
-
-impl CopyForm {
-    fn of(style: CopyStyle) -> Self {
-        let csv = style == CopyStyle::Csv;
-        Self {
-            style,
-            header: false,
-            delimiter: if csv { b',' } else { b'\t' },
-            null: if csv { String::new() } else { "\\N".to_owned() },
-            quote: b'"',
-            escape: b'"',
-        }
-    }
-}
-
 impl Command {
     /// Whether it may be done after a failure in a transaction.
     pub(super) fn ends_transaction(&self) -> bool {
@@ -176,138 +149,6 @@ pub(super) fn parse(text: &str) -> Result<Command, Failure> {
         _ => Command::Query("SELECT"),
     };
     Ok(command)
-}
-
-/// The words of a statement, one after the other.
-struct Words<'t> {
-    text: &'t str,
-    /// Each with the place where it begins.
-    tokens: Vec<(Token, usize)>,
-    at: usize,
-}
-
-impl<'t> Words<'t> {
-    fn new(text: &'t str) -> Result<Self, Failure> {
-        let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-            .tokenize_with_location()
-            .map_err(|error| Failure::new("42601", error.to_string()))?;
-        let lines: Vec<usize> =
-            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let offset = |line: u64, column: u64| -> usize {
-            let line = usize::try_from(line).unwrap_or(1).saturating_sub(1);
-            let start = lines.get(line).copied().unwrap_or(text.len());
-            let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-            let rest = text.get(start..).unwrap_or_default();
-            start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
-        };
-        let tokens = tokens
-            .into_iter()
-            .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-            .map(|token| {
-                let place = token.span.start;
-                (token.token, offset(place.line, place.column))
-            })
-            .collect();
-        Ok(Self { text, tokens, at: 0 })
-    }
-
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at).map(|(token, _)| token)
-    }
-
-    fn next(&mut self) -> Option<Token> {
-        let token = self.peek().cloned();
-        self.at += 1;
-        token
-    }
-
-    /// The next token, if it is a keyword.
-    fn keyword(&mut self) -> Option<Keyword> {
-        let keyword = match self.peek()? {
-            Token::Word(word) if word.quote_style.is_none() => word.keyword,
-            _ => return None,
-        };
-        self.at += 1;
-        Some(keyword)
-    }
-
-    /// Takes the next token, if it is this keyword.
-    fn eat(&mut self, wanted: Keyword) -> bool {
-        let found = matches!(self.peek(), Some(Token::Word(Word { keyword, quote_style: None, .. })) if *keyword == wanted);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// Takes the next token, if it is this word, which is no keyword of the tokenizer.
-    fn eat_word(&mut self, wanted: &str) -> bool {
-        let found = matches!(self.peek(), Some(Token::Word(word)) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted));
-        self.at += usize::from(found);
-        found
-    }
-
-    fn eat_token(&mut self, wanted: &Token) -> bool {
-        let found = self.peek() == Some(wanted);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// A name: folded to small letters unless it is quoted.
-    fn name(&mut self) -> Result<String, Failure> {
-        match self.next() {
-            Some(Token::Word(word)) => Ok(folded(&word)),
-            _ => Err(Failure::new("42601", "a name is missing")),
-        }
-    }
-
-    /// The name of a setting, which may have a dot in it.
-    fn setting(&mut self) -> Result<String, Failure> {
-        let mut name = self.name()?;
-        while self.eat_token(&Token::Period) {
-            name = format!("{name}.{}", self.name()?);
-        }
-        Ok(name)
-    }
-
-    /// A table's name, without its schema.
-    fn table(&mut self) -> Result<String, Failure> {
-        let mut name = self.name()?;
-        while self.eat_token(&Token::Period) {
-            name = self.name()?;
-        }
-        Ok(name)
-    }
-
-    /// Names in brackets, if there are any.
-    fn names(&mut self) -> Result<Vec<String>, Failure> {
-        let mut names = Vec::new();
-        if self.eat_token(&Token::LParen) {
-            loop {
-                names.push(self.name()?);
-                if !self.eat_token(&Token::Comma) {
-                    break;
-                }
-            }
-            if !self.eat_token(&Token::RParen) {
-                return Err(Failure::new("42601", "a bracket is missing"));
-            }
-        }
-        Ok(names)
-    }
-
-    /// What is left of the text.
-    fn rest(&self) -> &'t str {
-        self.tokens.get(self.at).and_then(|(_, at)| self.text.get(*at..)).unwrap_or_default()
-    }
-
-    /// What stands between two tokens.
-    fn between(&self, from: usize, to: usize) -> &'t str {
-        let place = |at: usize| self.tokens.get(at).map_or(self.text.len(), |(_, place)| *place);
-        self.text.get(place(from)..place(to)).unwrap_or_default().trim()
-    }
-}
-
-fn folded(word: &Word) -> String {
-    if word.quote_style.is_some() { word.value.clone() } else { word.value.to_lowercase() }
 }
 
 fn rollback(words: &mut Words<'_>) -> Result<Command, Failure> {
@@ -510,78 +351,6 @@ fn only_samples(table: &str) -> Result<(), Failure> {
     let code = if table == "tags" || table == "latest" { "25006" } else { "42P01" };
     Err(Failure::new(code, format!("\"{table}\" cannot be written to"))
         .hint("rows go into samples (tag, ts, value, quality)"))
-}
-
-/// What COPY says of its format, in the words of today or of old.
-fn form(words: &mut Words<'_>) -> Result<CopyForm, Failure> {
-    words.eat(Keyword::WITH);
-    let listed = words.eat_token(&Token::LParen);
-    let mut form = CopyForm::of(CopyStyle::Text);
-    let mut given: Vec<(String, String)> = Vec::new();
-    while let Some(token) = words.next() {
-        match token {
-            Token::Comma | Token::RParen => {}
-            Token::Word(word) => {
-                let name = word.value.to_uppercase();
-                words.eat(Keyword::AS);
-                let bare = matches!(name.as_str(), "CSV" | "BINARY" | "TEXT")
-                    || matches!(words.peek(), None | Some(Token::Comma | Token::RParen));
-                let takes = !bare && (name != "HEADER" || listed);
-                let value = if takes {
-                    match words.next() {
-                        Some(
-                            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text),
-                        ) => text,
-                        Some(Token::Word(word)) => word.value,
-                        Some(other) => other.to_string(),
-                        None => String::new(),
-                    }
-                } else {
-                    String::new()
-                };
-                given.push((name, value));
-            }
-            other => return Err(Failure::new("42601", format!("COPY does not know \"{other}\""))),
-        }
-    }
-    let style = given.iter().find_map(|(name, value)| match (name.as_str(), value.as_str()) {
-        ("CSV", _) => Some("CSV".to_owned()),
-        ("BINARY", _) => Some("BINARY".to_owned()),
-        ("FORMAT", value) => Some(value.to_uppercase()),
-        _ => None,
-    });
-    match style.as_deref() {
-        Some("CSV") => form = CopyForm::of(CopyStyle::Csv),
-        Some("BINARY") => form = CopyForm::of(CopyStyle::Binary),
-        None | Some("TEXT") => {}
-        Some(other) => {
-            return Err(Failure::new("22023", format!("COPY format \"{other}\" not recognized")));
-        }
-    }
-    for (name, value) in given {
-        set_option(&mut form, &name, &value)?;
-    }
-    Ok(form)
-}
-
-fn set_option(form: &mut CopyForm, name: &str, value: &str) -> Result<(), Failure> {
-    let byte = || match value.as_bytes() {
-        [byte] => Ok(*byte),
-        _ => Err(Failure::new("0A000", format!("COPY {name} must be a single one-byte character"))),
-    };
-    match name {
-        "CSV" | "BINARY" | "TEXT" | "FORMAT" | "ENCODING" | "FREEZE" => {}
-        "HEADER" => form.header = !matches!(value.to_lowercase().as_str(), "false" | "off" | "0"),
-        "DELIMITER" | "DELIMITERS" => form.delimiter = byte()?,
-        "NULL" => value.clone_into(&mut form.null),
-        "QUOTE" => {
-            form.quote = byte()?;
-            form.escape = form.quote;
-        }
-        "ESCAPE" => form.escape = byte()?,
-        other => return Err(Failure::unsupported(format!("COPY has no option {other} here"))),
-    }
-    Ok(())
 }
 
 fn insert(words: &mut Words<'_>) -> Result<Command, Failure> {

@@ -10,10 +10,8 @@
 
 use std::ops::Range;
 
-use tacitus_model::Kind;
-
 use crate::block::Block;
-use crate::cache::PageBlock;
+use crate::cache::{Halves, PageBlock};
 use crate::error::Error;
 use crate::merge::{Merge, PageRun, Part};
 use crate::segment::{BLOCK_RECORDS, PageNumbers, PageReader, Place, ROLL_PAGES, StateTime};
@@ -105,20 +103,30 @@ impl<'a> Fold<'a> {
     fn rows(&mut self, block: &Block) {
         let step = self.step;
         let part = |rows| Statistics::of(block.run(rows, step));
-        self.split(Times::Each(&block.times), block.len(), part);
+        let _parts = self.split(Times::Each(&block.times), block.len(), part);
     }
 
-    /// Counts every part of some rows in the window that it is in.
-    fn split(&mut self, times: Times<'_>, rows: usize, part: impl Fn(Range<usize>) -> Statistics) {
+    /// Counts every part of some rows in the window that it is in; the parts where they are two.
+    fn split(
+        &mut self,
+        times: Times<'_>,
+        rows: usize,
+        part: impl Fn(Range<usize>) -> Statistics,
+    ) -> Option<[Statistics; 2]> {
+        let (mut parts, mut last) = (0, [Statistics::default(); 2]);
         let mut from = 0;
         while from < rows {
             let end = self.find(times.at(from));
             // The next row is in the window even where it is not before its end (at the last
             // moment of all, nothing is).
             let until = times.before(end, rows).max(from + 1);
-            self.absorb(&part(from..until));
+            let own = part(from..until);
+            self.absorb(&own);
+            parts += 1;
+            last = [last[1], own];
             from = until;
         }
+        (parts == 2).then_some(last)
     }
 
     fn run(&mut self, run: &PageRun) -> Result<(), Error> {
@@ -140,9 +148,7 @@ impl<'a> Fold<'a> {
         block: &PageBlock,
     ) -> Result<usize, Error> {
         // The integral of a page holds for the way the tag moved when it was written.
-        let usable = run.entry.step == self.step
-            || run.entry.kind != Kind::Float
-            || self.mode == Edges::Plot;
+        let usable = run.entry.step == self.step || self.mode == Edges::Plot;
         let begin = page - page % BLOCK_RECORDS;
         let end_of_block = run.pages.end.min(begin + BLOCK_RECORDS);
         while page < end_of_block {
@@ -164,7 +170,7 @@ impl<'a> Fold<'a> {
                 match block.places.get(from).filter(|place| !place.is_bare()) {
                     Some(place) if self.mode == Edges::Exact => {
                         self.windows.pages_read += 1;
-                        self.read(run, page, place, first.rows)?;
+                        self.read(run, page, place, first)?;
                     }
                     _ => {
                         self.windows.pages_known += 1;
@@ -178,18 +184,41 @@ impl<'a> Fold<'a> {
     }
 
     /// Reads a page across an edge: its numbers where they are all that matters, or its rows.
-    fn read(&mut self, run: &PageRun, page: usize, place: &Place, rows: u64) -> Result<(), Error> {
+    fn read(
+        &mut self,
+        run: &PageRun,
+        page: usize,
+        place: &Place,
+        known: &Statistics,
+    ) -> Result<(), Error> {
+        let edge = self.only_edge(known);
+        if let Some(halves) = edge.and_then(|edge| run.segment.halves(place, edge, self.step)) {
+            self.absorb(&halves.before);
+            self.find(halves.after.first_ns);
+            self.absorb(&halves.after);
+            return Ok(());
+        }
         let mut room = self.room.take().unwrap_or_default();
-        let read = room.read(&run.segment, &run.entry, place, rows, self.step);
+        let step = self.step;
+        let read = room.read(&run.segment, &run.entry, place, known.rows, step);
         // What cannot be read shows again with the rows.
         if let Ok(Some(numbers)) = read {
             let part = |rows| numbers.part(rows).statistics();
-            self.split(numbers.times, numbers.digits.len(), part);
+            let parts = self.split(numbers.times, numbers.digits.len(), part);
+            if let (Some(edge_ns), Some([before, after])) = (edge, parts) {
+                run.segment.keep_halves(place, Halves { edge_ns, step, before, after });
+            }
         } else {
             self.rows(&run.read(page, false)?);
         }
         self.room = Some(room);
         Ok(())
+    }
+
+    /// The end of the window found last, where it is the only edge within a page.
+    fn only_edge(&self, page: &Statistics) -> Option<i64> {
+        let (end, next) = (*self.edges.get(self.at + 1)?, *self.edges.get(self.at + 2)?);
+        (end <= page.last_ns && page.last_ns < next).then_some(end)
     }
 
     /// Takes pages that end before the end of the window, at most so many; how many.

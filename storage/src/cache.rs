@@ -29,6 +29,16 @@ pub(crate) struct PageBlock {
     pub(crate) statistics: Vec<Statistics>,
 }
 
+/// A page on both sides of an edge between windows. Those who ask again, as a trend on a wall does,
+/// mostly ask with the same edges.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Halves {
+    pub(crate) edge_ns: i64,
+    pub(crate) step: bool,
+    pub(crate) before: Statistics,
+    pub(crate) after: Statistics,
+}
+
 /// Something decoded.
 #[derive(Debug, Clone)]
 pub(crate) enum Cached {
@@ -37,6 +47,7 @@ pub(crate) enum Cached {
     Tags(Arc<Vec<TagEntry>>),
     States(Arc<Vec<StateTime>>),
     Chunk(Chunk),
+    Halves(Arc<Halves>),
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +63,7 @@ impl Weighter<Key, Cached> for Weight {
             Cached::Tags(tags) => tags.len() * size_of::<TagEntry>(),
             Cached::States(states) => states.len() * size_of::<StateTime>(),
             Cached::Chunk(chunk) => chunk.bytes(),
+            Cached::Halves(_) => size_of::<Halves>(),
         };
         (bytes + size_of::<(Key, Cached)>() * 2) as u64
     }

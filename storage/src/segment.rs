@@ -28,7 +28,7 @@ use roaring::RoaringBitmap;
 use tacitus_model::{Kind, TagId, Timestamp};
 
 use crate::block::Row;
-use crate::cache::{BlockCache, Cached, PageBlock};
+use crate::cache::{BlockCache, Cached, Halves, PageBlock};
 use crate::checksum::checksum;
 use crate::disk::{Disk, DiskFile};
 use crate::engine::Pins;
@@ -258,6 +258,20 @@ impl Segment {
             .collect()
     }
 
+    /// A page on both sides of an edge, if someone asked for that lately.
+    pub(crate) fn halves(&self, place: &Place, edge_ns: i64, step: bool) -> Option<Arc<Halves>> {
+        match self.cache.get(self.header.number, HALVES | place.values.offset)? {
+            Cached::Halves(own) if own.edge_ns == edge_ns && own.step == step => Some(own),
+            _ => None,
+        }
+    }
+
+    /// Keeps what is known of a page on both sides of an edge.
+    pub(crate) fn keep_halves(&self, place: &Place, halves: Halves) {
+        let cached = Cached::Halves(Arc::new(halves));
+        self.cache.put(self.header.number, HALVES | place.values.offset, cached);
+    }
+
     fn tag_block(&self, block: usize) -> Result<Arc<Vec<TagEntry>>, Error> {
         self.block(
             &self.tables.tags,
@@ -316,6 +330,9 @@ impl Segment {
         Error::corrupt(&self.name, format!("{what} is not what was written"))
     }
 }
+
+/// Marks an offset of values as the place of [`Halves`] in the cache: no file is that long.
+const HALVES: u64 = 1 << 63;
 
 impl Drop for Segment {
     fn drop(&mut self) {

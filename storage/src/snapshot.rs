@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use tacitus_model::{Kind, Sample, Tag, TagId, TimeRange, Timestamp};
+use tacitus_model::{Kind, Quality, Sample, Tag, TagId, TimeRange, Timestamp, Value};
 
 use crate::aggregate::{Edges, Fold, StateFold, Windows};
 use crate::audit::AuditEntry;
-use crate::block::Row;
+use crate::block::{Row, value_of};
 use crate::catalog::TagQuery;
 use crate::codec::Totals;
 use crate::engine::Shared;
@@ -242,6 +242,29 @@ impl Snapshot {
     pub fn latest(&self, tag: TagId) -> Option<Sample> {
         let kind = self.shared.catalog.kind_at(tag, self.sequence)?;
         self.shared.last.latest(tag, kind)
+    }
+
+    /// The latest sample of a tag as this snapshot sees it, from where it is stored.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn latest_seen(&self, tag: TagId) -> Result<Option<Sample>, Error> {
+        let (Some(extent), Some(kind)) =
+            (self.extent(tag), self.shared.catalog.kind_at(tag, self.sequence))
+        else {
+            return Ok(None);
+        };
+        let row = self.last_row(tag, extent.last)?;
+        Ok(row.map(|row| {
+            let value = value_of(kind, row.bits, || row.text);
+            let value = if row.null { Value::Null } else { value };
+            Sample { tag, ts: Timestamp::from_nanos(row.ts), value, quality: Quality(row.quality) }
+        }))
+    }
+
+    /// Whether this is the store as it was at an earlier sequence.
+    pub fn is_past(&self) -> bool {
+        self.past
     }
 
     /// Between which times a tag's samples lie; `None` without any. It may be newer than the

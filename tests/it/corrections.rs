@@ -113,7 +113,10 @@ fn a_correction_is_on_record_and_what_was_there_can_be_read_as_of_before() {
     assert_eq!(server.rows(query), Vec::<String>::new());
     assert_eq!(as_of(query, &before).1["rows"], json!([[1.0], [2.0]]), "of what is all gone");
     assert_eq!(as_of(sum, &before).1["rows"], json!([[3.0, 2]]));
-    assert_eq!(as_of("SELECT * FROM latest", &before).0, 400);
+    let latest = "SELECT tag, ts, value FROM latest WHERE tag = 'line1/a'";
+    assert_eq!(server.rows(latest), Vec::<String>::new());
+    let last = json!([["line1/a", "2026-01-01T00:01:00Z", 2.0]]);
+    assert_eq!(as_of(latest, &before).1["rows"], last);
     assert_eq!(as_of(query, &json!(1_000_000)).0, 400);
 
     let audit = parsed(&server.get("/api/v1/audit")).1;

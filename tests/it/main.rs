@@ -41,5 +41,9 @@ mod poison;
 mod server;
 // Following the store: events, WebSocket, the tail of a query.
 mod live;
+// The Sparkplug host as an edge node sees it.
+mod sparkplug;
 // SIGTERM: a polite stop.
 mod stop;
+// The wire of PostgreSQL in TLS.
+mod tls;

@@ -71,6 +71,11 @@ def timed(action):
     return result, own_cpu() - cpu, time.perf_counter() - wall
 
 
+def rows(table):
+    """The rows of an Arrow table."""
+    return list(zip(*(column.to_pylist() for column in table.columns)))
+
+
 class Process:
     """A server as a child process, with its CPU time to the nanosecond."""
 

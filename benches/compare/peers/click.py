@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 import data
-from peers import fresh, timed, tree_bytes
+from peers import fresh, rows, timed, tree_bytes
 from peers.duck import table_of
 
 COLUMN = {"f64": "Float64", "i64": "Int64", "bool": "UInt8", "str": "LowCardinality(String)"}
@@ -151,7 +151,15 @@ class ClickHouse:
     }
 
     def query(self, name):
-        return timed(lambda: self.rows(self.QUERIES[name]))
+        import pyarrow.ipc
+
+        def table():
+            settings = " SETTINGS output_format_arrow_string_as_string = 1"
+            answer = self.ask(self.QUERIES[name] + settings, "ArrowStream").bytes()
+            return pyarrow.ipc.open_stream(answer).read_all()
+
+        found, cpu, wall = timed(table)
+        return rows(found), cpu, wall
 
     def close(self):
         self.session.close()

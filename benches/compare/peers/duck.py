@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 
 import data
-from peers import fresh, timed, tree_bytes
+from peers import fresh, rows, timed, tree_bytes
 
 COLUMN = {"f64": "DOUBLE", "i64": "BIGINT", "bool": "BOOLEAN", "str": "VARCHAR"}
 
@@ -102,7 +102,8 @@ class DuckDb:
     }
 
     def query(self, name):
-        return timed(lambda: self.connection.execute(self.QUERIES[name]).fetchall())
+        table, cpu, wall = timed(lambda: self.connection.sql(self.QUERIES[name]).to_arrow_table())
+        return rows(table), cpu, wall
 
     def close(self):
         self.connection.close()

@@ -1,6 +1,5 @@
 """Tacitus: files in by `tacitus import`, SQL over HTTP out."""
 
-import json
 import os
 import pathlib
 import subprocess
@@ -9,7 +8,7 @@ import numpy as np
 import pyarrow.ipc
 
 import data
-from peers import Http, Process, Server, fresh, tree_bytes
+from peers import Http, Process, Server, fresh, rows, tree_bytes
 
 # A column of 0 and 1 is whole numbers unless one says otherwise; so is one of floats that are all
 # written without a point.
@@ -100,18 +99,23 @@ class Tacitus(Server):
         return found
 
     def ask(self, text):
-        return json.loads(self.http.ask("POST", "/api/v1/sql", text.encode()))["rows"]
+        answer = self.http.ask("POST", "/api/v1/sql", text.encode(),
+                               {"accept": "application/vnd.apache.arrow.stream"})
+        return pyarrow.ipc.open_stream(answer).read_all()
+
+    def query(self, name):
+        table, cpu, wall = super().query(name)
+        return rows(table), cpu, wall
 
     FIRST = f"{np.datetime64(data.START_MS, 'ms')}Z"
     FOUR = "count(*), min(value), max(value), avg(value)"
 
     def year_buckets(self):
-        rows = self.ask(f"""SELECT time_bucket('{data.YEAR_BUCKET_S} seconds', ts, TIMESTAMPTZ '{self.FIRST}')
+        return self.ask(f"""SELECT time_bucket('{data.YEAR_BUCKET_S} seconds', ts, TIMESTAMPTZ '{self.FIRST}')
             AS b, {self.FOUR} FROM samples WHERE tag = 'year/sensor' GROUP BY b ORDER BY b""")
-        return [(number, *row[1:]) for number, row in enumerate(rows)]
 
     def year_whole(self):
-        return [tuple(self.ask(f"SELECT {self.FOUR} FROM samples WHERE tag = 'year/sensor'")[0])]
+        return self.ask(f"SELECT {self.FOUR} FROM samples WHERE tag = 'year/sensor'")
 
     def raw_hour(self):
         first = np.datetime64(data.START_MS + 180 * 86_400_000, "ms")

@@ -195,8 +195,10 @@ fn from_one(place: &str) -> Option<u16> {
 
 /// Letters for area and type, and the place from 1.
 fn ignition(text: &str) -> Option<(Address, Option<Shape>)> {
-    let digits = text.find(|letter: char| letter.is_ascii_digit())?;
-    let (letters, place) = text.split_at_checked(digits)?;
+    // The digits of a width belong to the type: HRI_641 is register 1.
+    let width = ["_64", "_32"].into_iter().find_map(|width| Some(text.find(width)? + width.len()));
+    let digits = text.find(|letter: char| letter.is_ascii_digit());
+    let (letters, place) = text.split_at_checked(width.or(digits)?)?;
     let letters = letters.to_ascii_uppercase();
     let area = |word: &str| match word {
         "C" => Some(Area::Coil),
@@ -263,6 +265,11 @@ mod tests {
         for text in ["40001.5", "HR1.5", "7.HR1.5", "holding:0.5"] {
             assert_eq!(text.parse::<Notation>().unwrap().bit, Some(5), "{text}");
         }
+        let found: Notation = "HRUI_641".parse().unwrap();
+        assert_eq!((found.address.number, found.shape), (0, Some(Shape::Uint64)));
+        let found: Notation = "HRBCD_3210".parse().unwrap();
+        let shape = Some(Shape::Bcd { registers: 2 });
+        assert_eq!((found.address.number, found.shape), (9, shape));
         let found: Notation = "HRS1024:20".parse().unwrap();
         assert_eq!(found.shape, Some(Shape::Text { registers: 10 }));
     }

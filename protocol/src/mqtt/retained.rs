@@ -71,6 +71,12 @@ impl Retained {
         Retention::Done
     }
 
+    /// The message of a topic.
+    #[must_use]
+    pub fn get(&self, topic: &str) -> Option<&Message> {
+        self.messages.get(topic)
+    }
+
     /// The messages a filter matches, in the order of their topics.
     pub fn matching<'a>(
         &'a self,

@@ -176,10 +176,11 @@ impl Host {
         }
     }
 
-    /// The connection of a node has ended without a word; its values are stale from `at`.
-    pub fn lost(&mut self, id: &NodeId, at: Timestamp, out: &mut Vec<Action>) {
+    /// The connection of a node has ended. If it does not speak again soon, it died at `at`
+    /// without a word.
+    pub fn left(&mut self, id: &NodeId, at: Timestamp) {
         if let Some(node) = self.nodes.get_mut(id) {
-            node.leave(at, out);
+            node.left(at);
         }
     }
 

@@ -23,6 +23,10 @@ use super::{Action, Definition, Settings, properties};
 use crate::Point;
 use crate::limits::SPARKPLUG_WAITING_MAX;
 
+/// How long a node may be without a connection before it counts as dead, in milliseconds: a client
+/// that takes over its own connection is back within a round trip.
+const LEFT_MS: u64 = 5_000;
+
 /// The metric that numbers the sessions of a node.
 const BD_SEQ: &str = "bdSeq";
 
@@ -61,6 +65,8 @@ pub(super) struct Node {
     /// Tags whose device was there before the last birth and has not been born since.
     orphans: BTreeMap<Option<String>, Vec<String>>,
     orphans_since: Option<Timestamp>,
+    /// When its connection ended, if nothing was heard of it since.
+    left_since: Option<Timestamp>,
     requests: Requests,
 }
 
@@ -80,6 +86,7 @@ impl Node {
             waiting_since: None,
             orphans: BTreeMap::new(),
             orphans_since: None,
+            left_since: None,
             requests: Requests::default(),
         }
     }
@@ -103,12 +110,18 @@ impl Node {
     /// Takes a message; `name` is its topic.
     pub(super) fn hear(&mut self, heard: Heard, settings: &Settings, out: &mut Vec<Action>) {
         self.last = Some(heard.received);
+        self.left_since = None;
         match heard.verb {
             Verb::NodeBirth => self.birth(&heard, settings, out),
             Verb::NodeDeath => self.death(&heard, settings, out),
             Verb::NodeCommand | Verb::DeviceCommand => {}
             _ => self.in_sequence(heard, settings, out),
         }
+    }
+
+    /// The connection has ended; a node that takes over its own connection speaks at once.
+    pub(super) fn left(&mut self, at: Timestamp) {
+        self.left_since = Some(at).filter(|_| self.online);
     }
 
     /// What time alone brings about.
@@ -118,6 +131,13 @@ impl Node {
         {
             self.ask(now, settings, out);
             self.give_up_gap(settings, out);
+        }
+        if let Some(since) = self.left_since
+            && elapsed_ms(since, now) >= LEFT_MS
+        {
+            self.left_since = None;
+            self.give_up_gap(settings, out);
+            self.leave(since, out);
         }
         if let Some(since) = self.orphans_since
             && elapsed_ms(since, now) >= settings.grace_ms

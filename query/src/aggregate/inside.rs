@@ -181,8 +181,7 @@ impl Inside {
         }
     }
 
-    /// Takes good samples between the edges. Not for transitions and states, which a run does not
-    /// know.
+    /// Takes good samples between the edges.
     pub(crate) fn run(&mut self, run: &Run) {
         self.tally.run(run);
         self.regions.run(run, &self.configuration);
@@ -193,6 +192,9 @@ impl Inside {
         self.usable.run(run);
         self.last = Some(run.last);
         self.last_usable = Some(run.last);
+        self.change(run.first.number);
+        self.transitions += run.changes;
+        self.value = Some(run.last.number);
     }
 
     fn change(&mut self, number: f64) {

@@ -70,6 +70,10 @@ pub(crate) struct Run {
     pub(crate) m2: f64,
     /// Value · seconds from the first to the last, moving as the tag does.
     pub(crate) integral: f64,
+    /// How often the number changed between the first and the last sample, where that is asked for.
+    pub(crate) changes: u64,
+    /// How long it was zero between them, where that is asked for.
+    pub(crate) zero_ns: u64,
 }
 
 /// Nanoseconds from one time to a later one.

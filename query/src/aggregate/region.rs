@@ -90,6 +90,9 @@ impl Regions {
         self.valued_ns = self.valued_ns.saturating_add(inner_ns);
         self.moving.add(Class::Good, inner_ns);
         self.held.add(Class::Good, inner_ns);
+        self.zero_ns = self.zero_ns.saturating_add(run.zero_ns);
+        let nonzero_ns = inner_ns.saturating_sub(run.zero_ns);
+        self.nonzero_ns = self.nonzero_ns.saturating_add(nonzero_ns);
         self.open =
             Some(Start { ts: run.last.ts, value: Some(run.last.number), class: Class::Good });
     }

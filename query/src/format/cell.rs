@@ -13,7 +13,8 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit, 
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::time;
+use super::number::{write_float, write_int, write_whole};
+use super::time::write_moment;
 
 /// A column whose values can be written.
 pub(super) struct Column {
@@ -28,8 +29,8 @@ enum Values {
     Real(Float32Array),
     Double(Float64Array),
     Text(StringViewArray),
-    /// With the way to write it: with or without a time zone.
-    Moment(TimestampNanosecondArray, fn(i64) -> String),
+    /// With whether it is in a time zone.
+    Moment(TimestampNanosecondArray, bool),
     List(ListArray, Box<Column>),
     Other,
 }
@@ -68,8 +69,7 @@ impl Column {
             T::Float64 => Values::Double(plain.as_primitive::<Float64Type>().clone()),
             T::Utf8View => Values::Text(plain.as_string_view().clone()),
             T::Timestamp(TimeUnit::Nanosecond, zone) => {
-                let write = if zone.is_some() { time::rfc3339 } else { time::local };
-                Values::Moment(plain.as_primitive().clone(), write)
+                Values::Moment(plain.as_primitive().clone(), zone.is_some())
             }
             T::List(_) => {
                 let list = plain.as_list::<i32>();
@@ -88,8 +88,14 @@ impl Column {
         }
         let (done, written) = match &self.values {
             Values::Bool(array) => (write!(out, "{}", array.value(row)), Written::Bare),
-            Values::Int(array) => (write!(out, "{}", array.value(row)), Written::Bare),
-            Values::BigInt(array) => (write!(out, "{}", array.value(row)), Written::Bare),
+            Values::Int(array) => {
+                write_int(array.value(row), out);
+                (Ok(()), Written::Bare)
+            }
+            Values::BigInt(array) => {
+                write_whole(array.value(row), 1, out);
+                (Ok(()), Written::Bare)
+            }
             Values::Real(array) => {
                 let number = array.value(row);
                 match special(f64::from(number)) {
@@ -101,12 +107,13 @@ impl Column {
                 let number = array.value(row);
                 match special(number) {
                     Some(word) => (out.write_str(word), Written::Text),
-                    None => (write!(out, "{number:?}"), Written::Bare),
+                    None => (write_float(number, out), Written::Bare),
                 }
             }
             Values::Text(array) => (out.write_str(array.value(row)), Written::Text),
-            Values::Moment(array, write) => {
-                (out.write_str(&write(array.value(row))), Written::Text)
+            Values::Moment(array, zoned) => {
+                write_moment(array.value(row), *zoned, out);
+                (Ok(()), Written::Text)
             }
             Values::List(..) => (self.write_json(row, out), Written::Text),
             Values::Other => {
@@ -122,10 +129,18 @@ impl Column {
 
     /// Writes the value of a row as JSON.
     pub(super) fn write_json(&self, row: usize, out: &mut String) -> std::fmt::Result {
-        if let Values::List(lists, items) = &self.values
-            && !lists.is_null(row)
-        {
-            return write_list(lists, items, row, out);
+        if self.array.is_null(row) {
+            return out.write_str("null");
+        }
+        match &self.values {
+            Values::List(lists, items) => return write_list(lists, items, row, out),
+            Values::Text(array) => return quote(array.value(row), out),
+            Values::Moment(array, zoned) => {
+                out.push('"');
+                write_moment(array.value(row), *zoned, out);
+                return out.write_char('"');
+            }
+            _ => {}
         }
         let start = out.len();
         match self.write(row, out) {
@@ -167,6 +182,10 @@ fn special(number: f64) -> Option<&'static str> {
 /// Writes a text as a JSON string (RFC 8259, 7).
 pub(super) fn quote(text: &str, out: &mut String) -> std::fmt::Result {
     out.push('"');
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.push_str(text);
+        return out.write_char('"');
+    }
     for letter in text.chars() {
         match letter {
             '"' => out.push_str("\\\""),

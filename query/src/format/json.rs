@@ -9,6 +9,9 @@ use arrow::error::ArrowError;
 use super::cell::{Column, unwritten};
 use super::name::type_name;
 
+/// Bytes of a value and what is around it, mostly.
+const CELL_BYTES_GUESS: usize = 18;
+
 /// The end of the document.
 pub(super) const TAIL: &str = "\n]}\n";
 
@@ -30,7 +33,7 @@ pub(super) fn head(schema: &Schema) -> String {
 pub(super) fn rows(batch: &RecordBatch, mut follows: bool) -> Result<String, ArrowError> {
     let columns: Result<Vec<Column>, _> = batch.columns().iter().map(Column::new).collect();
     let columns = columns?;
-    let mut out = String::new();
+    let mut out = String::with_capacity(batch.num_rows() * batch.num_columns() * CELL_BYTES_GUESS);
     for row in 0..batch.num_rows() {
         out.push_str(if follows { ",\n[" } else { "\n[" });
         follows = true;

@@ -142,8 +142,9 @@ impl Measure {
     }
 }
 
+/// A span of time in seconds.
 #[expect(clippy::cast_precision_loss, reason = "104 days are exact to the nanosecond")]
-fn seconds(span_ns: i64) -> f64 {
+pub(crate) fn seconds(span_ns: i64) -> f64 {
     span_ns as f64 / 1e9
 }
 
@@ -241,16 +242,16 @@ impl AggregateUDFImpl for RunAggregate {
     }
 }
 
-/// Rows that follow each other in time.
+/// Rows that follow each other in time: the partial state's struct.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Run {
-    first_ns: i64,
-    last_ns: i64,
-    first: f64,
-    last: f64,
-    amount: f64,
-    span_ns: i64,
-    step: bool,
+pub(crate) struct Run {
+    pub(crate) first_ns: i64,
+    pub(crate) last_ns: i64,
+    pub(crate) first: f64,
+    pub(crate) last: f64,
+    pub(crate) amount: f64,
+    pub(crate) span_ns: i64,
+    pub(crate) step: bool,
 }
 
 fn run_fields() -> Fields {
@@ -272,6 +273,33 @@ fn run_item() -> FieldRef {
 /// The type of the partial state.
 fn runs_type() -> DataType {
     DataType::List(run_item())
+}
+
+/// The partial states of groups with one run each.
+pub(crate) fn states_of(runs: &[Run]) -> Result<ArrayRef> {
+    Ok(Arc::new(lists(runs, std::iter::repeat_n(1, runs.len()))?))
+}
+
+/// Runs as lists of these lengths.
+fn lists(runs: &[Run], lengths: impl IntoIterator<Item = usize>) -> Result<ListArray> {
+    let whole =
+        |of: fn(&Run) -> i64| -> ArrayRef { Arc::new(runs.iter().map(of).collect::<Int64Array>()) };
+    let number = |of: fn(&Run) -> f64| -> ArrayRef {
+        Arc::new(runs.iter().map(|run| Some(of(run))).collect::<Float64Array>())
+    };
+    let steps: BooleanArray = runs.iter().map(|run| Some(run.step)).collect();
+    let columns = vec![
+        whole(|run| run.first_ns),
+        whole(|run| run.last_ns),
+        number(|run| run.first),
+        number(|run| run.last),
+        number(|run| run.amount),
+        whole(|run| run.span_ns),
+        Arc::new(steps),
+    ];
+    let structs = StructArray::try_new(run_fields(), columns, None)?;
+    let lengths = OffsetBuffer::from_lengths(lengths);
+    Ok(ListArray::try_new(run_item(), lengths, Arc::new(structs), None)?)
 }
 
 impl Run {
@@ -374,7 +402,7 @@ fn states(given: &ArrayRef, which: &ArrayRef) -> Vec<f64> {
 }
 
 /// A number that stands for a text.
-fn identity(text: &str) -> f64 {
+pub(crate) fn identity(text: &str) -> f64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -434,25 +462,7 @@ impl Accumulator for Runs {
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         self.closed.extend(self.open.take());
         let runs = std::mem::take(&mut self.closed);
-        let whole = |of: fn(&Run) -> i64| -> ArrayRef {
-            Arc::new(runs.iter().map(of).collect::<Int64Array>())
-        };
-        let number = |of: fn(&Run) -> f64| -> ArrayRef {
-            Arc::new(runs.iter().map(|run| Some(of(run))).collect::<Float64Array>())
-        };
-        let steps: BooleanArray = runs.iter().map(|run| Some(run.step)).collect();
-        let columns = vec![
-            whole(|run| run.first_ns),
-            whole(|run| run.last_ns),
-            number(|run| run.first),
-            number(|run| run.last),
-            number(|run| run.amount),
-            whole(|run| run.span_ns),
-            Arc::new(steps),
-        ];
-        let structs = StructArray::try_new(run_fields(), columns, None)?;
-        let lengths = OffsetBuffer::from_lengths([runs.len()]);
-        let list = ListArray::try_new(run_item(), lengths, Arc::new(structs), None)?;
+        let list = lists(&runs, [runs.len()])?;
         Ok(vec![ScalarValue::List(Arc::new(list))])
     }
 

@@ -191,6 +191,11 @@ fn buckets(
     mut bucketer: Bucketer,
     moments: &TimestampNanosecondArray,
 ) -> Result<TimestampNanosecondArray> {
+    if moments.null_count() == 0
+        && let Some(starts) = bucketer.plain_starts(moments.values())
+    {
+        return Ok(TimestampNanosecondArray::new(starts.into(), None));
+    }
     let mut starts = Vec::with_capacity(moments.len());
     for (row, moment) in moments.values().iter().enumerate() {
         starts.push(if moments.is_null(row) { 0 } else { bucketer.start(*moment)? });

@@ -1,6 +1,7 @@
 //! The relations with at most one row a tag: `tags` and `latest`.
 //!
-//! *Invariant.* Neither reads a file: the catalog and the last-value line are in memory.
+//! *Invariant.* Neither reads a file: the catalog and the last-value line are in memory. Only `latest`
+//! as of an earlier sequence is read from where samples are stored.
 
 use std::sync::Arc;
 
@@ -131,6 +132,15 @@ struct RowsExec {
 }
 
 impl RowsExec {
+    /// The last sample of a tag. The store keeps those of now in memory; of the past they are read.
+    fn latest(&self, tag: &Tag) -> Result<Option<Sample>> {
+        if !self.snapshot.is_past() {
+            return Ok(self.snapshot.latest(tag.id));
+        }
+        let found = self.snapshot.latest_seen(tag.id);
+        found.map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
     /// The rows of some tags.
     fn batch(&self, tags: &[Arc<Tag>]) -> Result<RecordBatch> {
         let schema = self.schema();
@@ -144,10 +154,10 @@ impl RowsExec {
                 batch(&schema, columns, tags.len())
             }
             TagRelation::Latest => {
-                let rows: Vec<(&Tag, Sample)> = tags
-                    .iter()
-                    .filter_map(|tag| Some((tag.as_ref(), self.snapshot.latest(tag.id)?)))
-                    .collect();
+                let mut rows: Vec<(&Tag, Sample)> = Vec::with_capacity(tags.len());
+                for tag in tags {
+                    rows.extend(self.latest(tag)?.map(|sample| (tag.as_ref(), sample)));
+                }
                 let columns = schema
                     .fields()
                     .iter()

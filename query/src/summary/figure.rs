@@ -7,27 +7,36 @@
 //! | `avg` | count, sum |
 //! | `var…`, `stddev…` | count, mean, sum of squared distances from it |
 //! | `first_value`, `last_value` over `ts` | value, time, whether there is one |
+//! | `first`, `last` | value, time |
+//! | `percent_good` | good rows, rows |
+//! | `time_average`, `total`, `delta`, `time_in_state`, `transitions` | one [`Run`] |
 //!
-//! The states are those of the engine's own functions (DataFusion, `datafusion-functions-aggregate`).
+//! The states are those of the engine's own functions (DataFusion, `datafusion-functions-aggregate`)
+//! and of ours ([`function`](crate::function)).
 //!
-//! *Invariant.* [`Needs::known`] says yes only to statistics whose figures are exactly those of
-//! the rows that would have counted: a page with a bad sample, a null or a NaN is read.
+//! *Not here.* Which statistics may be used ([`needs`](super::needs)); what a run says of a window
+//! ([`course`](super::course)).
 
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, TimestampNanosecondArray, UInt64Array,
 };
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::error::Result;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 use tacitus_storage::Statistics;
 
+use super::course::Course;
+use super::needs::Rows;
+use crate::function::run::{Run, states_of};
 use crate::relation::{SampleColumn, moment};
 
 /// A figure that statistics hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Figure {
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Figure {
     /// Samples.
     Rows,
     /// Samples with a value.
@@ -42,14 +51,21 @@ enum Figure {
     /// The value at the first, or the last, time.
     First,
     Last,
+    /// The same as our own functions keep it.
+    Begin,
+    End,
+    /// The share of good samples.
+    Good,
+    /// What came between samples that follow each other.
+    Course(Course),
 }
 
 /// One aggregate of the query.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    figure: Figure,
+    pub(super) figure: Figure,
     /// Only good samples count here: `FILTER (WHERE good)`, or no others reach the aggregation.
-    good_only: bool,
+    pub(super) good_only: bool,
     pub(super) function: Arc<AggregateFunctionExpr>,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
 }
@@ -63,7 +79,7 @@ impl Asked {
         rows: Rows,
         resolved: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
     ) -> Option<Self> {
-        if function.is_distinct() || !function.groups_accumulator_supported() {
+        if function.is_distinct() {
             return None;
         }
         let good_only = match filter {
@@ -73,15 +89,14 @@ impl Asked {
                 good.then_some(true)?
             }
         };
-        let arguments = function.expressions();
-        let [argument] = arguments.as_slice() else { return None };
-        let argument = resolved(argument)?;
+        let arguments: Option<Vec<Arc<dyn PhysicalExpr>>> =
+            function.expressions().iter().map(&resolved).collect();
         let orders: Option<Vec<(SampleColumn, bool)>> = function
             .order_bys()
             .iter()
             .map(|order| Some((column_of(&resolved(&order.expr)?)?, order.options.descending)))
             .collect();
-        let figure = figure(function.fun().name(), &argument, &orders?)?;
+        let figure = figure(function.fun().name(), &arguments?, &orders?)?;
         Some(Self { figure, good_only, function: Arc::clone(function), filter: filter.cloned() })
     }
 
@@ -89,40 +104,47 @@ impl Asked {
         self.function.name()
     }
 
+    /// What the function is about where it follows the course of the values.
+    pub(super) fn course(&self) -> Option<&Course> {
+        match &self.figure {
+            Figure::Course(course) => Some(course),
+            _ => None,
+        }
+    }
+
+    /// The engine's way to count rows, or to join partial states.
+    pub(super) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.function.groups_accumulator_supported() {
+            return self.function.create_groups_accumulator();
+        }
+        let function = Arc::clone(&self.function);
+        let factory = move || function.create_accumulator();
+        Ok(Box::new(GroupsAccumulatorAdapter::new(factory)))
+    }
+
     /// Whether a window's samples of this figure are all of them, or the good ones.
     fn counts(&self, statistics: &Statistics) -> u64 {
         if self.good_only { statistics.good } else { statistics.rows }
     }
 
-    /// The partial states of windows.
-    pub(super) fn states(&self, windows: &[Statistics]) -> Vec<ArrayRef> {
-        let some = |of: fn(&Statistics) -> f64| -> ArrayRef {
-            let value = |own: &Statistics| (own.values > 0).then(|| of(own));
-            Arc::new(windows.iter().map(value).collect::<Float64Array>())
-        };
-        let values = || -> ArrayRef {
-            Arc::new(windows.iter().map(|own| own.values).collect::<UInt64Array>())
-        };
-        let whole = |of: &dyn Fn(&Statistics) -> u64| -> ArrayRef {
-            let count = |own| Some(i64::try_from(of(own)).unwrap_or(i64::MAX));
-            Arc::new(windows.iter().map(count).collect::<Int64Array>())
-        };
-        let moments = |of: fn(&Statistics) -> i64| -> ArrayRef {
-            let time = |own: &Statistics| (self.counts(own) > 0).then(|| of(own));
-            let times: TimestampNanosecondArray = windows.iter().map(time).collect();
-            Arc::new(times.with_data_type(moment()))
-        };
+    /// The partial states of windows; `runs` are what [`Asked::course`] says of them.
+    pub(super) fn states(&self, windows: &[Statistics], runs: &[Run]) -> Result<Vec<ArrayRef>> {
         let set = || -> ArrayRef {
             let is_set = |own: &Statistics| Some(self.counts(own) > 0);
             Arc::new(windows.iter().map(is_set).collect::<BooleanArray>())
         };
-        match self.figure {
+        let values = || -> ArrayRef {
+            Arc::new(windows.iter().map(|own| own.values).collect::<UInt64Array>())
+        };
+        let whole = |of: &dyn Fn(&Statistics) -> u64| whole(windows, of);
+        let moments = |of: fn(&Statistics) -> i64| self.moments(windows, of);
+        Ok(match &self.figure {
             Figure::Rows => vec![whole(&|own| self.counts(own))],
             Figure::Values => vec![whole(&|own| own.values)],
-            Figure::Sum => vec![some(|own| own.sum)],
-            Figure::Mean => vec![values(), some(|own| own.sum)],
-            Figure::Least => vec![some(|own| own.min)],
-            Figure::Greatest => vec![some(|own| own.max)],
+            Figure::Sum => vec![some(windows, |own| own.sum)],
+            Figure::Mean => vec![values(), some(windows, |own| own.sum)],
+            Figure::Least => vec![some(windows, |own| own.min)],
+            Figure::Greatest => vec![some(windows, |own| own.max)],
             Figure::Spread => {
                 let mean = windows.iter().map(|own| Some(own.mean().unwrap_or_default()));
                 let m2 = windows.iter().map(|own| Some(own.m2));
@@ -131,22 +153,73 @@ impl Asked {
             }
             Figure::Earliest => vec![moments(|own| own.first_ns)],
             Figure::Latest => vec![moments(|own| own.last_ns)],
-            Figure::First => vec![some(|own| own.first), moments(|own| own.first_ns), set()],
-            Figure::Last => vec![some(|own| own.last), moments(|own| own.last_ns), set()],
-        }
+            Figure::First => {
+                vec![some(windows, |own| own.first), moments(|own| own.first_ns), set()]
+            }
+            Figure::Last => vec![some(windows, |own| own.last), moments(|own| own.last_ns), set()],
+            Figure::Begin => vec![some(windows, |own| own.first), moments(|own| own.first_ns)],
+            Figure::End => vec![some(windows, |own| own.last), moments(|own| own.last_ns)],
+            Figure::Good => vec![whole(&|own| own.good), whole(&|own| self.counts(own))],
+            Figure::Course(_) => vec![states_of(runs)?],
+        })
+    }
+
+    /// The answers of windows that are whole groups.
+    pub(super) fn answers(&self, windows: &[Statistics], runs: &[Run]) -> Result<ArrayRef> {
+        Ok(match &self.figure {
+            Figure::Rows => whole(windows, &|own| self.counts(own)),
+            Figure::Values => whole(windows, &|own| own.values),
+            Figure::Sum => some(windows, |own| own.sum),
+            Figure::Mean => {
+                Arc::new(windows.iter().map(Statistics::mean).collect::<Float64Array>())
+            }
+            Figure::Least => some(windows, |own| own.min),
+            Figure::Greatest => some(windows, |own| own.max),
+            Figure::Earliest => self.moments(windows, |own| own.first_ns),
+            Figure::Latest => self.moments(windows, |own| own.last_ns),
+            Figure::First | Figure::Begin => some(windows, |own| own.first),
+            Figure::Last | Figure::End => some(windows, |own| own.last),
+            Figure::Spread | Figure::Good | Figure::Course(_) => {
+                let numbers: Vec<usize> = (0..windows.len()).collect();
+                let mut joined = self.accumulator()?;
+                joined.merge_batch(&self.states(windows, runs)?, &numbers, windows.len())?;
+                joined.evaluate(EmitTo::All)?
+            }
+        })
+    }
+
+    /// A moment of each window that has samples.
+    fn moments(&self, windows: &[Statistics], of: fn(&Statistics) -> i64) -> ArrayRef {
+        let time = |own: &Statistics| (self.counts(own) > 0).then(|| of(own));
+        let times: TimestampNanosecondArray = windows.iter().map(time).collect();
+        Arc::new(times.with_data_type(moment()))
     }
 }
 
-/// The figure behind a function, its argument and its order.
+/// A number of each window that has values.
+fn some(windows: &[Statistics], of: fn(&Statistics) -> f64) -> ArrayRef {
+    let value = |own: &Statistics| (own.values > 0).then(|| of(own));
+    Arc::new(windows.iter().map(value).collect::<Float64Array>())
+}
+
+/// A count of each window.
+fn whole(windows: &[Statistics], of: &dyn Fn(&Statistics) -> u64) -> ArrayRef {
+    let count = |own: &Statistics| i64::try_from(of(own)).unwrap_or(i64::MAX);
+    Arc::new(Int64Array::from_iter_values(windows.iter().map(count)))
+}
+
+/// The figure behind a function, its arguments and its order.
 fn figure(
     name: &str,
-    argument: &Arc<dyn PhysicalExpr>,
+    arguments: &[Arc<dyn PhysicalExpr>],
     orders: &[(SampleColumn, bool)],
 ) -> Option<Figure> {
     use SampleColumn::{Good, Quality, Tag, Ts, Value};
-    let constant =
-        argument.downcast_ref::<Literal>().is_some_and(|literal| !literal.value().is_null());
-    if name == "count" && constant {
+    let constant = |argument: &Arc<dyn PhysicalExpr>| {
+        argument.downcast_ref::<Literal>().is_some_and(|literal| !literal.value().is_null())
+    };
+    let [argument] = arguments else { return of_time(name, arguments, orders) };
+    if name == "count" && constant(argument) {
         return Some(Figure::Rows);
     }
     let column = column_of(argument)?;
@@ -159,6 +232,7 @@ fn figure(
         ("max", Value, []) => Some(Figure::Greatest),
         ("min", Ts, []) => Some(Figure::Earliest),
         ("max", Ts, []) => Some(Figure::Latest),
+        ("percent_good", Quality, []) => Some(Figure::Good),
         ("var" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop", Value, []) => {
             Some(Figure::Spread)
         }
@@ -172,138 +246,34 @@ fn figure(
     }
 }
 
+/// The figure behind a function of the time and more.
+fn of_time(
+    name: &str,
+    arguments: &[Arc<dyn PhysicalExpr>],
+    orders: &[(SampleColumn, bool)],
+) -> Option<Figure> {
+    use SampleColumn::{Ts, Value};
+    let [first, second, rest @ ..] = arguments else { return None };
+    if !orders.is_empty() {
+        return None;
+    }
+    match (name, column_of(first)?, column_of(second)?, rest) {
+        ("first", Value, Ts, []) => Some(Figure::Begin),
+        ("last", Value, Ts, []) => Some(Figure::End),
+        (_, Ts, column, rest) => {
+            let constant = match rest {
+                [] => None,
+                [constant] => Some(constant.downcast_ref::<Literal>()?.value()),
+                _ => return None,
+            };
+            Course::read(name, column, constant).map(Figure::Course)
+        }
+        _ => None,
+    }
+}
+
 /// The column of the scan that an expression is.
 pub(super) fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<SampleColumn> {
     let column = expr.downcast_ref::<Column>()?;
     SampleColumn::ALL.into_iter().find(|own| own.name() == column.name())
-}
-
-/// Of which samples the statistics of a window must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Depth {
-    /// Nothing is asked.
-    Nothing,
-    /// How many there are.
-    Rows,
-    /// Figures that do not depend on which samples have no value.
-    Values,
-    /// The first and the last of them too.
-    Ends,
-}
-
-/// What must be true of statistics that are used.
-#[derive(Debug, Clone)]
-pub(super) struct Needs {
-    of_all: Depth,
-    of_good: Depth,
-    serve: bool,
-    range: Option<ValueRange>,
-}
-
-/// Values that pass a condition. The two ranges differ at zero: statistics do not tell 0 from −0,
-/// which the engine tells apart when it compares.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ValueRange {
-    /// A value from here to there passes.
-    pub(super) surely: [f64; 2],
-    /// A value that passes is from here to there.
-    pub(super) possibly: [f64; 2],
-}
-
-impl ValueRange {
-    /// The values that pass both conditions.
-    pub(super) fn and(self, other: Self) -> Self {
-        let both = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].min(other[1])];
-        Self {
-            surely: both(self.surely, other.surely),
-            possibly: both(self.possibly, other.possibly),
-        }
-    }
-}
-
-/// What statistics say of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// All that is asked.
-    Known,
-    /// That none of its samples counts.
-    Void,
-    /// Not enough.
-    Unknown,
-}
-
-impl Needs {
-    /// `rows` says which samples reach the aggregation.
-    pub(super) fn new(asked: &[Asked], rows: Rows) -> Self {
-        let depth = |wanted: bool| {
-            let of = asked.iter().filter(|asked| asked.good_only == wanted);
-            of.map(|asked| match asked.figure {
-                Figure::Rows => Depth::Rows,
-                Figure::Values
-                | Figure::Sum
-                | Figure::Mean
-                | Figure::Least
-                | Figure::Greatest
-                | Figure::Spread => Depth::Values,
-                Figure::Earliest | Figure::Latest | Figure::First | Figure::Last => Depth::Ends,
-            })
-            .max()
-            .unwrap_or(Depth::Nothing)
-        };
-        let (mut of_all, mut of_good) = (depth(false), depth(true));
-        // Groups are there with their rows, whatever is asked of them.
-        let least = if rows.good_only { &mut of_good } else { &mut of_all };
-        *least = (*least).max(Depth::Rows);
-        if rows.range.is_some() {
-            // Which rows pass depends on their values.
-            *least = (*least).max(Depth::Values);
-        }
-        Self { of_all, of_good, serve: rows.statistics_serve, range: rows.range }
-    }
-
-    /// Whether statistics are worth a look at all.
-    pub(super) fn statistics_serve(&self) -> bool {
-        self.serve
-    }
-
-    /// What the statistics of a window say.
-    pub(super) fn verdict(&self, own: &Statistics) -> Verdict {
-        let counting = if self.of_all == Depth::Nothing { own.good } else { own.rows };
-        if own.rows == 0 || counting == 0 {
-            return Verdict::Void;
-        }
-        if let Some(range) = self.range {
-            if !own.is_pure() {
-                return Verdict::Unknown;
-            }
-            let ([least, greatest], [lowest, highest]) = (range.surely, range.possibly);
-            if own.max < lowest || own.min > highest {
-                return Verdict::Void;
-            }
-            if own.min < least || own.max > greatest {
-                return Verdict::Unknown;
-            }
-        }
-        let all = match self.of_all {
-            Depth::Nothing | Depth::Rows => true,
-            Depth::Values | Depth::Ends => own.is_pure(),
-        };
-        let good = match self.of_good {
-            Depth::Nothing | Depth::Rows => true,
-            Depth::Values => own.values == own.good,
-            Depth::Ends => own.is_pure(),
-        };
-        if all && good { Verdict::Known } else { Verdict::Unknown }
-    }
-}
-
-/// Which samples reach the aggregation.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
-    /// Only good ones.
-    pub(super) good_only: bool,
-    /// Only those with a value in a range.
-    pub(super) range: Option<ValueRange>,
-    /// Nothing else is tested, so that statistics may be used.
-    pub(super) statistics_serve: bool,
 }

@@ -9,16 +9,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, RecordBatch, StringViewArray, TimestampNanosecondArray};
-use arrow::compute::SortOptions;
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringViewArray, TimestampNanosecondArray, UInt32Array,
+};
 use arrow::compute::kernels::partition::partition;
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::ScalarValue;
+use arrow::compute::{SortOptions, take};
+use arrow::datatypes::{Schema, SchemaRef, TimestampNanosecondType};
 use datafusion::error::Result;
 use datafusion::logical_expr::sort_properties::SortProperties;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use tacitus_model::Tag;
 
 use super::figure::column_of;
 use crate::relation::SampleColumn;
@@ -79,6 +81,10 @@ impl Keys {
         groups.iter().map(key).collect::<Option<_>>().map(Self)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|key| key.name.as_str())
     }
@@ -97,18 +103,14 @@ impl Keys {
         self.0.iter().enumerate().filter(|(_, key)| of(key)).map(|(at, _)| at).collect()
     }
 
-    /// The keys of a tag; `None` for those that time decides.
-    pub(super) fn of_tag(&self, path: &str) -> Result<Vec<Option<ScalarValue>>> {
-        let column = StringViewArray::from_iter_values([path]);
-        let batch = RecordBatch::try_new(Arc::clone(&TAG), vec![Arc::new(column)])?;
-        let key = |key: &Key| match key.reads {
-            Reads::Time => Ok(None),
-            Reads::Tag => {
-                let value = key.expr.evaluate(&batch)?.into_array(1)?;
-                ScalarValue::try_from_array(&value, 0).map(Some)
-            }
-        };
-        self.0.iter().map(key).collect()
+    /// The keys that the tag decides, of some tags, in their order.
+    pub(super) fn of_tags<'a>(&self, tags: impl Iterator<Item = &'a Tag>) -> Result<Vec<ArrayRef>> {
+        let paths = tags.map(|tag| tag.definition.path.as_str());
+        let column: ArrayRef = Arc::new(StringViewArray::from_iter_values(paths));
+        let rows = column.len();
+        let batch = RecordBatch::try_new(Arc::clone(&TAG), vec![column])?;
+        let keys = self.0.iter().filter(|key| key.reads == Reads::Tag);
+        keys.map(|key| key.expr.evaluate(&batch)?.into_array(rows)).collect()
     }
 
     /// The keys that time decides, of some moments, in their order.
@@ -126,21 +128,62 @@ impl Keys {
         keys.map(|key| key.staged.evaluate(rows)?.into_array(rows.num_rows())).collect()
     }
 
-    /// All keys of groups: what the tag decides, repeated, and what time decides.
+    /// All keys of groups: what the tag decides, of the tag of each group, and what time decides.
     pub(super) fn columns(
-        of_tag: &[Option<ScalarValue>],
+        &self,
+        of_tags: &[ArrayRef],
+        tag_of_group: &UInt32Array,
         of_times: Vec<ArrayRef>,
-        groups: usize,
     ) -> Result<Vec<ArrayRef>> {
-        let mut of_times = of_times.into_iter();
-        let mut columns = Vec::with_capacity(of_tag.len());
-        for key in of_tag {
-            match key {
-                Some(value) => columns.push(value.to_array_of_size(groups)?),
-                None => columns.extend(of_times.next()),
+        let (mut of_tags, mut of_times) = (of_tags.iter(), of_times.into_iter());
+        let mut columns = Vec::with_capacity(self.0.len());
+        for key in &self.0 {
+            match key.reads {
+                Reads::Tag => {
+                    if let Some(keys) = of_tags.next() {
+                        columns.push(take(keys, tag_of_group, None)?);
+                    }
+                }
+                Reads::Time => columns.extend(of_times.next()),
             }
         }
         Ok(columns)
+    }
+
+    /// The first moments of the windows that some moments are in, or moments a little later that
+    /// begin windows too; none is after `end`.
+    pub(super) fn begins(&self, moments: &[i64], end: i64) -> Result<Vec<i64>> {
+        // Mostly the key is the moment at which the window begins.
+        let keys = self.of_times(moments)?;
+        let begins = match keys.as_slice() {
+            [key] => key.as_primitive_opt::<TimestampNanosecondType>().map(|own| own.values()),
+            _ => None,
+        };
+        let Some(begins) = begins else {
+            return moments.iter().map(|moment| search(self, moment - 1, end)).collect();
+        };
+        let around: Vec<i64> = begins
+            .iter()
+            .zip(moments)
+            .flat_map(|(begin, moment)| [begin.saturating_sub(1), *begin, *moment])
+            .collect();
+        let keys = self.of_times(&around)?;
+        let Some(keys) = keys.first().map(|keys| keys.as_primitive::<TimestampNanosecondType>())
+        else {
+            return Ok(moments.to_vec());
+        };
+        let right = |at: usize, begin: i64| {
+            let key = |of: usize| keys.values().get(3 * at + of).copied();
+            key(0) != key(1) && key(1) == key(2) && begin <= end
+        };
+        let pairs = begins.iter().zip(moments).enumerate();
+        pairs
+            .map(
+                |(at, (begin, moment))| {
+                    if right(at, *begin) { Ok(*begin) } else { search(self, moment - 1, end) }
+                },
+            )
+            .collect()
     }
 }
 

@@ -22,8 +22,9 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 
-use super::figure::{Asked, Needs, Rows, ValueRange, column_of};
+use super::figure::{Asked, column_of};
 use super::key::Keys;
+use super::needs::{Needs, Rows, ValueRange};
 use super::{Stage, Summary, SummaryExec};
 use crate::filter::QualityTest;
 use crate::relation::SampleColumn;
@@ -41,15 +42,20 @@ impl PhysicalOptimizerRule for Summarize {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = config.execution.target_partitions;
         plan.transform_up(|plan| {
-            let summary = plan
-                .downcast_ref::<AggregateExec>()
-                .filter(|aggregate| *aggregate.mode() == AggregateMode::Partial)
-                .and_then(summarized);
-            Ok(match summary {
-                Some(summary) => {
-                    let exec = SummaryExec::try_new(summary, partitions);
-                    Transformed::yes(Arc::new(exec) as Arc<dyn ExecutionPlan>)
+            let Some(aggregate) = plan.downcast_ref::<AggregateExec>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let exec = match aggregate.mode() {
+                AggregateMode::Partial => summarized(aggregate)
+                    .map(|summary| SummaryExec::try_new(summary, partitions))
+                    .transpose()?,
+                AggregateMode::Final | AggregateMode::FinalPartitioned => {
+                    finished(aggregate).transpose()?
                 }
+                _ => None,
+            };
+            Ok(match exec {
+                Some(exec) => Transformed::yes(Arc::new(exec) as Arc<dyn ExecutionPlan>),
                 None => Transformed::no(plan),
             })
         })
@@ -169,6 +175,15 @@ fn substituted(
     replaced.data().ok().filter(|_| !missing)
 }
 
+/// A final aggregation over a summary that can hand out whole groups.
+fn finished(aggregate: &AggregateExec) -> Option<Result<SummaryExec>> {
+    let summary = aggregate.input().downcast_ref::<SummaryExec>()?;
+    if !aggregate.group_expr().is_single() || aggregate.limit_options().is_some() {
+        return None;
+    }
+    summary.with_whole_groups(aggregate.schema())
+}
+
 /// The aggregation as a summary, where it can be one.
 fn summarized(aggregate: &AggregateExec) -> Option<Summary> {
     let groups = aggregate.group_expr();
@@ -194,6 +209,7 @@ fn summarized(aggregate: &AggregateExec) -> Option<Summary> {
         keys,
         asked,
         needs,
+        whole: false,
         schema: aggregate.schema(),
     })
 }

@@ -1,9 +1,8 @@
-//! One partition of a summary: tag after tag, window after window.
+//! One share of a summary: tag after tag, window after window.
 //!
 //! *Invariant.* A poll does a bounded piece of work, then lets others run. Groups of a tag come
 //! in the order of time.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,20 +18,22 @@ use futures::Stream;
 use tacitus_model::Tag;
 use tacitus_storage::{Edges, Statistics};
 
-use super::figure::Verdict;
-use super::key::{Keys, Windows};
-use super::known::{Inquiry, Piece};
+use super::Summary;
+use super::key::Windows;
+use super::known::{Inquiry, Piece, Pieces};
+use super::needs::Verdict;
 use super::rows::Grouped;
-use super::{Share, Summary};
+use super::share::Share;
+use super::sheet::Sheet;
 use crate::limits::STEPS_PER_POLL_MAX;
 use crate::scan::Gathered;
 
 /// Windows asked of the store at once. LIMIT: a page is read at each edge, some microseconds.
-const WINDOWS_MAX: usize = 1024;
+pub(super) const WINDOWS_MAX: usize = 1024;
 
-/// Samples that a window must have on average for statistics to be worth the asking. LIMIT: an
-/// edge costs as much as reading a page of 1,024 samples.
-const ROWS_OF_WINDOW_MIN: i128 = 256;
+/// Samples that a window must have on average for windows to be worth the asking. LIMIT: making
+/// statistics of fewer samples costs more than counting them.
+const ROWS_OF_WINDOW_MIN: i128 = 8;
 
 /// What a partition counts, for `EXPLAIN ANALYZE`.
 #[derive(Debug)]
@@ -71,15 +72,17 @@ struct TagWork {
     /// Before this moment all is asked by windows.
     end: i64,
     windows: Windows,
-    pieces: VecDeque<Piece>,
-    rows: Option<Grouped>,
+    pieces: Pieces,
+    /// Groups of which rows are counted.
+    groups: Option<Grouped>,
 }
 
-/// The partial states of one partition.
+/// The groups, or partial states, of one share.
 pub(super) struct SummaryStream {
     summary: Arc<Summary>,
     share: Share,
     current: Option<TagWork>,
+    sheet: Sheet,
     gathered: Gathered,
     ended: bool,
     counters: Counters,
@@ -88,7 +91,8 @@ pub(super) struct SummaryStream {
 impl SummaryStream {
     pub(super) fn new(summary: Arc<Summary>, share: Share, counters: Counters) -> Self {
         let gathered = Gathered::new(Arc::clone(&summary.schema));
-        Self { summary, share, current: None, gathered, ended: false, counters }
+        let sheet = Sheet::default();
+        Self { summary, share, current: None, sheet, gathered, ended: false, counters }
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
@@ -114,6 +118,7 @@ impl SummaryStream {
         let tag = self.share.tags.next().and_then(|at| self.summary.scan.tags.get(at));
         let Some(tag) = tag.map(Arc::clone) else {
             self.ended = true;
+            self.turn()?;
             return self.gathered.finish();
         };
         self.current = self.open(tag)?;
@@ -122,8 +127,8 @@ impl SummaryStream {
 
     /// Looks at a tag as a whole, and decides how it is asked.
     fn open(&self, tag: Arc<Tag>) -> Result<Option<TagWork>> {
-        let scan = &self.summary.scan;
-        let Some(extent) = scan.snapshot.extent(tag.id) else { return Ok(None) };
+        let summary = &self.summary;
+        let Some(extent) = summary.scan.snapshot.extent(tag.id) else { return Ok(None) };
         let range = extent.intersect(&self.share.range);
         if range.is_empty() {
             return Ok(None);
@@ -135,15 +140,21 @@ impl SummaryStream {
             from,
             end: from,
             windows: Windows::default(),
-            pieces: VecDeque::new(),
-            rows: None,
+            pieces: Pieces::default(),
+            groups: None,
         };
         // The last moment there is cannot be before an edge.
         if let Some(end) = last.checked_add(1)
-            && self.summary.needs.statistics_serve()
+            && summary.needs.statistics_serve()
+            && summary.serves(&work.tag)
         {
+            if summary.keys.times().is_empty() {
+                // One window: asking for it is all the looking there is.
+                work.end = end;
+                return Ok(Some(work));
+            }
             let whole = self.whole(&work.tag, from, end)?;
-            if self.summary.needs.verdict(&whole) == Verdict::Void {
+            if summary.needs.verdict(&whole) == Verdict::Void {
                 return Ok(None);
             }
             if self.worth_asking(&mut work.windows, from, end, &whole)? {
@@ -151,7 +162,7 @@ impl SummaryStream {
                 return Ok(Some(work));
             }
         }
-        work.pieces.push_back(Piece::Unknown(range));
+        work.pieces.queue.push_back(Piece::Unknown(range));
         Ok(Some(work))
     }
 
@@ -179,51 +190,73 @@ impl SummaryStream {
 
     /// One piece of work. Says whether there is more.
     fn step(&mut self, work: &mut TagWork) -> Result<bool> {
-        let summary = &self.summary;
-        if let Some(rows) = &mut work.rows {
-            let more = rows.step(summary, &self.counters)?;
-            if !more || rows.is_full() {
-                let batch = rows.flush(summary)?;
+        let summary = Arc::clone(&self.summary);
+        if let Some(groups) = work.groups.as_mut().filter(|groups| groups.is_reading()) {
+            groups.step(&summary, &self.counters)?;
+            if groups.is_full() {
+                let batch = groups.flush(&summary, true)?;
                 batch.map_or(Ok(()), |batch| self.gathered.push(batch, 0))?;
-            }
-            if !more {
-                work.rows = None;
             }
             return Ok(true);
         }
-        match work.pieces.pop_front() {
-            Some(Piece::Known(times, statistics)) => {
-                let batch = self.known(&work.tag, &times, &statistics)?;
-                self.gathered.push(batch, 0)?;
-            }
+        match work.pieces.queue.pop_front() {
+            Some(Piece::Known(known)) => match &mut work.groups {
+                Some(groups) => groups.join(&summary, &known)?,
+                None => {
+                    self.sheet.push(&work.tag, known);
+                    if self.sheet.is_full() {
+                        self.turn()?;
+                    }
+                }
+            },
             Some(Piece::Unknown(range)) => {
-                work.rows = Some(Grouped::new(summary, &work.tag, range)?);
+                let blocks = summary.scan.snapshot.scan(work.tag.id, range);
+                self.counted(work)?.read(blocks);
             }
-            None if work.from < work.end => {
-                let edges = work.windows.edges(&summary.keys, work.from, work.end, WINDOWS_MAX)?;
-                let inquiry = Inquiry {
-                    snapshot: &summary.scan.snapshot,
-                    tag: &work.tag,
-                    needs: &summary.needs,
-                    counters: &self.counters,
-                };
-                work.pieces = inquiry.pieces(&edges)?;
-                work.from = edges.last().copied().unwrap_or(work.end);
+            None => {
+                self.close(work)?;
+                if work.from >= work.end {
+                    return Ok(false);
+                }
+                self.ask(work)?;
             }
-            None => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Partial states from statistics.
-    fn known(&self, tag: &Tag, times: &[i64], windows: &[Statistics]) -> Result<RecordBatch> {
+    /// Asks for the next windows.
+    fn ask(&mut self, work: &mut TagWork) -> Result<()> {
         let keys = &self.summary.keys;
-        let of_tag = keys.of_tag(tag.definition.path.as_str())?;
-        let mut columns = Keys::columns(&of_tag, keys.of_times(times)?, windows.len())?;
-        for asked in &self.summary.asked {
-            columns.extend(asked.states(windows));
+        let edges = work.windows.edges(keys, work.from, work.end, WINDOWS_MAX)?;
+        let (summary, tag, counters) = (&*self.summary, &*work.tag, &self.counters);
+        work.pieces = Inquiry { summary, tag, counters }.pieces(&edges)?;
+        work.from = edges.last().copied().unwrap_or(work.end);
+        if work.pieces.parted && self.summary.whole {
+            self.counted(work)?;
         }
-        crate::scan::batch_of(&self.summary.schema, columns, windows.len())
+        Ok(())
+    }
+
+    /// The groups of which rows are counted; what is known of earlier ones goes out before.
+    fn counted<'a>(&mut self, work: &'a mut TagWork) -> Result<&'a mut Grouped> {
+        self.turn()?;
+        match &mut work.groups {
+            Some(groups) => Ok(groups),
+            none => Ok(none.insert(Grouped::new(&self.summary, &work.tag)?)),
+        }
+    }
+
+    /// Hands out the groups of which rows were counted: all windows asked for are over.
+    fn close(&mut self, work: &mut TagWork) -> Result<()> {
+        let Some(mut groups) = work.groups.take() else { return Ok(()) };
+        let batch = groups.flush(&self.summary, false)?;
+        batch.map_or(Ok(()), |batch| self.gathered.push(batch, 0))
+    }
+
+    /// Hands out what is known from statistics.
+    fn turn(&mut self) -> Result<()> {
+        let batch = self.sheet.flush(&self.summary)?;
+        batch.map_or(Ok(()), |batch| self.gathered.push(batch, 0))
     }
 }
 

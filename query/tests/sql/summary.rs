@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
-use tacitus_model::{Kind, Quality, Value};
+use tacitus_model::{Kind, Quality, TagDefinition, Value};
 use tacitus_query::{Limits, Session};
 use tacitus_storage::Engine;
 
@@ -19,7 +19,8 @@ const ROWS: i64 = 30_000;
 
 /// A store with pages: `hall/steady` (every second, all good), `hall/flawed` (a bad sample, a null
 /// and an infinity here and there), `hall/late` (written twice, the second time in part),
-/// `hall/sparse` (one every ten minutes), `hall/switch` (bool), `hall/zero` (0, −0 and little else).
+/// `hall/sparse` (one every ten minutes), `hall/switch` (bool), `hall/mode` (three states, a bad
+/// sample here and there), `hall/zero` (0, −0 and little else).
 fn hall() -> Arc<Engine> {
     let engine = fixture::engine();
     let float = |at: i64| f64::from(i32::try_from(at).unwrap());
@@ -43,6 +44,16 @@ fn hall() -> Arc<Engine> {
     store("hall/late", Kind::Float, SECOND, &|at| good(wave(at)));
     store("hall/sparse", Kind::Float, 600 * SECOND, &|at| good(float(at)));
     store("hall/switch", Kind::Bool, SECOND, &|at| (Value::Bool(at % 600 < 200), Quality::GOOD));
+    let mode = TagDefinition {
+        states: ["stopped", "running", "fault"].map(str::to_owned).to_vec(),
+        ..fixture::definition("hall/mode", Kind::State)
+    };
+    let rows = (0..ROWS).map(|at| {
+        let state = u32::try_from((at / 450 + at / 7_000) % 3).unwrap();
+        let quality = if at % 8_111 == 40 { Quality::BAD } else { Quality::GOOD };
+        (DAY + at * SECOND, Value::State(state), quality)
+    });
+    fixture::store(&engine, mode, rows);
     store("hall/zero", Kind::Float, SECOND, &|at| {
         good([0.0, -0.0, 1.0][usize::try_from(at / 9_000).unwrap().min(2)])
     });
@@ -71,7 +82,24 @@ fn groups() -> impl Strategy<Value = Vec<&'static str>> {
     (tag, time).prop_map(|(tag, time)| tag.into_iter().chain(time).collect())
 }
 
-const FIGURES: [&str; 14] = [
+/// Functions of what comes one after the other, which are of one tag.
+const COURSES: [&str; 13] = [
+    "first(value, ts)",
+    "last(value, ts)",
+    "time_average(ts, value)",
+    "time_average(ts, value, true)",
+    "total(ts, value)",
+    "integral(ts, value, true)",
+    "delta(ts, value)",
+    "time_in_state(ts, value, 1)",
+    "time_in_state(ts, text, 'running')",
+    "transitions(ts, value)",
+    "transitions(ts, text)",
+    "time_average(ts, value) FILTER (WHERE good)",
+    "first_value(value ORDER BY ts)",
+];
+
+const FIGURES: [&str; 15] = [
     "count(*)",
     "count(value)",
     "sum(value)",
@@ -82,13 +110,14 @@ const FIGURES: [&str; 14] = [
     "stddev(value)",
     "min(ts)",
     "max(ts)",
-    "first_value(value ORDER BY ts)",
     "last_value(value ORDER BY ts)",
     "count(*) FILTER (WHERE good)",
     "avg(value) FILTER (WHERE good)",
+    "percent_good(quality)",
+    "percent_good(quality) FILTER (WHERE good)",
 ];
 
-const CONDITIONS: [&str; 12] = [
+const CONDITIONS: [&str; 13] = [
     "true",
     "good",
     "good AND ts >= '2026-03-01T01:00:17.5Z'",
@@ -101,6 +130,7 @@ const CONDITIONS: [&str; 12] = [
     "tag = 'hall/flawed' AND NOT good",
     "tag = 'hall/switch' AND value = 1",
     "quality = 0 AND tag = 'hall/flawed'",
+    "tag IN ('hall/mode', 'hall/switch')",
 ];
 
 async fn rows(session: &Session, sql: &str) -> Vec<Vec<String>> {
@@ -131,11 +161,12 @@ fn an_aggregate_answers_as_one_counted_row_by_row() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let limits = Limits { threads: 2, ..Limits::default() };
     let session = fixture::session_within(&hall(), limits);
-    let figures = subsequence(FIGURES.to_vec(), 1..6);
+    let figures = subsequence([FIGURES.as_slice(), COURSES.as_slice()].concat(), 1..6);
     let config = Config { cases: 250, failure_persistence: None, ..Config::default() };
     proptest!(config, |(groups in groups(), figures in figures, condition in select(CONDITIONS.as_slice()))| {
         // Of two tags with a sample at the same time either may be the first.
-        let fixed = |figure: &&&str| groups.contains(&"tag") || !figure.contains("ORDER BY");
+        let of_one_tag = |figure: &str| figure.contains("ORDER BY") || COURSES.contains(&figure);
+        let fixed = |figure: &&&str| groups.contains(&"tag") || !of_one_tag(figure);
         let figures: Vec<&str> = figures.iter().filter(fixed).copied().collect();
         prop_assume!(!figures.is_empty());
         let columns: Vec<&str> = groups.iter().chain(&figures).copied().collect();

@@ -92,9 +92,8 @@ impl Room {
             let serial = delivery.serial;
             match boxes.get(&session).map(|mailbox| mailbox.push(delivery)) {
                 Some(Pushed::Dropped) => one(&self.counters.messages_dropped),
-                Some(_) => {}
                 None if serial > 0 => self.desk.put(vec![memory::no_queued(session, serial)]),
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

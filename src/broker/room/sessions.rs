@@ -120,7 +120,7 @@ impl Room {
         set(&self.counters.sessions_now, seats.len());
         drop(seats);
         match vacated {
-            Vacated::Ended(ended) => self.clear(ended),
+            Vacated::Ended(ended) => self.clear(*ended),
             Vacated::Away(due) => due,
         }
     }

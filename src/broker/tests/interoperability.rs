@@ -1,9 +1,7 @@
 //! What the interoperability suites of Eclipse Paho check, one test for each of their cases: 10 for
 //! MQTT 3.1.1, 27 for MQTT 5, under the names they have there.
 
-/// MQTT 3.1.1.
 mod v3_1_1;
-/// MQTT 5.
 mod v5;
 
 use super::super::Settings;

@@ -25,6 +25,14 @@ impl House {
         self.store.documents(collection)
     }
 
+    /// The payload of the retained message of a topic on disk.
+    fn kept_retained(&self, topic: &str) -> Option<String> {
+        let documents = self.documents(RETAINED);
+        let (_, block) = documents.iter().find(|(key, _)| &**key == topic.as_bytes())?;
+        let message = tacitus_protocol::mqtt::Message::from_block(block.to_vec().into())?;
+        Some(String::from_utf8_lossy(&message.payload()).into_owned())
+    }
+
     /// Waits until so many documents are left of a set.
     async fn until_documents(&self, collection: Collection, count: usize) {
         self.until(|_| self.documents(collection).len() == count).await;
@@ -276,6 +284,33 @@ async fn documents_that_mean_nothing_are_forgotten_and_counted() {
         house.until_documents(collection, 0).await;
     }
     Peer::enter(&house, &LASTING).await;
+}
+
+#[tokio::test]
+async fn of_two_who_retain_at_one_time_the_one_who_was_heard_last_is_kept() {
+    let house = House::open().await;
+    let mut watcher = Peer::enter(&house, &Hello { name: "watcher", ..V4 }).await;
+    watcher.subscribe(&[("r", 0)], &[]).await;
+    let mut publishers = Vec::new();
+    for name in ["0", "1", "2", "3"] {
+        publishers.push(Peer::enter(&house, &Hello { name, ..V4 }).await);
+    }
+    for round in 0..20 {
+        house.store.set(Mood::Wait);
+        for (number, publisher) in publishers.iter_mut().enumerate() {
+            publisher.say(3, "r", &format!("{round}/{number}"), &[]).await;
+        }
+        house.store.asked(4 * (round + 1)).await;
+        house.store.set(Mood::Keep);
+        let mut last = String::new();
+        for _ in 0..4 {
+            last = watcher.hear().await.payload;
+        }
+        for publisher in &mut publishers {
+            assert_eq!(publisher.client.raw().await.unwrap().0, 0x40);
+        }
+        house.until(|_| house.kept_retained("r").is_some_and(|kept| kept == last)).await;
+    }
 }
 
 #[tokio::test]

@@ -24,15 +24,18 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A store that remembers everything.
 #[derive(Debug, Default)]
-struct Memory(Mutex<BTreeMap<String, Vec<Point>>>, Mutex<BTreeMap<String, TagDefinition>>);
+pub(in crate::collect) struct Memory(
+    Mutex<BTreeMap<String, Vec<Point>>>,
+    Mutex<BTreeMap<String, TagDefinition>>,
+);
 
 impl Memory {
-    fn points(&self, path: &str) -> Vec<Point> {
+    pub(in crate::collect) fn points(&self, path: &str) -> Vec<Point> {
         let points = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         points.get(path).cloned().unwrap_or_default()
     }
 
-    fn definition(&self, path: &str) -> Option<TagDefinition> {
+    pub(in crate::collect) fn definition(&self, path: &str) -> Option<TagDefinition> {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 }
@@ -72,8 +75,9 @@ impl Store for Memory {
     }
 }
 
+/// The clock of the machine.
 #[derive(Debug)]
-struct WallClock;
+pub(in crate::collect) struct WallClock;
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {

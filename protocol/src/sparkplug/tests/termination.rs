@@ -86,14 +86,25 @@ fn a_new_session_makes_devices_stale_that_do_not_come_back() {
 }
 
 #[test]
-fn a_connection_that_ended_without_a_word_is_a_death() {
+fn a_connection_that_ended_without_a_word_is_a_death_unless_the_node_is_back_at_once() {
     let mut bench = Bench::with_plant(strict());
     let id = NodeId { group: "G".into(), node: "E".into() };
     let now = bench.now();
-    bench.host.lost(&id, now, &mut bench.out);
+    bench.host.left(&id, now);
+    bench.now_ms += 4_999;
+    bench.tick();
+    assert_eq!(bench.out, []);
+    bench.now_ms += 1;
+    bench.tick();
+    bench.tick();
     assert_eq!(bench.rows(), [stale("G/E/temp", T), stale("G/E/D/level", T)]);
-    bench.host.lost(&id, now, &mut bench.out);
-    assert_eq!(bench.rows().len(), 2);
+
+    let mut bench = Bench::with_plant(strict());
+    bench.host.left(&id, now);
+    bench.hear(NDATA, message(2, vec![]));
+    bench.now_ms += 60_000;
+    bench.tick();
+    assert!(bench.host.nodes()[0].online);
 }
 
 #[test]

@@ -120,6 +120,19 @@ impl Bucketer {
         Ok(start)
     }
 
+    /// The starts of buckets of one length in UTC, in the fewest steps; `None` for others, and
+    /// where a start is beyond all moments.
+    pub(super) fn plain_starts(&self, moments: &[i64]) -> Option<Vec<i64>> {
+        let (Zone::Utc, Width::Nanos(width)) = (self.zone, self.width) else { return None };
+        let width = i64::try_from(width).ok()?;
+        let origin = i64::try_from(self.origin.rem_euclid(i128::from(width))).ok()?;
+        let start = |moment: &i64| {
+            let into = moment.checked_sub(origin)?.rem_euclid(width);
+            moment.checked_sub(into)
+        };
+        moments.iter().map(start).collect()
+    }
+
     /// The start, worked out.
     fn find(&self, moment: i64) -> Result<i64> {
         let moment = i128::from(moment);

@@ -7,7 +7,7 @@
 //! *Invariant.* A window stands for its samples only where all of them are good and have finite
 //! numbers, and only where every aggregate of the pass can be made of what is known.
 
-use tacitus_storage::{Edges, Error, Statistics};
+use tacitus_storage::{Edges, Error, StateTime, Statistics};
 
 use super::{Cursor, TagSamples, good};
 use crate::aggregate::{Configuration, Extreme, Inside, Interval, Needs, Point, Run};
@@ -22,6 +22,8 @@ const ROWS_WORTH_KNOWING: u64 = 2048;
 pub(super) struct Known {
     edges: Vec<i64>,
     windows: Vec<Statistics>,
+    /// The times in each state, where they are asked for.
+    states: Vec<Vec<StateTime>>,
     needs: Needs,
     /// The samples of an interval that is not wholly good.
     reading: Option<Cursor>,
@@ -37,8 +39,9 @@ impl Known {
     ) -> Result<Option<Self>, Error> {
         let definition = &samples.tag.definition;
         let moves_alike = configuration.stepped == definition.step;
-        let enough = !needs.transitions
-            && !needs.states
+        // How often a number changed is noted of tags with states only.
+        let of_states = needs.transitions || needs.states;
+        let enough = (!of_states || matches!(definition.kind, Kind::Bool | Kind::State))
             && !needs.qualities
             && (!needs.areas || moves_alike)
             && (!needs.lines || !definition.step)
@@ -59,7 +62,11 @@ impl Known {
         let lows = intervals.iter().map(|own| own.low).chain([last.high]);
         let edges: Vec<i64> = lows.flat_map(|low| [low, low + 1]).collect();
         let windows = samples.snapshot.aggregate(id, &edges, Edges::Exact)?.statistics;
-        Ok(Some(Self { edges, windows, needs, reading: None }))
+        let states = match of_states {
+            true => samples.snapshot.state_times(id, &edges)?,
+            false => Vec::new(),
+        };
+        Ok(Some(Self { edges, windows, states, needs, reading: None }))
     }
 
     /// The window that begins at a time.
@@ -96,12 +103,14 @@ impl Known {
         inside: &mut Inside,
     ) -> Result<bool, Error> {
         if self.reading.is_none() {
-            let Some(window) = self.windows.get(self.find(low) + 1) else { return Ok(true) };
+            let at = self.find(low) + 1;
+            let Some(window) = self.windows.get(at) else { return Ok(true) };
             if window.rows == 0 {
                 return Ok(true);
             }
             if window.is_pure() {
-                inside.run(&self.run(samples, window, high)?);
+                let states = self.states.get(at).map(Vec::as_slice).unwrap_or_default();
+                inside.run(&self.run(samples, window, states, high)?);
                 return Ok(true);
             }
         }
@@ -115,7 +124,13 @@ impl Known {
     }
 
     /// The samples of a window as one.
-    fn run(&self, samples: &TagSamples, window: &Statistics, high: i64) -> Result<Run, Error> {
+    fn run(
+        &self,
+        samples: &TagSamples,
+        window: &Statistics,
+        states: &[StateTime],
+        high: i64,
+    ) -> Result<Run, Error> {
         let end = |ts: i64, number: f64| -> Result<Point, Error> {
             let read = if self.needs.end_qualities { samples.at(ts)? } else { None };
             Ok(read.unwrap_or_else(|| good(ts, number)))
@@ -126,6 +141,9 @@ impl Known {
             min.repeated = again(samples, min.ts, high, |rest| rest.min <= window.min)?;
             max.repeated = again(samples, max.ts, high, |rest| rest.max >= window.max)?;
         }
+        let entries: u64 = states.iter().map(|own| own.entries).sum();
+        let zero = states.iter().filter(|own| own.state == 0);
+        let zero_ns: i64 = zero.map(|own| own.held_ns).sum();
         Ok(Run {
             rows: window.rows,
             first: end(window.first_ns, window.first)?,
@@ -135,6 +153,8 @@ impl Known {
             sum: window.sum,
             m2: window.m2,
             integral: window.integral,
+            changes: entries.saturating_sub(1),
+            zero_ns: zero_ns.max(0).cast_unsigned(),
         })
     }
 }

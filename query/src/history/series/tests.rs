@@ -12,6 +12,11 @@ const SECOND: i64 = 1_000_000_000;
 /// A tag of so many samples, some of them in segments and some in the head; every `bad_every`th
 /// one bad.
 fn samples(rows: u32, step: bool, bad_every: Option<u32>) -> TagSamples {
+    samples_of(Kind::Float, rows, step, bad_every)
+}
+
+/// The same of a kind: numbers, or states that are held for a while.
+fn samples_of(kind: Kind, rows: u32, step: bool, bad_every: Option<u32>) -> TagSamples {
     let parts = Parts {
         disk: Arc::new(SimDisk::new()),
         clock: Arc::new(FixedClock::at(Timestamp::from_nanos(0))),
@@ -20,7 +25,7 @@ fn samples(rows: u32, step: bool, bad_every: Option<u32>) -> TagSamples {
     let settings = Settings { log_bytes_max: 1, ..Settings::default() };
     let engine = Engine::open(parts, settings).unwrap();
     let path = TagPath::new("a/b").unwrap();
-    let definition = TagDefinition { step, ..TagDefinition::new(path, Kind::Float, "test") };
+    let definition = TagDefinition { step, ..TagDefinition::new(path, kind, "test") };
     let tag = engine.catalog().define(definition).unwrap();
     let sample = |at: u32| {
         let bad = bad_every.is_some_and(|every| at % every == every - 1);
@@ -29,7 +34,11 @@ fn samples(rows: u32, step: bool, bad_every: Option<u32>) -> TagSamples {
         Sample {
             tag: tag.id,
             ts: Timestamp::from_nanos(i64::from(at) * SECOND + i64::from(at % 3) * 1000),
-            value: if bad { Value::Null } else { Value::Float(number) },
+            value: match kind {
+                _ if bad => Value::Null,
+                Kind::State => Value::State(at / 170 % 3 + at / 4000 % 2),
+                _ => Value::Float(number),
+            },
             quality: if bad { Quality::BAD } else { Quality::GOOD },
         }
     };
@@ -105,6 +114,21 @@ proptest! {
         let from = from_s * SECOND + from_ns;
         compare(&samples, &intervals(from, width_s * SECOND, count, backward), stepped);
     }
+}
+
+#[test]
+fn times_in_states_say_what_samples_say() {
+    for bad_every in [None, Some(4_100)] {
+        let samples = samples_of(Kind::State, 20_000, true, bad_every);
+        for from in [500, -40 * SECOND, 170 * SECOND] {
+            compare(&samples, &intervals(from, 3000 * SECOND, 5, false), true);
+            compare(&samples, &intervals(from, 3000 * SECOND, 5, true), true);
+        }
+    }
+    let samples = samples_of(Kind::State, 20_000, true, None);
+    let known = compare(&samples, &intervals(500, 5000 * SECOND, 3, false), true);
+    // Not for the two worst qualities; straight lines have no meaning.
+    assert_eq!(known, 37 - 2 - 2);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! MQTT 3.1.1: the 10 cases.
+
 use super::super::wire::{Hello, Peer, V4};
 use super::open;
 

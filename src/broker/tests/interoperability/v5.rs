@@ -1,3 +1,5 @@
+//! MQTT 5: the 27 cases.
+
 use super::super::wire::{Hello, Peer, V5, expiry};
 use super::open;
 
