@@ -32,7 +32,10 @@ pub trait Keeper: fmt::Debug + Send + Sync {
 /// Keeps records for as long as it lives.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<BTreeMap<(Collection, Vec<u8>), Vec<u8>>>);
+pub struct Shelf(Mutex<Records>);
+
+#[cfg(test)]
+type Records = BTreeMap<(Collection, Vec<u8>), Vec<u8>>;
 
 #[cfg(test)]
 #[async_trait]

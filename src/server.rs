@@ -11,6 +11,7 @@
 //! *Not here.* Signals, the ready line and exit codes: the command line.
 
 mod collected;
+mod collecting;
 mod error;
 mod kept;
 mod landscape;
@@ -32,24 +33,18 @@ use tokio::task::JoinHandle;
 use crate::broker::{self, Broker, Intake};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
-use crate::collect::opcua::Trust;
-use crate::collect::{self, Collectors, Store};
 use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
 use crate::folder::Folder;
-use crate::gaps::Gaps;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
-use crate::keeper::Keeper;
 use crate::limits::STOP_MAX;
 use crate::metrics::Metrics;
 use crate::opcua_server::OpcuaServer;
 use crate::postgres;
 use crate::shutdown::{Shutdown, Trigger};
-use collected::Collected;
-use kept::Kept;
-use landscape::Around;
+use collecting::Collecting;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -75,12 +70,19 @@ struct Senders {
     postgres: JoinHandle<()>,
     grpc: JoinHandle<()>,
     broker: Broker,
-    sparkplug: Option<(Arc<Sparkplug>, JoinHandle<()>)>,
+    sparkplug: Option<Host>,
     files: Option<JoinHandle<()>>,
     opcua: Option<OpcuaServer>,
-    collectors: Arc<Collectors>,
-    gaps: Arc<Gaps>,
-    ledger: JoinHandle<()>,
+    collecting: Collecting,
+}
+
+/// What every part of the server works on.
+struct Core {
+    clock: Arc<dyn Clock>,
+    engine: Arc<Engine>,
+    session: Arc<Session>,
+    ingest: Ingest,
+    committer: Committer,
 }
 
 /// Where a server listens.
@@ -123,45 +125,12 @@ impl Server {
             .local_addr()
             .map_err(|error| StartError::listen("pg.addr", settings.postgres.addr, &error))?;
 
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let engine = open(&settings.data, Arc::clone(&clock)).await?;
-        clear_temporary(&settings.query).await?;
-        let session = Session::new(Arc::clone(&engine), settings.query.clone())
-            .map_err(|error| StartError::threads(&error))?;
-        let session = Arc::new(session);
-        let (ingest, committer) =
-            Ingest::start(Arc::clone(&engine), Arc::clone(&clock), &settings.ingest)
-                .map_err(|error| StartError::threads(&error))?;
-
+        let Core { clock, engine, session, ingest, committer } = Core::open(&settings).await?;
         let (trigger, shutdown) = Trigger::new();
-        let rules = settings.topics.clone();
-        let host = settings.sparkplug.clone();
-        let host = host.map(|settings| Arc::new(Sparkplug::open(settings, &ingest)));
-        let intake = Mqtt::new(ingest.clone(), rules, payload::Settings::default());
-        let intake = Arc::new(intake.with_sparkplug(host.clone()));
-        let broker = start_broker(&settings, &intake, &clock, &shutdown).await?;
-        let sparkplug = host.map(|host| {
-            let run = Arc::clone(&host).run(ingest.clone(), broker.publisher(), shutdown.clone());
-            (host, tokio::spawn(run))
-        });
-        let keeper: Arc<dyn Keeper> =
-            Arc::new(Kept { engine: Arc::clone(&engine), ingest: ingest.clone() });
-        let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
-        let ledger = tokio::spawn(Arc::clone(&gaps).keep());
-        let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
-        let parts = collect::Parts {
-            store: Arc::new(Collected { engine: Arc::clone(&engine), ingest: ingest.clone() })
-                as Arc<dyn Store>,
-            clock: Arc::clone(&clock),
-            gaps: Arc::clone(&gaps),
-            trust: Arc::clone(&trust),
-            pki_dir: settings.data.dir.join("pki"),
-        };
-        let collectors = Arc::new(Collectors::start(settings.collectors.clone(), parts, keeper));
-        session.surround(Arc::new(Around {
-            collectors: Arc::clone(&collectors),
-            gaps: Arc::clone(&gaps),
-        }));
+        let (intake, broker, sparkplug) = start_mqtt(&settings, &ingest, &clock, &shutdown).await?;
+        let configured = settings.collectors.clone();
+        let dir = &settings.data.dir;
+        let collecting = Collecting::start(configured, dir, &engine, &ingest, &clock, &session);
         let opcua = start_opcua(&settings, &engine, &ingest).await?;
         let addresses = Addresses {
             http,
@@ -177,9 +146,9 @@ impl Server {
             intake: Arc::clone(&intake),
             session: Arc::clone(&session),
             broker: broker.counters(),
-            collectors: Arc::clone(&collectors),
-            gaps: Arc::clone(&gaps),
-            trust,
+            collectors: Arc::clone(&collecting.collectors),
+            gaps: Arc::clone(&collecting.gaps),
+            trust: Arc::clone(&collecting.trust),
             metrics,
             addresses,
             started,
@@ -200,19 +169,24 @@ impl Server {
             let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
             tokio::spawn(folder.watch(shutdown.clone()))
         });
-        let senders = Senders {
-            http,
-            postgres,
-            grpc,
-            broker,
-            sparkplug,
-            files,
-            opcua,
-            collectors,
-            gaps,
-            ledger,
-        };
+        let senders = Senders { http, postgres, grpc, broker, sparkplug, files, opcua, collecting };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
+    }
+}
+
+impl Core {
+    /// Opens the store, the way to ask it and the way into it.
+    async fn open(settings: &Settings) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let engine = open(&settings.data, Arc::clone(&clock)).await?;
+        clear_temporary(&settings.query).await?;
+        let session = Session::new(Arc::clone(&engine), settings.query.clone())
+            .map_err(|error| StartError::threads(&error))?;
+        let session = Arc::new(session);
+        let (ingest, committer) =
+            Ingest::start(Arc::clone(&engine), Arc::clone(&clock), &settings.ingest)
+                .map_err(|error| StartError::threads(&error))?;
+        Ok(Self { clock, engine, session, ingest, committer })
     }
 }
 
@@ -262,6 +236,29 @@ fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_stora
     let disk = Arc::new(if data.maps { disk } else { disk.without_mappings() });
     let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
     Engine::open(parts, data.engine())
+}
+
+/// The host application of Sparkplug, and its task.
+type Host = (Arc<Sparkplug>, JoinHandle<()>);
+
+/// Starts the broker, and the host application of Sparkplug where it is asked for.
+async fn start_mqtt(
+    settings: &Settings,
+    ingest: &Ingest,
+    clock: &Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Result<(Arc<Mqtt>, Broker, Option<Host>), StartError> {
+    let host = settings.sparkplug.clone();
+    let host = host.map(|settings| Arc::new(Sparkplug::open(settings, ingest)));
+    let rules = settings.topics.clone();
+    let intake = Mqtt::new(ingest.clone(), rules, payload::Settings::default());
+    let intake = Arc::new(intake.with_sparkplug(host.clone()));
+    let broker = start_broker(settings, &intake, clock, shutdown).await?;
+    let sparkplug = host.map(|host| {
+        let run = Arc::clone(&host).run(ingest.clone(), broker.publisher(), shutdown.clone());
+        (host, tokio::spawn(run))
+    });
+    Ok((intake, broker, sparkplug))
 }
 
 async fn start_broker(
@@ -320,18 +317,8 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        let Senders {
-            http,
-            postgres,
-            grpc,
-            broker,
-            sparkplug,
-            files,
-            opcua,
-            collectors,
-            gaps,
-            ledger,
-        } = self.senders;
+        let Senders { http, postgres, grpc, broker, sparkplug, files, opcua, collecting } =
+            self.senders;
         // Before the broker stops, so that nodes hear it.
         if let Some((host, _)) = &sparkplug {
             host.farewell(self.clock.now(), &broker.publisher()).await;
@@ -340,12 +327,10 @@ impl Running {
         let (committer, engine) = (self.committer, self.engine);
         let stopped = async {
             let (http, postgres, grpc, (), ()) =
-                tokio::join!(http, postgres, grpc, broker.stopped(), collectors.stop());
+                tokio::join!(http, postgres, grpc, broker.stopped(), collecting.stop());
             if let Some(opcua) = opcua {
                 opcua.stop().await;
             }
-            ledger.abort();
-            gaps.flush().await;
             for (listener, ended) in [("HTTP", http), ("Postgres", postgres), ("gRPC", grpc)] {
                 if let Err(error) = ended {
                     tracing::error!(listener, %error, "a listener ended badly");

@@ -122,7 +122,7 @@ impl Collectors {
                     slots.insert(name, slot);
                 }
                 Err(error) => {
-                    tracing::error!(name, %error, "a collector's definition is unreadable")
+                    tracing::error!(name, %error, "a collector's definition is unreadable");
                 }
             }
         }

@@ -67,7 +67,7 @@ impl Tags {
 
     /// What we add to nodes of the standard: our root, and the aggregates we know.
     fn of_the_standard(&self, node: &BrowseNode) -> Vec<ReferenceDescription> {
-        let of = |id: ObjectId| *node.node_id() == NodeId::from(id);
+        let of = |id: ObjectId| node.node_id() == &id;
         if of(ObjectId::ObjectsFolder) {
             let root = self.metadata(&Place::Folder(String::new()));
             let organizes = ReferenceTypeId::Organizes;

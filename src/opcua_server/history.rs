@@ -113,6 +113,7 @@ impl History {
         next: Option<Next>,
     ) -> Outcome {
         let history = TagHistory::new(self.snapshot.clone(), tag);
+        let next = next.as_ref();
         let outcome = match asked {
             Asked::Raw(details) if details.is_read_modified => {
                 self.modified(&history, details, next)
@@ -129,7 +130,7 @@ impl History {
         history: &TagHistory,
         details: &ReadProcessedDetails,
         index: usize,
-        next: Option<Next>,
+        next: Option<&Next>,
     ) -> Result<Outcome, StatusCode> {
         let kinds = details.aggregate_type.as_deref().unwrap_or_default();
         if kinds.len() != self.count {
@@ -168,7 +169,7 @@ impl History {
         &self,
         history: &TagHistory,
         details: &ReadRawModifiedDetails,
-        next: Option<Next>,
+        next: Option<&Next>,
     ) -> Result<Outcome, StatusCode> {
         let span = span(details)?;
         let id = history.tag().id;
@@ -188,10 +189,8 @@ impl History {
             let before = TagHistory::new(before, Arc::new(history.tag().clone()));
             let room = MODIFIED_MAX.saturating_sub(found.len());
             let (first, last) = (range.first.nanos(), range.last.nanos());
-            let old =
-                before.forward(first, last, room).map_err(|_| StatusCode::BadInternalError)?;
-            let now =
-                history.forward(first, last, room).map_err(|_| StatusCode::BadInternalError)?;
+            let old = before.forward(first, last, room).map_err(|error| broken(&error))?;
+            let now = history.forward(first, last, room).map_err(|error| broken(&error))?;
             for sample in old {
                 let same = now.binary_search_by_key(&sample.ts, |own| own.ts);
                 if same.is_ok_and(|at| now.get(at) == Some(&sample)) {
@@ -230,17 +229,16 @@ impl History {
 fn raw(
     history: &TagHistory,
     details: &ReadRawModifiedDetails,
-    next: Option<Next>,
+    next: Option<&Next>,
 ) -> Result<Outcome, StatusCode> {
     let span = span(details)?;
     let count = page_max(details);
     let tag = history.tag();
-    let broken = |_| StatusCode::BadInternalError;
+    let broken = |error: tacitus_storage::Error| broken(&error);
     let mut values = Vec::new();
     let begins = next.is_none();
     let from = match next {
-        Some(Next::Raw(Some(ts))) => Some(ts),
-        Some(Next::Raw(None)) => None,
+        Some(Next::Raw(from)) => *from,
         Some(Next::Skip(_)) => return Err(StatusCode::BadContinuationPointInvalid),
         None => Some(if span.backward { span.high } else { span.low }),
     };
@@ -310,7 +308,7 @@ fn no_bound(ts: i64) -> DataValue {
 fn at_times(
     history: &TagHistory,
     details: &ReadAtTimeDetails,
-    next: Option<Next>,
+    next: Option<&Next>,
 ) -> Result<Outcome, StatusCode> {
     let times = details.req_times.as_deref().unwrap_or_default();
     if times.is_empty() {
@@ -358,9 +356,9 @@ fn page_max(details: &ReadRawModifiedDetails) -> usize {
     }
 }
 
-fn skipped(next: Option<Next>) -> u64 {
+fn skipped(next: Option<&Next>) -> u64 {
     match next {
-        Some(Next::Skip(count)) => count,
+        Some(Next::Skip(count)) => *count,
         _ => 0,
     }
 }
@@ -383,6 +381,12 @@ fn aggregate(node: &NodeId) -> Option<u32> {
         opcua::types::Identifier::Numeric(number) if node.namespace == 0 => Some(*number),
         _ => None,
     }
+}
+
+/// What a client is told of a store that cannot be read; the log is told why.
+fn broken(error: &tacitus_storage::Error) -> StatusCode {
+    tracing::error!(%error, "a history cannot be read");
+    StatusCode::BadInternalError
 }
 
 fn refusal(error: &AccessError) -> StatusCode {

@@ -80,7 +80,8 @@ impl Bench {
             value: Value::Float(value),
             quality: Quality::GOOD,
         };
-        self.ingest.write(Batch::from_iter(rows.into_iter().map(sample))).await.unwrap();
+        let samples: Batch = rows.into_iter().map(sample).collect();
+        self.ingest.write(samples).await.unwrap();
     }
 
     async fn session(&self) -> Arc<Session> {

@@ -134,9 +134,9 @@ mod tests {
         let at = Timestamp::from_nanos;
         watched.add(tag, &node);
         watched.add(tag, &node);
-        assert_eq!(watched.hearers(tag, at(5)), [node.clone()]);
+        assert_eq!(watched.hearers(tag, at(5)), std::slice::from_ref(&node));
         assert!(watched.hearers(tag, at(4)).is_empty());
-        assert_eq!(watched.hearers(tag, at(5)), [node.clone()]);
+        assert_eq!(watched.hearers(tag, at(5)), std::slice::from_ref(&node));
         watched.remove(tag, &node);
         assert_eq!(watched.all(), [tag]);
         watched.remove(tag, &node);

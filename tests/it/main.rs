@@ -13,6 +13,8 @@ mod backup;
 mod broker;
 // What is typed, and the exact texts and exit codes that come back.
 mod cli;
+// Collectors defined while the server runs.
+mod collectors;
 // Tags changed and samples corrected over HTTP.
 mod corrections;
 // The examples of the documentation.

@@ -38,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) pg: String,
     /// Its gRPC address, once ready.
     pub(crate) grpc: String,
+    /// The address of its OPC UA server, once ready; empty where there is none.
+    pub(crate) opcua: String,
 }
 
 impl Server {
@@ -71,8 +73,8 @@ impl Server {
             .unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        let (http, mqtt, pg, grpc) = Default::default();
-        Self { child, stdout, stderr, http, mqtt, pg, grpc }
+        let (http, mqtt, pg, grpc, opcua) = Default::default();
+        Self { child, stdout, stderr, http, mqtt, pg, grpc, opcua }
     }
 
     /// Waits for the ready line and learns the addresses from it.
@@ -92,6 +94,7 @@ impl Server {
                 ("mqtts", _) => {}
                 ("pg", address) => address.clone_into(&mut self.pg),
                 ("grpc", address) => address.clone_into(&mut self.grpc),
+                ("opcua", address) => address.clone_into(&mut self.opcua),
                 (other, _) => panic!("no listener is called {other}"),
             }
         }

@@ -205,7 +205,7 @@ impl Backfill {
             let continues = rest.first().is_some_and(|(_, _, point)| !point.is_null_or_empty());
             let together: Vec<_> = rest
                 .extract_if(.., |(_, span, point)| {
-                    *span == first && !point.is_null_or_empty() == continues
+                    *span == first && point.is_null_or_empty() != continues
                 })
                 .collect();
             let (now, later) = together.split_at(together.len().min(group_max));

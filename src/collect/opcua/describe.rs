@@ -183,7 +183,7 @@ fn is_numeric(data_type: &NodeId) -> bool {
         DataTypeId::UInteger,
         DataTypeId::Duration,
     ];
-    NUMBERS.iter().any(|known| NodeId::from(*known) == *data_type)
+    NUMBERS.iter().any(|known| data_type == known)
 }
 
 #[cfg(test)]

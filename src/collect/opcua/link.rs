@@ -125,7 +125,7 @@ impl Link {
             .await
             .map_err(|_late| unanswered())?
             .map_err(|error| refused(&error))?;
-        let endpoint = choose(offered, settings).map_err(mistaken)?;
+        let endpoint = choose(&offered, settings).map_err(mistaken)?;
         // The address a server states for itself is often unreachable behind NAT or a port
         // mapping: the one a person gave is used as it is.
         let endpoint = EndpointDescription { endpoint_url: url.into(), ..endpoint };
@@ -169,7 +169,7 @@ impl Drop for Link {
 
 /// The endpoint that the settings ask for, of those a server offers; why there is none otherwise.
 fn choose(
-    offered: Vec<EndpointDescription>,
+    offered: &[EndpointDescription],
     settings: &Settings,
 ) -> Result<EndpointDescription, String> {
     let mode = match settings.mode {
@@ -347,18 +347,18 @@ mod tests {
             ("basic256sha256", "sign", "Basic256Sha256 (sign)"),
             ("basic256sha256", "sign_and_encrypt", "Basic256Sha256 (sign_and_encrypt)"),
         ] {
-            let chosen = choose(offered(), &settings(security, mode)).unwrap();
+            let chosen = choose(&offered(), &settings(security, mode)).unwrap();
             assert_eq!(word(&chosen), want, "{security} {mode}");
         }
     }
 
     #[test]
     fn what_is_not_offered_is_said_with_what_is() {
-        let refusal = choose(offered(), &settings("aes256_sha256_rsapss", "sign")).unwrap_err();
+        let refusal = choose(&offered(), &settings("aes256_sha256_rsapss", "sign")).unwrap_err();
         assert!(refusal.ends_with("Aes128_Sha256_RsaOaep (sign_and_encrypt)"), "{refusal}");
         let mut closed = offered();
         closed.iter_mut().for_each(|one| one.user_identity_tokens = None);
-        let refusal = choose(closed, &settings("none", "sign")).unwrap_err();
+        let refusal = choose(&closed, &settings("none", "sign")).unwrap_err();
         assert!(refusal.contains("without a user"), "{refusal}");
     }
 }

@@ -120,7 +120,7 @@ impl Pump {
                 }
             }
             Message::Events { events, .. } => {
-                events.into_iter().for_each(|event| self.event(event))
+                events.into_iter().for_each(|event| self.event(event));
             }
             Message::Dropped { from, to } => self.notes.lost(None, from, to),
             Message::Gap { at, quality, handles } => self.gap(at, quality, handles.as_deref()),

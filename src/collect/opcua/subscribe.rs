@@ -173,7 +173,7 @@ impl Subscriptions {
         for (handle, name) in items.due(Instant::now()) {
             match name.resolve(&context.survey.namespaces) {
                 Some(node) => {
-                    known.push(Wish { handle, filter: filter(context, items, handle), node })
+                    known.push(Wish { handle, filter: filter(context, items, handle), node });
                 }
                 None => items.failed(handle, no_namespace(&name), Instant::now()),
             }

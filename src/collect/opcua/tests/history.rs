@@ -76,7 +76,8 @@ impl Archive {
             value: Value::Int(number),
             quality: Quality::GOOD,
         };
-        self.ingest.write(Batch::from_iter((0..count).map(sample))).await.unwrap();
+        let samples: Batch = (0..count).map(sample).collect();
+        self.ingest.write(samples).await.unwrap();
     }
 
     fn draft(&self, tags: &[&str]) -> Draft {

@@ -1,0 +1,69 @@
+//! The collectors with what they work on: the ledger of gaps, trust, the way into the store.
+//!
+//! *Invariant.* What the ledger knows when collecting stops is on disk before the store closes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tacitus_query::Session;
+use tacitus_storage::{Clock, Engine};
+use tokio::task::JoinHandle;
+
+use super::collected::Collected;
+use super::kept::Kept;
+use super::landscape::Around;
+use crate::collect::opcua::Trust;
+use crate::collect::{Collector, Collectors, Parts, Store};
+use crate::gaps::Gaps;
+use crate::ingest::Ingest;
+use crate::keeper::Keeper;
+
+/// Collectors at work.
+#[derive(Debug)]
+pub(super) struct Collecting {
+    pub(super) collectors: Arc<Collectors>,
+    pub(super) gaps: Arc<Gaps>,
+    pub(super) trust: Arc<Trust>,
+    ledger: JoinHandle<()>,
+}
+
+impl Collecting {
+    /// Starts the collectors of the configuration and those that were defined, and shows both to
+    /// SQL.
+    pub(super) fn start(
+        configured: Vec<Arc<dyn Collector>>,
+        dir: &Path,
+        engine: &Arc<Engine>,
+        ingest: &Ingest,
+        clock: &Arc<dyn Clock>,
+        session: &Session,
+    ) -> Self {
+        let (engine, ingest) = (Arc::clone(engine), ingest.clone());
+        let store: Arc<dyn Store> =
+            Arc::new(Collected { engine: Arc::clone(&engine), ingest: ingest.clone() });
+        let keeper: Arc<dyn Keeper> = Arc::new(Kept { engine, ingest });
+        let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
+        let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let parts = Parts {
+            store,
+            clock: Arc::clone(clock),
+            gaps: Arc::clone(&gaps),
+            trust: Arc::clone(&trust),
+            pki_dir: dir.join("pki"),
+        };
+        let ledger = tokio::spawn(Arc::clone(&gaps).keep());
+        let collectors = Arc::new(Collectors::start(configured, parts, keeper));
+        session.surround(Arc::new(Around {
+            collectors: Arc::clone(&collectors),
+            gaps: Arc::clone(&gaps),
+        }));
+        Self { collectors, gaps, trust, ledger }
+    }
+
+    /// Stops the collectors, and writes down what they left.
+    pub(super) async fn stop(self) {
+        self.collectors.stop().await;
+        self.ledger.abort();
+        self.gaps.flush().await;
+    }
+}
