@@ -42,8 +42,8 @@ pub const SPARKPLUG_LEAVES_MAX: usize = 10_000;
 /// The most nodes a host knows. LIMIT: each holds the table of its metrics.
 pub const SPARKPLUG_NODES_MAX: usize = 10_000;
 
-/// The most metrics a host knows, of all nodes. LIMIT: some 300 bytes each, as many as tags.
-pub const SPARKPLUG_KNOWN_MAX: usize = 2_000_000;
+/// The most metrics a host knows, of all nodes. LIMIT: some 300 bytes each in memory, 50 in the store.
+pub const SPARKPLUG_KNOWN_MAX: usize = 1_000_000;
 
 /// The most messages of one node that wait for one that is missing. LIMIT: as many as sequence
 /// numbers; the oldest gap is given up then.

@@ -172,19 +172,18 @@ impl Run {
         });
         let kept = asked.as_ref().and_then(|asked| self.plans.get(asked, &relations));
         let (state, called) = self.statement_state(relations, Some(values.clone()))?;
-        let plan = match kept {
-            Some(plan) => plan,
-            None => {
-                let statement = self.parse()?;
-                let plan = self.logical_plan(&state, &called, statement, values).await?;
-                let asked = asked.filter(|asked| plans::may_be_kept(&asked.text, &plan));
-                let plan = preselected(&state, plan).await.map_err(classify)?;
-                let plan = state.optimize(&plan).map_err(classify)?;
-                if let Some(asked) = asked {
-                    self.plans.put(asked, &plan);
-                }
-                plan
+        let plan = if let Some(plan) = kept {
+            plan
+        } else {
+            let statement = self.parse()?;
+            let plan = self.logical_plan(&state, &called, statement, values).await?;
+            let asked = asked.filter(|asked| plans::may_be_kept(&asked.text, &plan));
+            let plan = preselected(&state, plan).await.map_err(classify)?;
+            let plan = state.optimize(&plan).map_err(classify)?;
+            if let Some(asked) = asked {
+                self.plans.put(asked, &plan);
             }
+            plan
         };
         let planner = state.query_planner();
         let plan = planner.create_physical_plan(&plan, &state).await.map_err(classify)?;

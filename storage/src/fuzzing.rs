@@ -10,7 +10,7 @@ use crate::codec::{Chunk, decode_column, decode_times};
 use crate::cursor::Cursor;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::log::decode_records;
-use crate::{backup, catalog, documents, manifest, marks, segment};
+use crate::{audit, backup, catalog, documents, manifest, marks, segment};
 
 /// A page of a chunk, and its meta; the first three bytes choose kind, rows and the length of
 /// the meta.
@@ -87,6 +87,11 @@ pub fn backup(bytes: &[u8]) {
 /// The marks.
 pub fn marks(bytes: &[u8]) {
     marks::fuzz(bytes);
+}
+
+/// The entries of an audit file, past its checksum.
+pub fn audit(bytes: &[u8]) {
+    audit::fuzz(bytes);
 }
 
 /// The documents of a file, past its checksum.

@@ -212,6 +212,15 @@ impl Node {
             (Some(own), Some(born)) => own == born || settings.lenient && own == (born + 1) % 256,
             _ => settings.lenient,
         };
+        // The will of a node that was there when this host last stopped.
+        let is_restored = self.births == 0 && self.orphans_since.take_if(|_| matches).is_some();
+        if is_restored {
+            self.deaths += 1;
+            for path in std::mem::take(&mut self.orphans).into_values().flatten() {
+                out.push(stale(path, heard.received));
+            }
+            return;
+        }
         if !self.online || !matches {
             let reason = match own {
                 Some(own) if self.online => {

@@ -73,7 +73,7 @@ mod tests {
             bits ^= bits << 13;
             bits ^= bits >> 7;
             bits ^= bits << 17;
-            let unit = [1, 1_000, 1_000_000, 1_000_000_000][bits as usize % 4];
+            let unit = 1_000_i64.pow(u32::try_from(bits % 4).unwrap());
             moments.push(bits.cast_signed() / unit * unit);
             moments.push(at * 86_400_000_000_000);
         }

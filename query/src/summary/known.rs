@@ -72,9 +72,10 @@ impl Inquiry<'_> {
         let (needs, snapshot) = (&self.summary.needs, &self.summary.scan.snapshot);
         let windows = snapshot.aggregate(self.tag.id, edges, Edges::Exact).map_err(outside)?;
         self.counters.pages(windows.pages_known, windows.pages_read);
-        let states = match needs.states() {
-            true => snapshot.state_times(self.tag.id, edges).map_err(outside)?,
-            false => Vec::new(),
+        let states = if needs.states() {
+            snapshot.state_times(self.tag.id, edges).map_err(outside)?
+        } else {
+            Vec::new()
         };
         let verdicts: Vec<Verdict> =
             windows.statistics.iter().map(|own| needs.verdict(own)).collect();

@@ -200,15 +200,16 @@ impl SummaryStream {
             return Ok(true);
         }
         match work.pieces.queue.pop_front() {
-            Some(Piece::Known(known)) => match &mut work.groups {
-                Some(groups) => groups.join(&summary, &known)?,
-                None => {
+            Some(Piece::Known(known)) => {
+                if let Some(groups) = &mut work.groups {
+                    groups.join(&summary, &known)?;
+                } else {
                     self.sheet.push(&work.tag, known);
                     if self.sheet.is_full() {
                         self.turn()?;
                     }
                 }
-            },
+            }
             Some(Piece::Unknown(range)) => {
                 let blocks = summary.scan.snapshot.scan(work.tag.id, range);
                 self.counted(work)?.read(blocks);

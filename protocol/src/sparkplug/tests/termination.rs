@@ -143,4 +143,17 @@ fn what_was_known_before_a_restart_is_known_after_it() {
     after.now_ms += 60_000;
     after.tick();
     assert_eq!(after.rows(), [stale("G/E/temp", T), stale("G/E/D/level", T)]);
+
+    // The broker may know of its death, as it kept the will.
+    let mut after = Bench::with(strict());
+    let now = after.now();
+    after.host.restore(key, body, now);
+    after.now_ms += 5;
+    after.hear(NDEATH, ndeath(3));
+    assert_eq!(after.rows(), [], "of another session");
+    after.hear(NDEATH, ndeath(4));
+    assert_eq!(after.rows(), [stale("G/E/temp", T + 5), stale("G/E/D/level", T + 5)]);
+    after.now_ms += 100_000;
+    after.tick();
+    assert_eq!(after.rows().len(), 2, "it is told once");
 }

@@ -62,10 +62,7 @@ impl Known {
         let lows = intervals.iter().map(|own| own.low).chain([last.high]);
         let edges: Vec<i64> = lows.flat_map(|low| [low, low + 1]).collect();
         let windows = samples.snapshot.aggregate(id, &edges, Edges::Exact)?.statistics;
-        let states = match of_states {
-            true => samples.snapshot.state_times(id, &edges)?,
-            false => Vec::new(),
-        };
+        let states = if of_states { samples.snapshot.state_times(id, &edges)? } else { Vec::new() };
         Ok(Some(Self { edges, windows, states, needs, reading: None }))
     }
 

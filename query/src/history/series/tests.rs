@@ -26,6 +26,9 @@ fn samples_of(kind: Kind, rows: u32, step: bool, bad_every: Option<u32>) -> TagS
     let engine = Engine::open(parts, settings).unwrap();
     let path = TagPath::new("a/b").unwrap();
     let definition = TagDefinition { step, ..TagDefinition::new(path, kind, "test") };
+    let names = ["off", "slow", "fast", "fault"].map(str::to_owned).to_vec();
+    let states = if kind == Kind::State { names } else { Vec::new() };
+    let definition = TagDefinition { states, ..definition };
     let tag = engine.catalog().define(definition).unwrap();
     let sample = |at: u32| {
         let bad = bad_every.is_some_and(|every| at % every == every - 1);
