@@ -110,10 +110,9 @@ impl History {
         asked: &Asked,
         index: usize,
         tag: Arc<Tag>,
-        next: Option<Next>,
+        next: Option<&Next>,
     ) -> Outcome {
         let history = TagHistory::new(self.snapshot.clone(), tag);
-        let next = next.as_ref();
         let outcome = match asked {
             Asked::Raw(details) if details.is_read_modified => {
                 self.modified(&history, details, next)

@@ -132,7 +132,7 @@ impl Tags {
                 Some(_) if continues && place.is_none() => {
                     Outcome::refused(StatusCode::BadContinuationPointInvalid)
                 }
-                Some(tag) => history.read(&asked, index, tag, place),
+                Some(tag) => history.read(&asked, index, tag, place.as_ref()),
             })
             .collect::<Vec<Outcome>>()
         };
