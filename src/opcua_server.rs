@@ -14,7 +14,7 @@
 mod attributes;
 mod browse;
 mod history;
-mod manager;
+mod nodes;
 mod paths;
 mod place;
 #[cfg(test)]
@@ -40,7 +40,7 @@ use tokio::task::JoinHandle;
 
 use crate::live::Feed;
 use crate::shutdown::{Shutdown, Trigger};
-use manager::Tags;
+use nodes::Tags;
 use users::Users;
 use watched::Watched;
 

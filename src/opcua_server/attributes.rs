@@ -12,7 +12,7 @@ use tacitus_model::{Kind, Tag, TagId};
 use tacitus_protocol::opcua::date_time;
 
 use super::capability;
-use super::manager::Tags;
+use super::nodes::Tags;
 use super::place::{Part, Place};
 
 /// Current values and history can be read (Part 3, 8.57).

@@ -16,7 +16,7 @@ use opcua::types::{
 use tacitus_query::standard_aggregates;
 
 use super::ROOT_NAME;
-use super::manager::Tags;
+use super::nodes::Tags;
 use super::place::{Part, Place};
 
 /// What is left of the references of a node.

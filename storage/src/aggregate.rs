@@ -206,7 +206,7 @@ impl<'a> Fold<'a> {
             let part = |rows| numbers.part(rows).statistics();
             let parts = self.split(numbers.times, numbers.digits.len(), part);
             if let (Some(edge_ns), Some([before, after])) = (edge, parts) {
-                run.segment.keep_halves(place, Halves { edge_ns, step, before, after });
+                run.segment.keep_halves(place, Arc::new(Halves { edge_ns, step, before, after }));
             }
         } else {
             self.rows(&run.read(page, false)?);

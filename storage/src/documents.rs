@@ -40,6 +40,9 @@ pub struct Document {
     pub body: Option<Vec<u8>>,
 }
 
+/// Key and body of a document.
+pub type Kept = (Arc<[u8]>, Arc<[u8]>);
+
 /// Collection and key.
 pub(crate) type Address = (Collection, Arc<[u8]>);
 
@@ -82,7 +85,7 @@ impl Documents {
     }
 
     /// The documents of a collection, by key.
-    pub(crate) fn all(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+    pub(crate) fn all(&self, collection: Collection) -> Vec<Kept> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let first: Address = (collection, Arc::from([].as_slice()));
         let own = held.bodies.range(first..).take_while(|((own, _), _)| *own == collection);

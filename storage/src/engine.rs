@@ -34,7 +34,7 @@ use crate::audit::{Audit, AuditEntry};
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::compaction::Partitions;
-use crate::documents::{Collection, Document, Documents, changes_of};
+use crate::documents::{Collection, Document, Documents, Kept, changes_of};
 use crate::error::Error;
 use crate::head::{Head, LastValues};
 use crate::log::Log;
@@ -153,7 +153,7 @@ impl Engine {
     }
 
     /// Keys and contents of a collection, by key.
-    pub fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+    pub fn documents(&self, collection: Collection) -> Vec<Kept> {
         self.shared.documents.all(collection)
     }
 

@@ -74,7 +74,7 @@ pub use clock::{Clock, FixedClock};
 pub use codec::Totals;
 pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
-pub use documents::{Collection, Document};
+pub use documents::{Collection, Document, Kept};
 pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use gaps::Gap;

@@ -267,8 +267,8 @@ impl Segment {
     }
 
     /// Keeps what is known of a page on both sides of an edge.
-    pub(crate) fn keep_halves(&self, place: &Place, halves: Halves) {
-        let cached = Cached::Halves(Arc::new(halves));
+    pub(crate) fn keep_halves(&self, place: &Place, halves: Arc<Halves>) {
+        let cached = Cached::Halves(halves);
         self.cache.put(self.header.number, HALVES | place.values.offset, cached);
     }
 

@@ -111,7 +111,7 @@ impl FromStr for Notation {
                 return Err(unknown());
             }
             let (number, bit) = with_bit(rest.remove(0)).ok_or_else(unknown)?;
-            let number = number.parse().map_err(|_| unknown())?;
+            let number = number.parse().ok().ok_or_else(unknown)?;
             let address = Address { area, number };
             Self { unit: None, address, shape: None, order: None, bit }
         } else {
@@ -119,7 +119,7 @@ impl FromStr for Notation {
             if let Some((before, after)) = head.split_once('.')
                 && after.starts_with(|letter: char| letter.is_ascii_alphabetic())
             {
-                unit = Some(before.parse().map_err(|_| unknown())?);
+                unit = Some(before.parse().ok().ok_or_else(unknown)?);
                 head = after;
             }
             let (head, bit) = with_bit(head).ok_or_else(unknown)?;
@@ -132,7 +132,7 @@ impl FromStr for Notation {
         if let Some(Shape::Text { .. }) = found.shape {
             // HRS1:20 is a text of 20 letters.
             let letters = (!rest.is_empty()).then(|| rest.remove(0)).ok_or_else(unknown)?;
-            let letters: u16 = letters.parse().map_err(|_| unknown())?;
+            let letters: u16 = letters.parse().ok().ok_or_else(unknown)?;
             found.shape = Some(Shape::Text { registers: letters.div_ceil(2) });
         }
         let mut rest = rest.into_iter();

@@ -30,7 +30,7 @@ pub struct Read {
 }
 
 impl Bounds {
-    const fn most(&self, area: Area) -> u16 {
+    const fn most(self, area: Area) -> u16 {
         if area.is_bits() { self.bits_max } else { self.registers_max }
     }
 }

@@ -104,8 +104,7 @@ impl Shape {
             Self::Int16 => Value::Int(i64::from(i16::from_be_bytes([b1, b0]))),
             Self::Int32 => Value::Int(i64::from(i32::from_be_bytes([b3, b2, b1, b0]))),
             Self::Int64 => Value::Int(bits.cast_signed()),
-            Self::Uint16 | Self::Uint32 => whole(bits),
-            Self::Uint64 => whole(bits),
+            Self::Uint16 | Self::Uint32 | Self::Uint64 => whole(bits),
             Self::Float16 => Value::Float(half(u16::from_be_bytes([b1, b0]))),
             Self::Float32 => Value::Float(f64::from(f32::from_be_bytes([b3, b2, b1, b0]))),
             Self::Float64 => Value::Float(f64::from_bits(bits)),
@@ -160,16 +159,16 @@ fn half(bits: u16) -> f64 {
 }
 
 fn decimal(words: &[u16]) -> Result<u64, Unreadable> {
-    let digits = words.iter().flat_map(|word| [12, 8, 4, 0].map(|at| word >> at & 0xf));
-    digits.fold(Ok(0_u64), |number, digit| match digit {
-        0..=9 => number.map(|number| number * 10 + u64::from(digit)),
+    let mut digits = words.iter().flat_map(|word| [12, 8, 4, 0].map(|at| word >> at & 0xf));
+    digits.try_fold(0_u64, |number, digit| match digit {
+        0..=9 => Ok(number * 10 + u64::from(digit)),
         _ => Err(Unreadable("decimal code")),
     })
 }
 
 fn ten_thousands(words: &[u16]) -> Result<u64, Unreadable> {
-    words.iter().fold(Ok(0_u64), |number, word| match word {
-        0..=9999 => number.map(|number| number * 10_000 + u64::from(*word)),
+    words.iter().try_fold(0_u64, |number, word| match word {
+        0..=9999 => Ok(number * 10_000 + u64::from(*word)),
         _ => Err(Unreadable("number to the base of 10000")),
     })
 }

@@ -233,15 +233,12 @@ impl Engine {
         }
         let mut manifest = keeper.next_manifest();
         manifest.generation += 1;
-        match manifest.publish(&*self.parts.disk) {
-            Ok(()) => {
-                keeper.manifest = manifest;
-                error.with_outcome(Outcome::NotWritten)
-            }
-            Err(_) => {
-                self.poisoned.store(true, Ordering::Release);
-                error
-            }
+        if manifest.publish(&*self.parts.disk).is_ok() {
+            keeper.manifest = manifest;
+            error.with_outcome(Outcome::NotWritten)
+        } else {
+            self.poisoned.store(true, Ordering::Release);
+            error
         }
     }
 
