@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use tacitus_model::{Batch, Sample, Tag, TagDefinition, Timestamp};
 use tacitus_protocol::Point;
-use tacitus_storage::{Clock, Collection, Document, Engine};
+use tacitus_storage::{Clock, Collection, Document, Engine, Kept};
 
 use crate::live::Feed;
 use queue::{Parcel, Queue};
@@ -207,7 +207,7 @@ impl Ingest {
     }
 
     /// The documents of a collection, by key.
-    pub fn documents(&self, collection: Collection) -> Vec<(Arc<[u8]>, Arc<[u8]>)> {
+    pub fn documents(&self, collection: Collection) -> Vec<Kept> {
         self.resolver.documents(collection)
     }
 

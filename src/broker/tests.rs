@@ -4,6 +4,7 @@ mod client;
 mod ending;
 mod fanout;
 mod history;
+mod hostile;
 mod interoperability;
 mod keeping;
 mod lines;
@@ -36,15 +37,21 @@ enum Mood {
     Refuse(StoreError),
 }
 
+/// Documents by collection and key.
+type Bodies = BTreeMap<(Collection, Vec<u8>), Vec<u8>>;
+
+/// What is told of one span, in pieces.
+type Pieces = VecDeque<Result<Vec<Told>, StoryError>>;
+
 #[derive(Debug)]
 struct Store {
     mood: watch::Sender<Mood>,
     groups: Mutex<Vec<Vec<Incoming>>>,
-    documents: Mutex<BTreeMap<(Collection, Vec<u8>), Vec<u8>>>,
+    documents: Mutex<Bodies>,
     asked: watch::Sender<usize>,
     /// What was asked to be told, and what is told.
     spans: Mutex<Vec<Span>>,
-    tales: Mutex<VecDeque<VecDeque<Result<Vec<Told>, StoryError>>>>,
+    tales: Mutex<VecDeque<Pieces>>,
 }
 
 /// A past made up.

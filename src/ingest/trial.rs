@@ -194,7 +194,9 @@ impl Trial {
 
 fn tag_line((definition, exists): &(TagDefinition, bool)) -> String {
     let TagDefinition { path, kind, unit, labels, .. } = definition;
-    let labels: String = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let labels: Vec<String> =
+        labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let labels = labels.concat();
     let space = if unit.is_empty() { "" } else { " " };
     let known = if *exists { " (exists)" } else { "" };
     format!("tag      {path}  {kind}{space}{unit}{labels}{known}\n")

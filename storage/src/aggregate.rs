@@ -9,6 +9,7 @@
 //! sums, whatever was read and whatever not.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::block::Block;
 use crate::cache::{Halves, PageBlock};

@@ -574,7 +574,8 @@ fn found(engine: &Engine) -> BTreeMap<(u32, i64), f64> {
 /// What the documents say, which belong together.
 fn written(engine: &Engine) -> Result<Option<u64>, String> {
     let Some(last) = engine.document(WRITTEN, b"last") else { return Ok(None) };
-    let last = u64::from_le_bytes(last[..].try_into().map_err(|_| "a document of another length")?);
+    let last =
+        u64::from_le_bytes(last[..].try_into().map_err(|_short| "a document of another length")?);
     let keys: Vec<Vec<u8>> =
         engine.documents(WRITTEN).iter().map(|(key, _)| key.to_vec()).collect();
     let wanted: &[&[u8]] = if last.is_multiple_of(2) { &[b"even", b"last"] } else { &[b"last"] };

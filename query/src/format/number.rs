@@ -152,7 +152,7 @@ mod tests {
             4.35,
             1e-300,
             0.0001,
-            0.00012345,
+            0.000_123_45,
         ];
         some.iter().for_each(|number| {
             check(*number);

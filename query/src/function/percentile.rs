@@ -94,7 +94,7 @@ impl AggregateUDFImpl for Percentile {
 
 #[derive(Debug, Default)]
 struct Values {
-    values: Vec<f64>,
+    numbers: Vec<f64>,
     fraction: Option<f64>,
     /// Counted from the largest down.
     falling: bool,
@@ -130,7 +130,7 @@ impl Accumulator for Values {
         let (values, fraction) = two(columns)?;
         self.fraction(fraction)?;
         let numbers = values.as_primitive::<Float64Type>().iter().flatten();
-        self.values.extend(numbers.filter(|number| !number.is_nan()));
+        self.numbers.extend(numbers.filter(|number| !number.is_nan()));
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Accumulator for Values {
         self.fraction(fraction)?;
         let lists = lists.as_list::<i32>();
         for row in (0..lists.len()).filter(|row| lists.is_valid(*row)) {
-            self.values.extend(lists.value(row).as_primitive::<Float64Type>().values());
+            self.numbers.extend(lists.value(row).as_primitive::<Float64Type>().values());
         }
         Ok(())
     }
@@ -151,15 +151,15 @@ impl Accumulator for Values {
         reason = "a position among values in memory"
     )]
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let (Some(fraction), false) = (self.fraction, self.values.is_empty()) else {
+        let (Some(fraction), false) = (self.fraction, self.numbers.is_empty()) else {
             return Ok(ScalarValue::Float64(None));
         };
-        let place = fraction * (self.values.len() - 1) as f64;
+        let place = fraction * (self.numbers.len() - 1) as f64;
         let falling = self.falling;
         let order = |one: &f64, other: &f64| {
             if falling { other.total_cmp(one) } else { one.total_cmp(other) }
         };
-        let (_, low, above) = self.values.select_nth_unstable_by(place.floor() as usize, order);
+        let (_, low, above) = self.numbers.select_nth_unstable_by(place.floor() as usize, order);
         let low = *low;
         let high = above.iter().copied().min_by(order).unwrap_or(low);
         let part = place.fract();
@@ -168,13 +168,13 @@ impl Accumulator for Values {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let values = Float64Array::from(std::mem::take(&mut self.values));
+        let values = Float64Array::from(std::mem::take(&mut self.numbers));
         let lengths = OffsetBuffer::from_lengths([values.len()]);
         let list = ListArray::try_new(item(), lengths, Arc::new(values), None)?;
         Ok(vec![ScalarValue::List(Arc::new(list)), ScalarValue::Float64(self.fraction)])
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.values.capacity() * size_of::<f64>()
+        size_of::<Self>() + self.numbers.capacity() * size_of::<f64>()
     }
 }

@@ -10,7 +10,8 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringViewArray, TimestampNanosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringViewArray,
+    TimestampNanosecondArray, UInt32Array,
 };
 use arrow::compute::kernels::partition::partition;
 use arrow::compute::{SortOptions, take};
@@ -156,7 +157,7 @@ impl Keys {
         // Mostly the key is the moment at which the window begins.
         let keys = self.of_times(moments)?;
         let begins = match keys.as_slice() {
-            [key] => key.as_primitive_opt::<TimestampNanosecondType>().map(|own| own.values()),
+            [key] => key.as_primitive_opt::<TimestampNanosecondType>().map(PrimitiveArray::values),
             _ => None,
         };
         let Some(begins) = begins else {
@@ -168,8 +169,7 @@ impl Keys {
             .flat_map(|(begin, moment)| [begin.saturating_sub(1), *begin, *moment])
             .collect();
         let keys = self.of_times(&around)?;
-        let Some(keys) = keys.first().map(|keys| keys.as_primitive::<TimestampNanosecondType>())
-        else {
+        let Some(keys) = keys.first().map(AsArray::as_primitive::<TimestampNanosecondType>) else {
             return Ok(moments.to_vec());
         };
         let right = |at: usize, begin: i64| {

@@ -33,8 +33,10 @@ impl Link {
     /// Connects.
     pub(super) async fn open(address: &str, patience: Duration) -> Result<Self, Fault> {
         let connected = timeout(patience, TcpStream::connect(address)).await;
-        let stream = connected.map_err(|_| Fault::Silent(patience))?.map_err(broken)?;
-        stream.set_nodelay(true).map_err(broken)?;
+        let stream = connected
+            .map_err(|_elapsed| Fault::Silent(patience))?
+            .map_err(|error| broken(&error))?;
+        stream.set_nodelay(true).map_err(|error| broken(&error))?;
         Ok(Self { stream, timeout: patience, transaction: 0 })
     }
 
@@ -43,20 +45,20 @@ impl Link {
         self.transaction = self.transaction.wrapping_add(1);
         let request = Request { transaction: self.transaction, ..request };
         let answer = timeout(self.timeout, self.exchange(&request)).await;
-        answer.map_err(|_| Fault::Silent(self.timeout))?
+        answer.map_err(|_elapsed| Fault::Silent(self.timeout))?
     }
 
     async fn exchange(&mut self, request: &Request) -> Result<Answer, Fault> {
-        self.stream.write_all(&request.encode()).await.map_err(broken)?;
+        self.stream.write_all(&request.encode()).await.map_err(|error| broken(&error))?;
         let mut header = [0; HEADER_BYTES];
-        self.stream.read_exact(&mut header).await.map_err(broken)?;
+        self.stream.read_exact(&mut header).await.map_err(|error| broken(&error))?;
         let length = answer_bytes(header).map_err(|error| Fault::Broken(error.to_string()))?;
         let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).await.map_err(broken)?;
+        self.stream.read_exact(&mut body).await.map_err(|error| broken(&error))?;
         decode_answer(request, header, &body).map_err(|error| Fault::Broken(error.to_string()))
     }
 }
 
-fn broken(error: std::io::Error) -> Fault {
+fn broken(error: &std::io::Error) -> Fault {
     Fault::Broken(error.to_string())
 }

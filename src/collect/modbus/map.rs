@@ -62,7 +62,8 @@ pub(super) fn value(item: &Item, read: &Read, answer: &Answer) -> Result<Value, 
         }
         (Answer::Registers(registers), Reading::Number(shape, order, line)) => {
             let registers = registers.get(at..).unwrap_or_default();
-            let raw = shape.value(registers, order).map_err(|_| Quality::BAD_OUT_OF_RANGE)?;
+            let raw =
+                shape.value(registers, order).map_err(|_unreadable| Quality::BAD_OUT_OF_RANGE)?;
             scaled(item, raw, line)
         }
         _ => nothing,
