@@ -321,7 +321,9 @@ impl Running {
             self.senders;
         // Before the broker stops, so that nodes hear it.
         if let Some((host, _)) = &sparkplug {
-            host.farewell(self.clock.now(), &broker.publisher()).await;
+            let publisher = broker.publisher();
+            host.farewell(self.clock.now(), &publisher).await;
+            publisher.settled().await;
         }
         self.trigger.stop();
         let (committer, engine) = (self.committer, self.engine);

@@ -29,9 +29,11 @@ const TOPIC: &str = "t";
 /// Where connections hand messages over.
 pub(super) struct Bus {
     line: Mutex<LinkTx>,
-    /// Bytes handed over and not yet taken out.
+    /// Bytes handed over, of messages that are not yet in the mailboxes.
     travelling_bytes: AtomicUsize,
     taken: Notify,
+    /// Said when nothing travels any more.
+    emptied: Notify,
 }
 
 impl std::fmt::Debug for Bus {
@@ -48,6 +50,8 @@ pub(super) struct Exit {
     link: LinkRx,
     /// Offset in the router's log that is expected next.
     next_offset: Option<u64>,
+    /// Bytes of the message that was taken out last: whoever asks for the next has dealt with it.
+    last_bytes: usize,
 }
 
 /// The router is dead or has lost messages.
@@ -72,7 +76,7 @@ fn open() -> io::Result<(LinkTx, Exit)> {
     tx.subscribe(TOPIC).map_err(io::Error::other)?;
     let (publishers, _, _) =
         LinkBuilder::new("publishers", router).build().map_err(io::Error::other)?;
-    Ok((publishers, Exit { link: rx, next_offset: None }))
+    Ok((publishers, Exit { link: rx, next_offset: None, last_bytes: 0 }))
 }
 
 impl Bus {
@@ -83,6 +87,7 @@ impl Bus {
             line: Mutex::new(line),
             travelling_bytes: AtomicUsize::new(0),
             taken: Notify::new(),
+            emptied: Notify::new(),
         };
         Ok((bus, exit))
     }
@@ -141,6 +146,7 @@ impl Bus {
 
     /// The next message out of the router.
     pub(super) async fn take(&self, exit: &mut Exit) -> Result<Message, Broken> {
+        self.arrive(std::mem::take(&mut exit.last_bytes));
         loop {
             let forward = match exit.link.next().await {
                 Ok(Some(Notification::Forward(forward))) => forward,
@@ -157,14 +163,30 @@ impl Bus {
             }
             exit.next_offset = Some(offset + 1);
             let message = Message::from_block(forward.publish.payload).ok_or(Broken)?;
-            let bytes = travel_bytes(&message);
-            self.travelling_bytes
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |travelling| {
-                    Some(travelling.saturating_sub(bytes))
-                })
-                .unwrap_or(0);
-            self.taken.notify_one();
+            exit.last_bytes = travel_bytes(&message);
             return Ok(message);
+        }
+    }
+
+    /// So many bytes are where they were to go.
+    fn arrive(&self, bytes: usize) {
+        let rest = |travelling: usize| Some(travelling.saturating_sub(bytes));
+        let before = self.travelling_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest);
+        self.taken.notify_one();
+        if before.is_ok_and(|before| before <= bytes) {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Waits until everything that was handed over is in the mailboxes.
+    pub(super) async fn is_empty(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.travelling_bytes.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -177,6 +199,7 @@ impl Bus {
         let (fresh, exit) = open()?;
         *line = fresh;
         self.travelling_bytes.store(0, Ordering::Release);
+        self.emptied.notify_waiters();
         renumber();
         Ok(exit)
     }

@@ -4,6 +4,7 @@
 //! then shown; only that nobody waits for an acknowledgement.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tacitus_protocol::mqtt::{Message, Parts, QoS, SessionKey};
 
@@ -11,6 +12,10 @@ use super::room::Room;
 
 /// The name under which the server publishes.
 const CLIENT: &str = "tacitus";
+
+/// How long a stop waits for messages to be in the mailboxes. LIMIT: a broker under load never
+/// rests.
+const ARRIVAL_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A way to publish without a connection. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -37,6 +42,14 @@ impl Publisher {
         match room.store(&CLIENT.into(), &messages, Vec::new(), room.now()).await {
             Ok(routes) => room.publish(&messages, routes).await,
             Err(error) => tracing::warn!(topic, %error, "message was not kept, so it is not sent"),
+        }
+    }
+
+    /// Waits, not for long, until what was published is ready for its subscribers: who stops the
+    /// broker next has it delivered.
+    pub async fn settled(&self) {
+        if tokio::time::timeout(ARRIVAL_TIME_MAX, self.0.settled()).await.is_err() {
+            tracing::debug!("messages are still on their way");
         }
     }
 }

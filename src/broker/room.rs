@@ -229,6 +229,11 @@ impl Room {
         self.end_retaining(messages).await;
     }
 
+    /// Waits until what was published is in the mailboxes.
+    pub(super) async fn settled(&self) {
+        self.bus.is_empty().await;
+    }
+
     /// Publishes what the broker says of itself.
     pub(super) async fn publish_own(&self, messages: &[Message]) {
         // They are of quality 0: nothing of them is remembered.
