@@ -79,7 +79,7 @@ struct Load {
     subscriber: Option<u8>,
 }
 
-const LOADS: [Load; 6] = [
+const LOADS: [Load; 5] = [
     Load {
         name: "QoS 1, 4 x 100 in flight",
         connections: 4,
@@ -94,13 +94,6 @@ const LOADS: [Load; 6] = [
         qos: 1,
         window: 100,
         subscriber: Some(0),
-    },
-    Load {
-        name: "QoS 1, 4 x 100, with a # subscriber of QoS 1",
-        connections: 4,
-        qos: 1,
-        window: 100,
-        subscriber: Some(1),
     },
     Load { name: "QoS 0, 4 connections", connections: 4, qos: 0, window: 100, subscriber: None },
     Load {
