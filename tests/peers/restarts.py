@@ -367,7 +367,7 @@ class Verdict:
         """A disturbance that stands alone has an entry of its own cause."""
         for place, (deed, begin, end, settled) in enumerate(self.done):
             alone = settled and (place + 1 == len(self.done) or self.done[place + 1][3])
-            over = [entry for entry in self.entries if entry["from"] < end and begin < entry["to"] + 3 * SECOND]
+            over = [entry for entry in self.entries if entry["from"] < end and begin < entry["to"]]
             over = [entry for entry in over if entry["cause"] in ("device_down", "network", "collector_down")]
             if not over:
                 self.count[f"{deed} without an entry"] += 1

@@ -62,6 +62,8 @@ pub struct Order {
     pub low_word_first: bool,
     /// Within a register the low byte comes first.
     pub low_byte_first: bool,
+    /// The two halves of eight bytes stand the other way round than the registers of a half.
+    pub mixed_halves: bool,
 }
 
 /// The registers are no such value.
@@ -126,6 +128,9 @@ impl Order {
         let mut words: Vec<u16> = registers.iter().map(swap).collect();
         if self.low_word_first {
             words.reverse();
+        }
+        if self.mixed_halves && words.len() == 4 {
+            words.rotate_left(2);
         }
         words
     }
@@ -241,12 +246,21 @@ impl FromStr for Order {
 
     /// Of two, four or eight bytes: `AB`, `CDAB`, `GHEFCDAB`, in any case; or words for it.
     fn from_str(text: &str) -> Result<Self, String> {
-        let order = |low_word_first, low_byte_first| Self { low_word_first, low_byte_first };
+        let order = |low_word_first, low_byte_first| Self {
+            low_word_first,
+            low_byte_first,
+            mixed_halves: false,
+        };
+        let mixed = |whole: Self| Self { mixed_halves: true, ..whole };
         match text.to_ascii_uppercase().as_str() {
             "AB" | "ABCD" | "ABCDEFGH" | "BIG_ENDIAN" => Ok(order(false, false)),
             "BA" | "BADC" | "BADCFEHG" | "BYTE_SWAP" => Ok(order(false, true)),
             "CDAB" | "GHEFCDAB" | "WORD_SWAP" => Ok(order(true, false)),
             "DCBA" | "HGFEDCBA" | "LITTLE_ENDIAN" => Ok(order(true, true)),
+            "EFGHABCD" => Ok(mixed(order(false, false))),
+            "FEHGBADC" => Ok(mixed(order(false, true))),
+            "CDABGHEF" => Ok(mixed(order(true, false))),
+            "DCBAHGFE" => Ok(mixed(order(true, true))),
             _ => Err(format!("\"{text}\" is no order of bytes; there are ABCD, BADC, CDAB, DCBA")),
         }
     }
@@ -271,9 +285,19 @@ mod tests {
             let found = value("float32", order, &registers).unwrap();
             assert_eq!(found, Value::Float(f64::from(123.456_f32)), "{order}");
         }
-        let registers = [0x7788, 0x5566, 0x3344, 0x1122];
-        let found = value("uint64", "GHEFCDAB", &registers).unwrap();
-        assert_eq!(found, Value::Int(0x1122_3344_5566_7788));
+        for (order, registers) in [
+            ("ABCDEFGH", [0x1122, 0x3344, 0x5566, 0x7788]),
+            ("BADCFEHG", [0x2211, 0x4433, 0x6655, 0x8877]),
+            ("GHEFCDAB", [0x7788, 0x5566, 0x3344, 0x1122]),
+            ("HGFEDCBA", [0x8877, 0x6655, 0x4433, 0x2211]),
+            ("EFGHABCD", [0x5566, 0x7788, 0x1122, 0x3344]),
+            ("FEHGBADC", [0x6655, 0x8877, 0x2211, 0x4433]),
+            ("CDABGHEF", [0x3344, 0x1122, 0x7788, 0x5566]),
+            ("DCBAHGFE", [0x4433, 0x2211, 0x8877, 0x6655]),
+        ] {
+            let found = value("uint64", order, &registers).unwrap();
+            assert_eq!(found, Value::Int(0x1122_3344_5566_7788), "{order}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tacitus_model::{Quality, Value};
+use tacitus_model::{Quality, Timestamp, Value};
 use tacitus_protocol::modbus::{Answer, Read, plan};
 
 use super::settings::{Item, Reading, Settings};
@@ -18,6 +18,29 @@ pub(super) struct Round {
     pub(super) every: Duration,
     /// Their values are places in the items of the settings.
     pub(super) reads: Vec<Read>,
+    /// The last answer, and how long it usually takes from one round to the next.
+    pub(super) last: Option<Look>,
+    pub(super) usual: Duration,
+}
+
+/// When a device looked: some time between question and answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) asked: Timestamp,
+    pub(super) answered: Timestamp,
+}
+
+impl Round {
+    /// It was answered; returns the look before if that is long ago. One unanswered question of
+    /// another unit is the pace of a line, and so is what it always takes.
+    pub(super) fn answers(&mut self, look: Look, patience: Duration) -> Option<Look> {
+        let before = self.last.replace(look)?;
+        let pause = look.answered.nanos().saturating_sub(before.asked.nanos());
+        let pause = Duration::from_nanos(u64::try_from(pause).unwrap_or_default());
+        let longest = (self.every.max(self.usual) * 3).max(patience * 3 / 2);
+        self.usual = (self.usual * 7 + pause) / 8;
+        (pause > longest).then_some(before)
+    }
 }
 
 /// The rounds of all items.
@@ -33,7 +56,7 @@ pub(super) fn rounds(settings: &Settings) -> Vec<Round> {
         for read in &mut reads {
             read.values.iter_mut().for_each(|at| *at = own.get(*at).copied().unwrap_or(*at));
         }
-        Round { unit_id, every, reads }
+        Round { unit_id, every, reads, last: None, usual: every }
     };
     groups.into_iter().map(round).collect()
 }
@@ -84,4 +107,33 @@ fn scaled(item: &Item, raw: Value, line: Option<(f64, f64)>) -> Result<Value, Qu
         return Err(Quality::BAD_NO_DATA);
     }
     Ok(line.map_or(raw, |(scale, offset)| Value::Float(number.mul_add(scale, offset))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(ms: i64) -> Look {
+        let at = Timestamp::from_nanos(ms * 1_000_000);
+        Look { asked: at, answered: at }
+    }
+
+    /// A device that hung answered one unit too late, and the next one just in time: what the
+    /// second had meanwhile stood nowhere.
+    #[test]
+    fn a_round_that_comes_much_later_than_usual_tells_since_when() {
+        let every = Duration::from_millis(100);
+        let mut round = Round { unit_id: 1, every, reads: Vec::new(), last: None, usual: every };
+        let second = Duration::from_secs(1);
+        assert_eq!(round.answers(look(0), second), None);
+        assert_eq!(round.answers(look(100), second), None);
+        assert_eq!(round.answers(look(1_300), second), None);
+        assert_eq!(round.answers(look(3_400), second), Some(look(1_300)));
+        // A line that is always that slow is no news.
+        let mut news = 0;
+        for step in 1..100 {
+            news += u32::from(round.answers(look(3_400 + step * 2_000), second).is_some());
+        }
+        assert!(news < 10, "{news}");
+    }
 }

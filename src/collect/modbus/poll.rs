@@ -17,7 +17,7 @@ use tacitus_protocol::modbus::{Answer, Exception, Read, Request};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::link::{Fault, Link};
-use super::map::{Round, halves, rounds, value};
+use super::map::{Look, Round, halves, rounds, value};
 use super::settings::{Item, Settings};
 use super::unit::Unit;
 use crate::collect::limits::RETRY_WAITS;
@@ -33,6 +33,9 @@ const BAD_CONFIGURATION_ERROR: Quality = Quality(0x8089_0000);
 /// After how many rounds an item that the device does not have is asked for again.
 const REFUSED_ROUNDS: u32 = 60;
 
+/// What times are cut down to: a millisecond.
+const QUANTUM_NS: i64 = 1_000_000;
+
 /// Why polling ends.
 enum End {
     Stopped,
@@ -41,7 +44,8 @@ enum End {
 
 /// What came of a read.
 enum Outturn {
-    Values,
+    /// Values; and whether a gap ended with them.
+    Values(Look, bool),
     /// The device does not have all of it.
     Refused(Exception),
     /// It could not now, or is not there.
@@ -219,13 +223,17 @@ impl Poller {
         let mut waiting: Vec<Read> = std::mem::take(&mut round.reads);
         waiting.reverse();
         let mut fault = None;
+        let mut looked = None;
         while let Some(read) = waiting.pop() {
             if fault.is_some() || self.is_refused(&read) {
                 kept.push(read);
                 continue;
             }
             match self.read(link, unit_id, &read).await? {
-                Outturn::Values => kept.push(read),
+                Outturn::Values(look, ends) => {
+                    looked.get_or_insert((look, ends));
+                    kept.push(read);
+                }
                 Outturn::Refused(_) if read.values.len() > 1 => {
                     waiting.extend(halves(&read, &self.settings.items).into_iter().rev());
                 }
@@ -252,7 +260,36 @@ impl Poller {
             }
         }
         round.reads = kept;
+        if let Some((look, ends)) = looked {
+            let before = round.answers(look, self.settings.timeout).filter(|_| !ends);
+            if let Some(before) = before {
+                self.unseen(round, before, look).await?;
+            }
+        }
         Ok(fault)
+    }
+
+    /// Nothing failed, but a round came so late that what its items had meanwhile was not seen.
+    async fn unseen(&mut self, round: &Round, before: Look, look: Look) -> Result<(), End> {
+        let own = round.reads.iter().flat_map(|read| read.values.iter().copied());
+        let own: Vec<usize> =
+            own.filter(|at| self.bad.get(*at).is_some_and(Option::is_none)).collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        let tags = names(&own, &self.settings.items).map(str::to_owned).collect();
+        let gaps = &self.parts.gaps;
+        let gap = gaps.open(&self.settings.source(), Some(tags), before.asked, Cause::Network);
+        gaps.close(gap, look.answered, None);
+        gaps.settle(gap, Outcome::Lost);
+        self.state.change(|status| status.gaps_total += 1);
+        // After the sample of the look before, which is not later than its answer.
+        let ts = Timestamp::from_nanos(cut(before.answered.nanos()) + QUANTUM_NS);
+        let none = |at: &usize| {
+            let point = point(self.settings.items.get(*at)?, Value::Null);
+            Some(point.at(Some(ts)).with_quality(Quality::BAD_NO_COMMUNICATION))
+        };
+        self.put(own.iter().filter_map(none).collect()).await
     }
 
     /// One read; its values go to the store.
@@ -270,9 +307,9 @@ impl Poller {
             return Ok(refusal(exception));
         }
         // The device read it some time in between; cut to the millisecond.
-        let middle = asked.nanos().midpoint(answered.nanos()).div_euclid(1_000_000) * 1_000_000;
+        let middle = cut(asked.nanos().midpoint(answered.nanos()));
         let ts = Timestamp::from_nanos(middle);
-        self.back(unit, asked, answered);
+        let ends = self.back(unit, asked, answered);
         let mut points = Vec::new();
         for at in &read.values {
             let Some(item) = self.settings.items.get(*at) else { continue };
@@ -292,19 +329,20 @@ impl Poller {
         self.state.received(points.len() as u64);
         self.state.sampled(ts, answered);
         self.put(points).await?;
-        Ok(Outturn::Values)
+        Ok(Outturn::Values(Look { asked, answered }, ends))
     }
 
     /// A unit answers: a gap that lasted is over, and what was missed in it is lost. It looked some
     /// time between question and answer, so that a gap ends with the one and begins with the other.
-    fn back(&mut self, unit: u8, asked: Timestamp, answered: Timestamp) {
-        let Some(unit) = self.units.get_mut(&unit) else { return };
+    /// Returns whether one did.
+    fn back(&mut self, unit: u8, asked: Timestamp, answered: Timestamp) -> bool {
+        let Some(unit) = self.units.get_mut(&unit) else { return false };
         unit.answers(asked);
-        if let Some(gap) = unit.gap.take() {
-            self.parts.gaps.close(gap, answered, None);
-            self.parts.gaps.settle(gap, Outcome::Lost);
-            self.state.change(|status| status.gaps_total += 1);
-        }
+        let Some(gap) = unit.gap.take() else { return false };
+        self.parts.gaps.close(gap, answered, None);
+        self.parts.gaps.settle(gap, Outcome::Lost);
+        self.state.change(|status| status.gaps_total += 1);
+        true
     }
 
     /// A unit does not answer.
@@ -346,8 +384,7 @@ impl Poller {
 
     /// Items have no value for this reason: one sample says so, at its beginning.
     async fn bad(&mut self, items: &[usize], quality: Quality) -> Result<(), End> {
-        let now =
-            Timestamp::from_nanos(self.parts.clock.now().nanos().div_euclid(1_000_000) * 1_000_000);
+        let now = Timestamp::from_nanos(cut(self.parts.clock.now().nanos()));
         let mut points = Vec::new();
         for at in items {
             let (Some(item), Some(bad)) = (self.settings.items.get(*at), self.bad.get_mut(*at))
@@ -401,6 +438,11 @@ impl Poller {
         let failures: Vec<Failure> = self.bad.iter().enumerate().filter_map(failure).collect();
         self.state.items(self.bad.len() - failures.len(), failures);
     }
+}
+
+/// Cut down to the millisecond.
+fn cut(nanos: i64) -> i64 {
+    nanos.div_euclid(QUANTUM_NS) * QUANTUM_NS
 }
 
 fn quality_text(quality: Quality) -> &'static str {

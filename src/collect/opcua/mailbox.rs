@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use opcua::types::custom::DataTypeTree;
 use opcua::types::{DataValue, Variant};
@@ -50,9 +49,9 @@ pub(super) enum Message {
 pub(super) struct Values {
     pub(super) origin: Origin,
     pub(super) arrival: Timestamp,
-    pub(super) values: Vec<(Handle, DataValue)>,
-    /// How long after the one before the server sent it; zero where that is not known.
-    pub(super) after: Duration,
+    pub(super) list: Vec<(Handle, DataValue)>,
+    /// When the server sent it, by its clock and where that is known.
+    pub(super) sent: Option<Timestamp>,
     cost: usize,
 }
 
@@ -99,8 +98,13 @@ impl Mailbox {
         (Self { sender, shared: Arc::clone(&shared) }, Letters { receiver, shared })
     }
 
-    /// Puts values in that arrive now, sent so long after the ones before.
-    pub(super) fn values(&self, origin: Origin, values: Vec<(Handle, DataValue)>, after: Duration) {
+    /// Puts values in that arrive now and were sent then.
+    pub(super) fn values(
+        &self,
+        origin: Origin,
+        values: Vec<(Handle, DataValue)>,
+        sent: Option<Timestamp>,
+    ) {
         let shared = &self.shared;
         let count = u64::try_from(values.len()).unwrap_or(u64::MAX);
         shared.state.received(count);
@@ -110,7 +114,7 @@ impl Mailbox {
             return;
         }
         shared.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
-        self.order(Message::Values(Values { origin, arrival, values, after, cost }));
+        self.order(Message::Values(Values { origin, arrival, list: values, sent, cost }));
     }
 
     /// Puts events in.

@@ -139,7 +139,7 @@ impl Pump {
             Message::Types(types) => self.types = Some(types),
             Message::Values(values) => {
                 self.full_queues(&values);
-                for (handle, data) in values.values {
+                for (handle, data) in values.list {
                     self.value(handle, data, values.arrival, values.origin);
                 }
             }
@@ -168,21 +168,20 @@ impl Pump {
 
     /// Notes what queues of items may have dropped before these values.
     fn full_queues(&mut self, values: &Values) {
-        if values.after < self.settings.publishing_interval * 3 / 2 {
-            return;
-        }
+        let Some(sent) = values.sent else { return };
         let mut came: BTreeMap<Handle, (u32, &DataValue)> = BTreeMap::new();
-        for (handle, data) in &values.values {
+        for (handle, data) in &values.list {
             came.entry(*handle).or_insert((0, data)).0 += 1;
         }
         for (handle, (count, first)) in came {
             let Some(item) = self.items.get(&handle) else { continue };
-            let Some(from) = item.latest().filter(|_| item.queue.overran(count, values.after))
+            let source = first.source_timestamp.as_ref().and_then(moment);
+            let stated = server_time(first).or(source).unwrap_or(sent);
+            let Some(from) = item.latest().filter(|_| item.queue.overran(count, stated, sent))
             else {
                 continue;
             };
-            let to = first.source_timestamp.as_ref().and_then(moment).or(server_time(first));
-            let to = to.unwrap_or(values.arrival).max(from);
+            let to = source.unwrap_or(stated).max(from);
             for track in item.tracks() {
                 self.notes.lost(Some(track.path.as_str()), from, to);
             }

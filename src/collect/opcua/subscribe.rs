@@ -95,7 +95,7 @@ impl Subscription {
     async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
         match session.republish(self.id, number).await {
             Ok(notification) if is_of(&notification, number) => {
-                hand_over(to, self.generation, notification, Duration::ZERO);
+                hand_over(to, self.generation, notification);
                 Ok(true)
             }
             // The server has no such one, and says so by an empty one, as asyncua does.
@@ -234,7 +234,6 @@ impl Subscriptions {
             generation: self.generation,
             heard: Arc::clone(&heard),
             numbers: Arc::clone(&numbers),
-            sent: None,
         };
         let interval = context.settings.publishing_interval;
         let interval_ms = millis(interval).max(1);
@@ -322,8 +321,7 @@ impl Subscriptions {
                 Some(answer) if answer.status_code.is_good() => {
                     subscription.handles.push(wish.handle);
                     items.good(wish.handle);
-                    let looks = answer.revised_sampling_interval;
-                    let queue = Queue::new(answer.revised_queue_size, looks, subscription.delay[1]);
+                    let queue = Queue::new(answer.revised_queue_size, subscription.delay[1]);
                     context.mailbox.order(Message::Queue { handle: wish.handle, queue });
                 }
                 // The server has no deadband for it: every change is better than none.
@@ -473,8 +471,6 @@ struct Inbox {
     generation: u64,
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
-    /// When the server sent the last one, by its clock.
-    sent: Option<Timestamp>,
 }
 
 impl OnSubscriptionNotificationCore for Inbox {
@@ -488,22 +484,13 @@ impl OnSubscriptionNotificationCore for Inbox {
         self.heard.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
         self.numbers.came(notification.sequence_number, empty, before);
-        let sent = moment(&notification.publish_time);
-        let after =
-            self.sent.zip(sent).map(|(last, this)| this.nanos().saturating_sub(last.nanos()));
-        self.sent = sent;
-        let after = after.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos);
-        hand_over(&self.mailbox, self.generation, notification, after.unwrap_or_default());
+        hand_over(&self.mailbox, self.generation, notification);
     }
 }
 
-/// Puts what a notification says into the mailbox. It was sent so long after the one before.
-fn hand_over(
-    mailbox: &Mailbox,
-    generation: u64,
-    notification: NotificationMessage,
-    after: Duration,
-) {
+/// Puts what a notification says into the mailbox.
+fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessage) {
+    let sent = moment(&notification.publish_time);
     let mut values = Vec::new();
     let mut happened = Vec::new();
     for object in notification.notification_data.into_iter().flatten() {
@@ -519,7 +506,7 @@ fn hand_over(
         }
     }
     if !values.is_empty() {
-        mailbox.values(Origin::Subscription(generation), values, after);
+        mailbox.values(Origin::Subscription(generation), values, sent);
     }
     if !happened.is_empty() {
         mailbox.events(happened);

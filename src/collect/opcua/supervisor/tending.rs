@@ -4,7 +4,6 @@
 //! with the next tick.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use opcua::client::Session;
 use opcua::client::custom_types::DataTypeTreeBuilder;
@@ -60,7 +59,7 @@ impl Supervisor {
             let reads: Vec<ReadValueId> = chunk.iter().map(|(_, node)| value_of(node)).collect();
             let values = session.read(&reads, TimestampsToReturn::Both, 0.0).await?;
             let values = chunk.iter().map(|(handle, _)| *handle).zip(values).collect();
-            self.mailbox.values(Origin::Read, values, Duration::ZERO);
+            self.mailbox.values(Origin::Read, values, None);
         }
         Ok(())
     }
