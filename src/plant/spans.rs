@@ -67,44 +67,64 @@ fn class(start: Timestamp, end: Option<Timestamp>) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn moment() -> impl Strategy<Value = i64> {
-        prop_oneof![-50_i64..50, any::<i64>(), Just(i64::MIN), Just(i64::MAX)]
+    /// Every span and every range between these.
+    const MOMENTS: [i64; 10] =
+        [i64::MIN, -1_000_000_007, -3, -1, 0, 1, 2, 9, 1_000_000_009, i64::MAX];
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
     }
 
-    fn range((one, other): (i64, i64)) -> TimeRange {
-        let (first, last) = (one.min(other), one.max(other));
-        TimeRange { first: Timestamp::from_nanos(first), last: Timestamp::from_nanos(last) }
+    fn ranges() -> Vec<TimeRange> {
+        let of = |first: i64| {
+            let later = MOMENTS.into_iter().filter(move |last| *last >= first);
+            later.map(move |last| TimeRange { first: at(first), last: at(last) })
+        };
+        MOMENTS.into_iter().flat_map(of).collect()
     }
 
-    proptest! {
-        #[test]
-        fn what_a_look_at_all_finds_is_found(
-            given in proptest::collection::vec(((moment(), moment()), any::<bool>()), 0..40),
-            starts in (moment(), moment()).prop_map(range),
-            ends in (moment(), moment()).prop_map(range),
-            removed in 0_u64..40,
-        ) {
-            let mut spans = Spans::default();
-            let rows: Vec<(u64, TimeRange, Option<Timestamp>)> = (0..)
-                .zip(&given)
-                .map(|(id, (own, open))| (id, range(*own), (!open).then(|| range(*own).last)))
-                .collect();
-            for (id, own, end) in &rows {
-                spans.insert(*id, own.first, *end);
-            }
-            for (id, own, end) in rows.iter().filter(|(id, ..)| *id == removed) {
-                spans.remove(*id, own.first, *end);
-            }
-            let found: BTreeSet<u64> = spans.find(starts, ends).into_iter().collect();
-            prop_assert!(!found.contains(&removed));
-            for (id, own, end) in rows.iter().filter(|(id, ..)| *id != removed) {
-                let touches = starts.contains(own.first) && end.is_none_or(|end| ends.contains(end));
-                prop_assert!(!touches || found.contains(id), "{own:?} {end:?}");
+    #[test]
+    fn what_a_look_at_all_finds_is_found() {
+        let ended = ranges().into_iter().map(|own| (own.first, Some(own.last)));
+        let lasting = MOMENTS.map(|start| (at(start), None));
+        let rows: Vec<(u64, (Timestamp, Option<Timestamp>))> =
+            (0..).zip(ended.chain(lasting)).collect();
+        let mut spans = Spans::default();
+        for (id, (start, end)) in &rows {
+            spans.insert(*id, *start, *end);
+        }
+        let is_gone = |id: u64| id % 7 == 3;
+        for (id, (start, end)) in rows.iter().filter(|(id, _)| is_gone(*id)) {
+            spans.remove(*id, *start, *end);
+        }
+        for starts in ranges() {
+            for ends in ranges() {
+                let found: BTreeSet<u64> = spans.find(starts, ends).into_iter().collect();
+                for (id, (start, end)) in &rows {
+                    let touches =
+                        starts.contains(*start) && end.is_none_or(|end| ends.contains(end));
+                    assert!(
+                        is_gone(*id) && !found.contains(id)
+                            || !is_gone(*id) && (!touches || found.contains(id)),
+                        "{start:?} to {end:?} by {starts:?} {ends:?}"
+                    );
+                }
             }
         }
+    }
+
+    #[test]
+    fn what_lies_far_off_is_not_looked_at() {
+        let mut spans = Spans::default();
+        for id in 0..1_000_u32 {
+            let start = i64::from(id) * 100;
+            spans.insert(id.into(), at(start), Some(at(start + 50)));
+        }
+        let moment = TimeRange { first: at(50_010), last: at(50_020) };
+        let starts = TimeRange { first: Timestamp::MIN, last: moment.last };
+        let ends = TimeRange { first: moment.first, last: Timestamp::MAX };
+        assert_eq!(spans.find(starts, ends), [500]);
     }
 }

@@ -161,12 +161,12 @@ fn four_crews_rotate_over_four_weeks() {
         crews.collect::<Vec<_>>().join("")
     };
     let start = day("2026-03-02");
-    let want = ["ADC", "ADC", "BAD", "BAD", "CBA", "CBA", "DCB", "DCB"];
+    let want = ["ABC", "ABC", "DAB", "DAB", "CDA", "CDA", "BCD", "BCD"];
     for at in 0..28 {
         assert_eq!(crews(start + at), want[usize::try_from(at).unwrap() % 8], "day {at}");
     }
     // The pattern goes back before its first day too.
-    assert_eq!(crews(start - 1), "DCB");
+    assert_eq!(crews(start - 1), "BCD");
 }
 
 #[test]
@@ -252,8 +252,9 @@ fn a_date_that_a_zone_left_out_has_no_moments() {
     let after = moment("2011-12-31T06:00:00+14:00");
     assert_eq!(schedule.production_day(after), day("2011-12-31"));
     for end in [i64::MIN, i64::MAX] {
-        schedule.production_day(end);
-        schedule.shift_at(end);
+        // There are no days beyond, and asking for them is no mistake.
+        let found = schedule.shift_at(end);
+        assert!(found.is_none_or(|span| span.day == schedule.production_day(span.start_ns)));
     }
 }
 
