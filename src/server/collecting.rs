@@ -1,4 +1,4 @@
-//! The collectors with what they work on: the ledger of gaps, trust, the way into the store.
+//! What documents of the store hold: the collectors with the ledger of gaps and trust, the plant.
 //!
 //! *Invariant.* What the ledger knows when collecting stops is on disk before the store closes.
 
@@ -17,6 +17,7 @@ use crate::collect::{Collector, Collectors, Parts, Store};
 use crate::gaps::Gaps;
 use crate::ingest::Ingest;
 use crate::keeper::Keeper;
+use crate::plant::Plants;
 
 /// Collectors at work.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Collecting {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
     pub(super) trust: Arc<Trust>,
+    pub(super) plants: Arc<Plants>,
     ledger: JoinHandle<()>,
 }
 
@@ -44,6 +46,7 @@ impl Collecting {
         let keeper: Arc<dyn Keeper> = Arc::new(Kept { engine, ingest });
         let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
         let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let plants = Arc::new(Plants::new(Arc::clone(&keeper)));
         let parts = Parts {
             store,
             clock: Arc::clone(clock),
@@ -56,8 +59,9 @@ impl Collecting {
         session.surround(Arc::new(Around {
             collectors: Arc::clone(&collectors),
             gaps: Arc::clone(&gaps),
+            plants: Arc::clone(&plants),
         }));
-        Self { collectors, gaps, trust, ledger }
+        Self { collectors, gaps, trust, plants, ledger }
     }
 
     /// Stops the collectors, and writes down what they left.
