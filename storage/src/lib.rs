@@ -75,7 +75,7 @@ pub use codec::Totals;
 pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use documents::{Collection, Document, Kept};
-pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
+pub use engine::{Backlog, Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use gaps::Gap;
 pub use limits::{
@@ -85,6 +85,6 @@ pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;
 pub use scrub::ScrubProgress;
 pub use segment::StateTime;
-pub use snapshot::Snapshot;
+pub use snapshot::{Bookmark, Changes, ChangesMax, Snapshot, Stretch};
 pub use statistics::Statistics;
 pub use verify::{Damage, VerifyReport, verify};
