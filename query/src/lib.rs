@@ -56,7 +56,7 @@ pub use error::{QueryError, SqlState};
 pub use format::{Format, Plain, Plainness, Renderer, type_name};
 pub use history::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
-pub use relation::{CATALOG, CollectorRow, GapRow, Landscape, SCHEMA, relations};
+pub use relation::{CATALOG, CollectorRow, ForwardRow, GapRow, Landscape, SCHEMA, relations};
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};
 pub use statement::{Parameter, split};

@@ -1,4 +1,5 @@
-//! The relations a statement can read: `tags`, `samples`, `latest`, `audit`, `collectors`, `gaps`.
+//! The relations a statement can read: `tags`, `samples`, `latest`, `audit`, `collectors`, `gaps`,
+//! `forwards`.
 //!
 //! *Invariant.* All relations of one statement read the same [`Snapshot`], so that a join of two
 //! of them never sees a sample in one and not in the other. None can be written or replaced.
@@ -26,8 +27,8 @@ use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
 use audit::AUDIT;
 use information::{INFORMATION, Information};
-use landscape::{COLLECTORS, GAPS};
-pub use landscape::{CollectorRow, GapRow, Landscape};
+use landscape::{COLLECTORS, FORWARDS, GAPS};
+pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
 
@@ -37,7 +38,7 @@ pub const CATALOG: &str = "tacitus";
 pub const SCHEMA: &str = "public";
 
 /// The relations that say how things are now.
-const OF_NOW: [&str; 2] = ["collectors", "gaps"];
+const OF_NOW: [&str; 3] = ["collectors", "forwards", "gaps"];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -172,6 +173,7 @@ impl Relations {
             TAGS_NAME => Some(&TAGS),
             "audit" => Some(&AUDIT),
             "collectors" => Some(&COLLECTORS),
+            "forwards" => Some(&FORWARDS),
             "gaps" => Some(&GAPS),
             _ => None,
         }
@@ -209,17 +211,17 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 6] =
-        ["audit", "collectors", "gaps", "latest", "samples", TAGS_NAME];
+    pub(crate) const NAMES: [&'static str; 7] =
+        ["audit", "collectors", "forwards", "gaps", "latest", "samples", TAGS_NAME];
 
     /// The names of all columns of all relations, for hints.
     pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
-        [&*TAGS, &*SAMPLES, &*LATEST, &*AUDIT, &*COLLECTORS, &*GAPS].into_iter().flat_map(
-            |schema| {
+        [&*TAGS, &*SAMPLES, &*LATEST, &*AUDIT, &*COLLECTORS, &*FORWARDS, &*GAPS]
+            .into_iter()
+            .flat_map(|schema| {
                 let schema: &'static Schema = schema;
                 schema.fields().iter().map(|field| field.name().as_str())
-            },
-        )
+            })
     }
 }
 
@@ -279,6 +281,7 @@ impl SchemaProvider for Relations {
             TAGS_NAME => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
             "audit" => Some(audit::audit(&snapshot)?),
             "collectors" => Some(landscape::collectors(self.landscape.as_deref())?),
+            "forwards" => Some(landscape::forwards(self.landscape.as_deref())?),
             "gaps" => Some(landscape::gaps(self.landscape.as_deref())?),
             _ => None,
         })

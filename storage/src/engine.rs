@@ -135,6 +135,12 @@ impl Engine {
         &self.shared.catalog
     }
 
+    /// Which store this is: bytes that were drawn when it was made, and that a copy of its files
+    /// has too.
+    pub fn identity(&self) -> [u8; 16] {
+        self.lock_keeper().manifest.store
+    }
+
     /// The store at this moment.
     pub fn snapshot(&self) -> Snapshot {
         loop {

@@ -81,6 +81,7 @@ pub use gaps::Gap;
 pub use limits::{
     BLOCK_ROWS_MAX, PATTERN_BYTES_MAX, TAG_CONDITIONS_DEEP_MAX, TAG_CONDITIONS_MAX, TAGS_MAX,
 };
+pub use log::{rows_from_bytes, rows_to_bytes};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;
 pub use scrub::ScrubProgress;

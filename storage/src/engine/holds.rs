@@ -14,10 +14,12 @@
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use tacitus_model::{TimeRange, Timestamp};
+use tacitus_model::{TagId, TimeRange, Timestamp};
 
 use crate::engine::Engine;
+use crate::head::Head;
 use crate::manifest::{SegmentRecord, Tier};
+use crate::segment::Segment;
 use crate::snapshot::Stretch;
 
 /// Holds by the name of their holder.
@@ -29,7 +31,7 @@ pub(super) type Holds = BTreeMap<String, u64>;
 pub struct Backlog {
     /// Samples.
     pub samples: u64,
-    /// Bytes: of segments, and of the head in memory.
+    /// Bytes of segments.
     pub bytes: u64,
     /// The times of the samples; `None` without any.
     pub range: Option<TimeRange>,
@@ -61,8 +63,35 @@ impl Engine {
         record.file.last_sequence > self.held_after()
     }
 
+    /// What there is of some tags within a stretch. Looks at every tag of it.
+    pub fn backlog_of(&self, stretch: Stretch, select: impl Fn(TagId) -> bool) -> Backlog {
+        let share = |segment: &Segment| {
+            // What cannot be read is taken for lost as well.
+            let rows = segment.tags().filter(|tag| select(*tag)).map(|tag| {
+                segment.tag(tag).ok().flatten().map_or(0, |entry| entry.statistics.rows)
+            });
+            rows.sum()
+        };
+        let fresh = |head: &Head| {
+            let tags: Vec<TagId> = head.tags().collect();
+            let chosen = tags.iter().filter(|tag| select(**tag)).count() as u64;
+            Part { inside: chosen, all: (tags.len() as u64).max(1) }.share(head.rows() as u64)
+        };
+        self.backlog_with(stretch, share, fresh)
+    }
+
     /// What there is within a stretch.
     pub fn backlog(&self, stretch: Stretch) -> Backlog {
+        self.backlog_with(stretch, |own| own.record().samples, |head| head.rows() as u64)
+    }
+
+    /// The same of so many samples of each segment and head.
+    fn backlog_with(
+        &self,
+        stretch: Stretch,
+        of_segment: impl Fn(&Segment) -> u64,
+        of_head: impl Fn(&Head) -> u64,
+    ) -> Backlog {
         let version = self.shared.version.load_full();
         let mut backlog = Backlog::default();
         for segment in &version.segments {
@@ -72,8 +101,12 @@ impl Engine {
             }
             let file = &record.file;
             let part = Part::of(stretch, file.first_sequence, file.last_sequence);
-            backlog
-                .add(part, record.samples, file.bytes, || Some((record.first_ns, record.last_ns)));
+            if part.inside == 0 {
+                continue;
+            }
+            let samples = of_segment(segment);
+            let bytes = Part { inside: samples, all: record.samples.max(1) }.share(file.bytes);
+            backlog.add(part, samples, bytes, || Some((record.first_ns, record.last_ns)));
         }
         for head in version.heads() {
             let part = Part::of(stretch, head.first_sequence(), head.last_sequence());
@@ -81,7 +114,7 @@ impl Engine {
                 let first = head.first_time_after(stretch.after)?;
                 Some((first, first))
             };
-            backlog.add(part, head.rows() as u64, head.bytes() as u64, times);
+            backlog.add(part, of_head(head), 0, times);
         }
         backlog
     }
