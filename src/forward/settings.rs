@@ -312,7 +312,7 @@ mod tests {
             (json!({"url": "http://a:1", "password": "x"}), vec!["password"]),
             (
                 json!({"url": "http://a:1", "order": "random", "buffer": "much", "every": "1 h",
-                    "select": ["colour=red"], "rate": 0, "batch_rows": 0, "prefix": "//"}),
+                    "select": ["colour=red"], "rate": 0, "batch_rows": 0, "prefix": "\u{7}"}),
                 vec!["prefix", "order", "buffer", "every", "batch_rows", "rate", "select"],
             ),
         ] {
