@@ -21,7 +21,7 @@ pub const SPARKPLUG_ALIASES: Collection = Collection(6);
 pub const COLLECTORS: Collection = Collection(7);
 /// The ledger of gaps.
 pub const GAPS: Collection = Collection(8);
-/// How far a copy of this store has come.
+/// How far each forwarder has come, by its name.
 pub const CURSORS: Collection = Collection(9);
 /// Files that were taken from a folder, by the hash of their content.
 pub const FILES: Collection = Collection(10);
@@ -35,3 +35,5 @@ pub const CALENDARS: Collection = Collection(13);
 pub const EVENTS: Collection = Collection(14);
 /// Annotations, by number.
 pub const ANNOTATIONS: Collection = Collection(15);
+/// Forwarders that were added at run time.
+pub const FORWARDS: Collection = Collection(16);

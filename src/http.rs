@@ -16,6 +16,7 @@ mod collectors;
 mod connection;
 mod correct;
 mod events;
+mod forward;
 mod guard;
 mod json;
 mod live;
@@ -34,6 +35,7 @@ mod write;
 pub(crate) use connection::Listener;
 pub(crate) use live::FOLLOWERS_MAX;
 pub(crate) use problem::Problem;
+pub(crate) use select::Selection;
 pub(crate) use status::Facts;
 
 use std::sync::Arc;
@@ -84,6 +86,13 @@ fn routes() -> Vec<Route> {
         route("patch", "/api/v1/collectors/{name}", patch(collectors::change)),
         route("delete", "/api/v1/collectors/{name}", delete(collectors::remove)),
         route("post", "/api/v1/collectors/{name}/call", post(collectors::call)),
+        route("get", "/api/v1/forward", get(forward::meet)),
+        route("post", "/api/v1/forward", post(forward::take)),
+        route("get", "/api/v1/forwards", get(forward::list)),
+        route("get", "/api/v1/forwards/{name}", get(forward::one)),
+        route("put", "/api/v1/forwards/{name}", put(forward::define)),
+        route("patch", "/api/v1/forwards/{name}", patch(forward::change)),
+        route("delete", "/api/v1/forwards/{name}", delete(forward::remove)),
         route("get", "/api/v1/gaps", get(collectors::gaps)),
         route("get", "/api/v1/assets", get(plant::assets)),
         route("put", "/api/v1/assets", put(plant::define_assets)),

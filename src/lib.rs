@@ -24,6 +24,7 @@ pub mod documents;
 mod export;
 mod flight;
 pub mod folder;
+pub mod forward;
 pub mod gaps;
 mod http;
 mod import;

@@ -61,7 +61,8 @@ pub use format::{Format, Plain, Plainness, Renderer, type_name};
 pub use history::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
 pub use relation::{
-    AnnotationRow, CATALOG, CollectorRow, EventRow, GapRow, Landscape, SCHEMA, relations,
+    AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SCHEMA,
+    relations,
 };
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};

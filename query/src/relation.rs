@@ -34,8 +34,8 @@ use alarm::{ALARM_JOURNAL, ALARMS, AlarmRelation, Alarms};
 use asset::ASSETS;
 use audit::AUDIT;
 use information::{INFORMATION, Information};
-use landscape::{COLLECTORS, GAPS};
-pub use landscape::{CollectorRow, GapRow, Landscape};
+use landscape::{COLLECTORS, FORWARDS, GAPS};
+pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape};
 use occurrence::{ANNOTATIONS, Annotations, EVENTS, Events};
 pub use occurrence::{AnnotationRow, EventRow};
 use rows::{RowsTable, TagRelation};
@@ -49,7 +49,8 @@ pub const CATALOG: &str = "tacitus";
 pub const SCHEMA: &str = "public";
 
 /// The relations that say how things are now.
-const OF_NOW: [&str; 6] = ["annotations", "assets", "collectors", "events", "gaps", "shifts"];
+const OF_NOW: [&str; 7] =
+    ["annotations", "assets", "collectors", "events", "forwards", "gaps", "shifts"];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -193,6 +194,7 @@ impl Relations {
             "audit" => Some(&AUDIT),
             "collectors" => Some(&COLLECTORS),
             "events" => Some(&EVENTS),
+            "forwards" => Some(&FORWARDS),
             "gaps" => Some(&GAPS),
             "shifts" => Some(&SHIFTS),
             _ => None,
@@ -231,7 +233,7 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 12] = [
+    pub(crate) const NAMES: [&'static str; 13] = [
         "alarm_journal",
         "alarms",
         "annotations",
@@ -239,6 +241,7 @@ impl Relations {
         "audit",
         "collectors",
         "events",
+        "forwards",
         "gaps",
         "latest",
         "samples",
@@ -318,6 +321,7 @@ impl SchemaProvider for Relations {
             "annotations" => {
                 Some(Window::over(Annotations { around: self.landscape.clone(), places }))
             }
+            "forwards" => Some(landscape::forwards(self.landscape.as_deref())?),
             "gaps" => Some(landscape::gaps(self.landscape.as_deref())?),
             "shifts" => Some(Window::over(shift::Shifts(Arc::clone(places.plant())))),
             _ => None,

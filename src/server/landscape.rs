@@ -5,18 +5,20 @@ use std::sync::Arc;
 use serde_json::Value;
 use tacitus_model::TimeRange;
 use tacitus_query::plant::Plant;
-use tacitus_query::{AnnotationRow, CollectorRow, EventRow, GapRow, Landscape};
+use tacitus_query::{AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape};
 
 use crate::collect::{Collectors, Entry};
+use crate::forward::{self, Forwards};
 use crate::gaps::{Gap, Gaps};
 use crate::plant::{Annotation, Event, Mark, Plants};
 
-/// The collectors and the ledger of gaps.
+/// The collectors, the ledger of gaps, and what goes on to other servers.
 #[derive(Debug)]
 pub(super) struct Around {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
     pub(super) plants: Arc<Plants>,
+    pub(super) forwards: Arc<Forwards>,
 }
 
 impl Landscape for Around {
@@ -26,6 +28,10 @@ impl Landscape for Around {
 
     fn gaps(&self) -> Vec<GapRow> {
         self.gaps.all().iter().map(|gap| row(gap)).collect()
+    }
+
+    fn forwards(&self) -> Vec<ForwardRow> {
+        self.forwards.list().into_iter().map(forward).collect()
     }
 
     fn plant(&self) -> Arc<Plant> {
@@ -38,6 +44,29 @@ impl Landscape for Around {
 
     fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow> {
         self.plants.annotations.find(starts, ends).iter().map(|own| annotation(own)).collect()
+    }
+}
+
+fn forward(entry: forward::Entry) -> ForwardRow {
+    let status = entry.status;
+    let (last_error_at, last_error) = status.line.last_error.unzip();
+    ForwardRow {
+        name: status.line.name,
+        origin: entry.origin.name(),
+        url: status.line.endpoint,
+        state: status.line.phase.name(),
+        cursor: status.cursor,
+        backlog_samples: status.backlog_samples,
+        backlog_bytes: status.backlog_bytes,
+        oldest: status.oldest,
+        lag: seconds(status.lag_ns),
+        rate: status.line.rate,
+        samples: status.line.values_total,
+        refused: status.refused_total,
+        lost: status.lost_samples,
+        connected_since: status.line.connected_since,
+        last_error,
+        last_error_at,
     }
 }
 

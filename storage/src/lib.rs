@@ -75,16 +75,17 @@ pub use codec::Totals;
 pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use documents::{Collection, Document, Kept};
-pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
+pub use engine::{Backlog, Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use gaps::Gap;
 pub use limits::{
     BLOCK_ROWS_MAX, PATTERN_BYTES_MAX, TAG_CONDITIONS_DEEP_MAX, TAG_CONDITIONS_MAX, TAGS_MAX,
 };
+pub use log::{rows_from_bytes, rows_to_bytes};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;
 pub use scrub::ScrubProgress;
 pub use segment::StateTime;
-pub use snapshot::Snapshot;
+pub use snapshot::{Bookmark, Changes, ChangesMax, Snapshot, Stretch};
 pub use statistics::Statistics;
 pub use verify::{Damage, VerifyReport, verify};

@@ -21,6 +21,8 @@ mod corrections;
 mod examples;
 // Arrow Flight SQL as its own client speaks it.
 mod flight;
+// Two servers, and the way between them.
+mod forward;
 // A disk without room: refused, readable, and alive again when there is room.
 mod full;
 // The pack for Grafana, every query of it.

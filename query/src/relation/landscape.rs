@@ -1,5 +1,5 @@
-//! What is around the store; and the relations `collectors` and `gaps`: what brings samples here,
-//! and when nothing came.
+//! What is around the store; and the relations `collectors`, `gaps` and `forwards`: what brings
+//! samples here, when nothing came, and what goes on to other servers.
 //!
 //! *Invariant.* All of it is of now: rows come from whoever runs the collectors and keeps the
 //! plant, and a session that nobody gave these has relations without rows.
@@ -36,6 +36,9 @@ pub trait Landscape: fmt::Debug + Send + Sync {
 
     /// The annotations that start in one range and end in another; and perhaps more.
     fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow>;
+
+    /// Every forwarder.
+    fn forwards(&self) -> Vec<ForwardRow>;
 }
 
 /// A row of `collectors`.
@@ -96,6 +99,43 @@ pub struct GapRow {
     pub recovered: u64,
 }
 
+/// A row of `forwards`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForwardRow {
+    /// Its name.
+    pub name: String,
+    /// Who said that it shall be: `configuration` or `definition`.
+    pub origin: &'static str,
+    /// The upstream.
+    pub url: String,
+    /// Where it is in its life.
+    pub state: &'static str,
+    /// The last sequence that the upstream has with all before it.
+    pub cursor: u64,
+    /// Samples that wait, about.
+    pub backlog_samples: u64,
+    /// The bytes these take here, about.
+    pub backlog_bytes: u64,
+    /// The time of the oldest sample that waits.
+    pub oldest: Option<Timestamp>,
+    /// How old that is, in seconds; 0 where nothing waits.
+    pub lag: f64,
+    /// Samples a second, lately.
+    pub rate: f64,
+    /// Samples sent.
+    pub samples: u64,
+    /// Samples that the upstream refused.
+    pub refused: u64,
+    /// Samples that were given up.
+    pub lost: u64,
+    /// Since when it is connected.
+    pub connected_since: Option<Timestamp>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
+}
+
 /// The columns of `collectors`.
 pub(super) static COLLECTORS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -129,6 +169,28 @@ pub(super) static GAPS: LazyLock<SchemaRef> = LazyLock::new(|| {
         text("cause", false),
         text("state", false),
         Field::new("recovered", DataType::Int64, false),
+    ]))
+});
+
+/// The columns of `forwards`.
+pub(super) static FORWARDS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        text("name", false),
+        text("origin", false),
+        text("url", false),
+        text("state", false),
+        Field::new("cursor", DataType::Int64, false),
+        Field::new("backlog_samples", DataType::Int64, false),
+        Field::new("backlog_bytes", DataType::Int64, false),
+        Field::new("oldest_ts", moment(), true),
+        Field::new("lag", DataType::Float64, false),
+        Field::new("rate", DataType::Float64, false),
+        Field::new("samples_total", DataType::Int64, false),
+        Field::new("refused_total", DataType::Int64, false),
+        Field::new("lost_samples", DataType::Int64, false),
+        Field::new("connected_since", moment(), true),
+        text("last_error", true),
+        Field::new("last_error_at", moment(), true),
     ]))
 });
 
@@ -174,6 +236,30 @@ pub(super) fn gaps(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TablePro
         wholes(rows.iter().map(|row| row.recovered)),
     ];
     table(&GAPS, columns)
+}
+
+/// The relation `forwards`.
+pub(super) fn forwards(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TableProvider>> {
+    let rows = landscape.map(Landscape::forwards).unwrap_or_default();
+    let columns = vec![
+        texts(rows.iter().map(|row| Some(&*row.name))),
+        texts(rows.iter().map(|row| Some(row.origin))),
+        texts(rows.iter().map(|row| Some(&*row.url))),
+        texts(rows.iter().map(|row| Some(row.state))),
+        wholes(rows.iter().map(|row| row.cursor)),
+        wholes(rows.iter().map(|row| row.backlog_samples)),
+        wholes(rows.iter().map(|row| row.backlog_bytes)),
+        moments(rows.iter().map(|row| row.oldest)),
+        numbers(rows.iter().map(|row| Some(row.lag))),
+        numbers(rows.iter().map(|row| Some(row.rate))),
+        wholes(rows.iter().map(|row| row.samples)),
+        wholes(rows.iter().map(|row| row.refused)),
+        wholes(rows.iter().map(|row| row.lost)),
+        moments(rows.iter().map(|row| row.connected_since)),
+        texts(rows.iter().map(|row| row.last_error.as_deref())),
+        moments(rows.iter().map(|row| row.last_error_at)),
+    ];
+    table(&FORWARDS, columns)
 }
 
 pub(super) fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {

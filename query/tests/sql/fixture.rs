@@ -25,7 +25,8 @@ use tacitus_model::{
 use tacitus_query::calendar::Calendar;
 use tacitus_query::plant::{Asset, Plant};
 use tacitus_query::{
-    AnnotationRow, CollectorRow, EVENTS_LABEL, EventRow, GapRow, Landscape, Limits, Session,
+    AnnotationRow, CollectorRow, EVENTS_LABEL, EventRow, ForwardRow, GapRow, Landscape, Limits,
+    Session,
 };
 use tacitus_storage::{Engine, FixedClock, Parts, SeededChance, Settings, SimDisk};
 
@@ -67,6 +68,10 @@ impl Landscape for Around {
     }
 
     fn gaps(&self) -> Vec<GapRow> {
+        Vec::new()
+    }
+
+    fn forwards(&self) -> Vec<ForwardRow> {
         Vec::new()
     }
 
