@@ -143,7 +143,9 @@ impl Backfill {
             .filter(|item| kept && !lost.contains(&item.tag))
             .map(|item| item.tag.to_string())
             .collect();
-        self.store.bridge(&filled, back(gap.from, HISTORY_OVERLAP), to).await;
+        // The sample that shows the gap has its beginning, cut down; one before shows another gap.
+        let quantum = Duration::from_nanos(self.settings.quantum_ns.unsigned_abs());
+        self.store.bridge(&filled, back(gap.from, quantum), to).await;
         self.settle(gap, filled, lost);
         Ok(())
     }

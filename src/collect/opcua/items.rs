@@ -29,8 +29,6 @@ pub(super) struct Item {
     pub(super) about: Option<About>,
     /// Whether the server takes its deadband, if it has one.
     pub(super) deadband: bool,
-    /// Values that the server says it keeps.
-    pub(super) queue_size: u32,
     watch: Watch,
 }
 
@@ -76,8 +74,7 @@ impl Items {
         }
         self.by_node.insert(node.node.clone(), handle);
         self.by_tag.insert(node.tag.as_str().to_owned(), handle);
-        let (about, watch) = (None, Watch::Wanted);
-        self.all.push(Item { handle, node, about, deadband: true, queue_size: 0, watch });
+        self.all.push(Item { handle, node, about: None, deadband: true, watch: Watch::Wanted });
         Some(handle)
     }
 
@@ -167,11 +164,9 @@ impl Items {
         self.all.iter().filter(due).map(|item| (item.handle, item.node.node.clone())).collect()
     }
 
-    /// An item is watched, with a queue of this size.
-    pub(super) fn good(&mut self, handle: Handle, queue_size: u32) {
+    pub(super) fn good(&mut self, handle: Handle) {
         if let Some(item) = self.get_mut(handle) {
             item.watch = Watch::Good;
-            item.queue_size = queue_size;
         }
     }
 
@@ -236,7 +231,7 @@ mod tests {
             waits.push((now - before).as_secs());
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
-        items.good(handle, 1);
+        items.good(handle);
         assert!(items.due(now + Duration::from_secs(1_000_000)).is_empty());
     }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use opcua::types::custom::DataTypeTree;
 use opcua::types::{DataValue, Variant};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::describe::About;
 use super::events::Event;
 use super::items::Handle;
+use super::pump::Queue;
 use crate::collect::State;
 use crate::collect::limits::WAITING_BYTES_MAX;
 use crate::collect::opcua::settings::Node;
@@ -26,12 +28,11 @@ pub(super) enum Message {
     /// From here on this handle stands for this node.
     Item { handle: Handle, node: Node },
     /// Values that arrived together.
-    Values { origin: Origin, arrival: Timestamp, values: Vec<(Handle, DataValue)>, cost: usize },
+    Values(Values),
     /// The tags of these items are without communication since `at`; `None` is all.
     Gap { at: Timestamp, quality: Quality, handles: Option<Vec<Handle>> },
-    /// What follows was kept by the server during a cut that ended at this moment of its clock, in
-    /// queues of these sizes.
-    Bridged { at: Timestamp, queues: Vec<(Handle, u32)> },
+    /// What the server keeps of this item between two notifications.
+    Queue { handle: Handle, queue: Queue },
     /// What the server says of this item.
     About { handle: Handle, about: About },
     /// The structures that the server describes.
@@ -42,6 +43,17 @@ pub(super) enum Message {
     Events { events: Vec<Event>, cost: usize },
     /// Nothing follows.
     End,
+}
+
+/// Values of one notification, or of one answer.
+#[derive(Debug)]
+pub(super) struct Values {
+    pub(super) origin: Origin,
+    pub(super) arrival: Timestamp,
+    pub(super) values: Vec<(Handle, DataValue)>,
+    /// How long after the one before the server sent it; zero where that is not known.
+    pub(super) after: Duration,
+    cost: usize,
 }
 
 /// How values came.
@@ -87,8 +99,8 @@ impl Mailbox {
         (Self { sender, shared: Arc::clone(&shared) }, Letters { receiver, shared })
     }
 
-    /// Puts values in that arrive now.
-    pub(super) fn values(&self, origin: Origin, values: Vec<(Handle, DataValue)>) {
+    /// Puts values in that arrive now, sent so long after the ones before.
+    pub(super) fn values(&self, origin: Origin, values: Vec<(Handle, DataValue)>, after: Duration) {
         let shared = &self.shared;
         let count = u64::try_from(values.len()).unwrap_or(u64::MAX);
         shared.state.received(count);
@@ -98,7 +110,7 @@ impl Mailbox {
             return;
         }
         shared.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
-        self.order(Message::Values { origin, arrival, values, cost });
+        self.order(Message::Values(Values { origin, arrival, values, after, cost }));
     }
 
     /// Puts events in.
@@ -164,7 +176,12 @@ impl Letters {
     }
 
     fn taken(&self, message: Option<Message>) -> Option<Message> {
-        if let Some(Message::Values { cost, .. } | Message::Events { cost, .. }) = &message {
+        let values = match &message {
+            Some(Message::Values(values)) => Some(&values.cost),
+            Some(Message::Events { cost, .. }) => Some(cost),
+            _ => None,
+        };
+        if let Some(cost) = values {
             self.shared.waiting_bytes.fetch_sub(*cost, Ordering::Relaxed);
         }
         message

@@ -2,8 +2,8 @@
 //!
 //! *Invariant.* Samples of one tag reach the store in the order in which they came.
 
-mod bridge;
 mod notes;
+mod queue;
 mod track;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +17,13 @@ use tacitus_protocol::opcua::{Refusal, leaves, moment, reading, server_time};
 use tacitus_query::EVENTS_LABEL;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::bridge::{Bridge, Crossing};
 use self::notes::Notes;
+pub(super) use self::queue::Queue;
 use self::track::{Stated, Track};
 use super::describe::About;
 use super::events::Event;
 use super::items::Handle;
-use super::mailbox::{Letters, Message, Origin};
+use super::mailbox::{Letters, Message, Origin, Values};
 use super::settings::{Node, Settings, Times};
 use crate::collect::limits::{LEAVES_MAX, NOTES_INTERVAL, STORE_POINTS_MAX};
 use crate::collect::{Collector as _, Parts, State, Store, StoreError};
@@ -42,8 +42,7 @@ struct Item {
     leaves: BTreeMap<String, Track>,
     /// The subscription that last stated a value.
     generation: u64,
-    /// The queue of a cut, while values come from it.
-    bridge: Option<Bridge>,
+    queue: Queue,
 }
 
 /// Reads the mailbox until its end.
@@ -71,21 +70,6 @@ impl Item {
     /// The time of its newest sample.
     fn latest(&self) -> Option<Timestamp> {
         self.tracks().filter_map(|track| track.latest).max()
-    }
-
-    /// A value came; returns between which moments values may be missing before it.
-    fn crossed(&mut self, data: &DataValue, stated: Stated) -> Option<(Timestamp, Timestamp)> {
-        let bridge = self.bridge.as_mut()?;
-        let server = stated.server.unwrap_or(stated.arrival);
-        let ts = data.source_timestamp.as_ref().and_then(moment).unwrap_or(server);
-        let crossing = bridge.came(ts, stated.server.unwrap_or(ts));
-        if crossing != Crossing::UnderWay {
-            self.bridge = None;
-        }
-        match crossing {
-            Crossing::Full(from, to) => Some((from, to)),
-            Crossing::UnderWay | Crossing::Over => None,
-        }
     }
 }
 
@@ -143,21 +127,21 @@ impl Pump {
             Message::Item { handle, node } => {
                 let own = Track::new(node.tag.clone(), &*self.store);
                 let leaves = BTreeMap::new();
-                let item = Item { node, own, leaves, generation: 0, bridge: None };
+                let queue = Queue::default();
+                let item = Item { node, own, leaves, generation: 0, queue };
                 self.items.insert(handle, item);
             }
             Message::About { handle, about } => self.about(handle, about),
-            Message::Bridged { at, queues } => {
-                for (handle, size) in queues {
-                    if let Some(item) = self.items.get_mut(&handle) {
-                        item.bridge = item.latest().map(|before| Bridge::new(before, at, size));
-                    }
+            Message::Queue { handle, queue } => {
+                if let Some(item) = self.items.get_mut(&handle) {
+                    item.queue = queue;
                 }
             }
             Message::Types(types) => self.types = Some(types),
-            Message::Values { origin, arrival, values, .. } => {
-                for (handle, data) in values {
-                    self.value(handle, data, arrival, origin);
+            Message::Values(values) => {
+                self.full_queues(&values);
+                for (handle, data) in values.values {
+                    self.value(handle, data, values.arrival, values.origin);
                 }
             }
             Message::Events { events, .. } => {
@@ -183,6 +167,29 @@ impl Pump {
         node.range = node.range.or(about.range);
     }
 
+    /// Notes what queues of items may have dropped before these values.
+    fn full_queues(&mut self, values: &Values) {
+        if values.after < self.settings.publishing_interval * 3 / 2 {
+            return;
+        }
+        let mut came: BTreeMap<Handle, (u32, &DataValue)> = BTreeMap::new();
+        for (handle, data) in &values.values {
+            came.entry(*handle).or_insert((0, data)).0 += 1;
+        }
+        for (handle, (count, first)) in came {
+            let Some(item) = self.items.get(&handle) else { continue };
+            let Some(from) = item.latest().filter(|_| item.queue.overran(count, values.after))
+            else {
+                continue;
+            };
+            let to = first.source_timestamp.as_ref().and_then(moment).or(server_time(first));
+            let to = to.unwrap_or(values.arrival).max(from);
+            for track in item.tracks() {
+                self.notes.lost(Some(track.path.as_str()), from, to);
+            }
+        }
+    }
+
     fn value(&mut self, handle: Handle, data: DataValue, arrival: Timestamp, origin: Origin) {
         let Some(item) = self.items.get_mut(&handle) else { return };
         let confirms = match origin {
@@ -194,11 +201,6 @@ impl Pump {
             }
         };
         let stated = Stated { server: server_time(&data), arrival, confirms };
-        if let Some((from, to)) = item.crossed(&data, stated) {
-            for track in item.tracks() {
-                self.notes.lost(Some(track.path.as_str()), from, to);
-            }
-        }
         let data = match self.settings.times {
             Times::Source => data,
             Times::Server => DataValue { source_timestamp: None, ..data },
@@ -319,7 +321,6 @@ impl Pump {
                 continue;
             }
             let tracks = std::iter::once(&mut item.own).chain(item.leaves.values_mut());
-            item.bridge = None;
             let marks = tracks.filter_map(|track| track.interrupt(at, quality, quantum_ns));
             self.points.extend(marks);
         }

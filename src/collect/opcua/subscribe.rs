@@ -15,14 +15,15 @@ use opcua::types::{
     StatusCode, TimestampsToReturn,
 };
 use tacitus_model::Timestamp;
-use tacitus_protocol::opcua::NodeName;
+use tacitus_protocol::opcua::{NodeName, moment};
 use tacitus_storage::Clock;
 use tokio::time::Instant;
 
 use super::backfill::back;
 use super::events::{self, Event};
 use super::items::{Handle, Items};
-use super::mailbox::{Mailbox, Origin};
+use super::mailbox::{Mailbox, Message, Origin};
+use super::pump::Queue;
 use super::settings::{Deadband, Settings};
 use super::survey::Survey;
 use crate::collect::limits::{KEEP_ALIVE, MISSED_LISTED_MAX, MISSED_MAX, SUBSCRIPTION_ITEMS_MAX};
@@ -94,7 +95,7 @@ impl Subscription {
     async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
         match session.republish(self.id, number).await {
             Ok(notification) if is_of(&notification, number) => {
-                hand_over(to, self.generation, notification);
+                hand_over(to, self.generation, notification, Duration::ZERO);
                 Ok(true)
             }
             // The server has no such one, and says so by an empty one, as asyncua does.
@@ -233,6 +234,7 @@ impl Subscriptions {
             generation: self.generation,
             heard: Arc::clone(&heard),
             numbers: Arc::clone(&numbers),
+            sent: None,
         };
         let interval = context.settings.publishing_interval;
         let interval_ms = millis(interval).max(1);
@@ -314,19 +316,21 @@ impl Subscriptions {
         let looks = looks.fold(0.0, f64::max) / 1_000.0;
         let looks = Duration::try_from_secs_f64(looks).unwrap_or_default();
         subscription.delay[0] = subscription.delay[0].max(looks);
-        let mut answers =
-            results.iter().map(|one| (one.result.status_code, one.result.revised_queue_size));
+        let mut answers = results.iter().map(|one| &one.result);
         for wish in chunk {
             match answers.next() {
-                Some((status, queue_size)) if status.is_good() => {
+                Some(answer) if answer.status_code.is_good() => {
                     subscription.handles.push(wish.handle);
-                    items.good(wish.handle, queue_size);
+                    items.good(wish.handle);
+                    let looks = answer.revised_sampling_interval;
+                    let queue = Queue::new(answer.revised_queue_size, looks, subscription.delay[1]);
+                    context.mailbox.order(Message::Queue { handle: wish.handle, queue });
                 }
                 // The server has no deadband for it: every change is better than none.
-                Some((status, _)) if wish.filter.is_some() && refuses_filter(status) => {
+                Some(answer) if wish.filter.is_some() && refuses_filter(answer.status_code) => {
                     items.without_deadband(wish.handle);
                 }
-                Some((status, _)) => items.failed(wish.handle, status.to_string(), now),
+                Some(answer) => items.failed(wish.handle, answer.status_code.to_string(), now),
                 None => items.failed(wish.handle, "the server did not answer for it".into(), now),
             }
         }
@@ -469,6 +473,8 @@ struct Inbox {
     generation: u64,
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
+    /// When the server sent the last one, by its clock.
+    sent: Option<Timestamp>,
 }
 
 impl OnSubscriptionNotificationCore for Inbox {
@@ -482,12 +488,22 @@ impl OnSubscriptionNotificationCore for Inbox {
         self.heard.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
         self.numbers.came(notification.sequence_number, empty, before);
-        hand_over(&self.mailbox, self.generation, notification);
+        let sent = moment(&notification.publish_time);
+        let after =
+            self.sent.zip(sent).map(|(last, this)| this.nanos().saturating_sub(last.nanos()));
+        self.sent = sent;
+        let after = after.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos);
+        hand_over(&self.mailbox, self.generation, notification, after.unwrap_or_default());
     }
 }
 
-/// Puts what a notification says into the mailbox.
-fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessage) {
+/// Puts what a notification says into the mailbox. It was sent so long after the one before.
+fn hand_over(
+    mailbox: &Mailbox,
+    generation: u64,
+    notification: NotificationMessage,
+    after: Duration,
+) {
     let mut values = Vec::new();
     let mut happened = Vec::new();
     for object in notification.notification_data.into_iter().flatten() {
@@ -503,7 +519,7 @@ fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessa
         }
     }
     if !values.is_empty() {
-        mailbox.values(Origin::Subscription(generation), values);
+        mailbox.values(Origin::Subscription(generation), values, after);
     }
     if !happened.is_empty() {
         mailbox.events(happened);

@@ -1,5 +1,6 @@
 //! The collector against a real server in the same process, over loopback TCP.
 
+mod failing;
 mod history;
 
 use std::collections::BTreeMap;

@@ -107,9 +107,9 @@ pub(super) const COLLECT: &[Key] = &[
     ),
     key(
         "collect.opcua[].sampling_interval",
-        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Shape::Span { min_ms: 0, max_ms: HOUR_MS },
         Fallback::Text("500 ms"),
-        "How often the server looks at an item.",
+        "How often the server looks at an item. `0 ms`: it sends every change, where it can.",
         "Larger: changes between two looks are missed. Smaller: more load on the server.",
     ),
     key(
@@ -209,7 +209,7 @@ pub(super) const COLLECT: &[Key] = &[
     ),
     key(
         "collect.opcua[].nodes[].sampling_interval",
-        Shape::Span { min_ms: 1, max_ms: HOUR_MS },
+        Shape::Span { min_ms: 0, max_ms: HOUR_MS },
         Fallback::Absent,
         "As that of the collector, which holds where it is left out.",
         "",

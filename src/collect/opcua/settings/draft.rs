@@ -153,7 +153,7 @@ impl Draft {
         let login = problems.login(&self);
         let publishing_interval =
             problems.interval("publishing_interval", self.publishing_interval, 1_000);
-        let sampling_interval = problems.interval("sampling_interval", self.sampling_interval, 500);
+        let sampling_interval = problems.sampling("sampling_interval", self.sampling_interval);
         let queue_size = problems.queue("queue_size", self.queue_size).unwrap_or(10);
         let deadband = problems.deadband("deadband", self.deadband.as_deref());
         let times =
@@ -303,6 +303,14 @@ impl Problems {
         interval
     }
 
+    /// How often the server looks; zero: it sends every change (Part 4, 5.12.1.2).
+    fn sampling(&mut self, key: &str, given: Option<Duration>) -> Duration {
+        if given.is_some_and(|given| given.is_zero()) {
+            return Duration::ZERO;
+        }
+        self.interval(key, given, 500)
+    }
+
     fn queue(&mut self, key: &str, given: Option<u32>) -> Option<u32> {
         let size = given?;
         if !(1..=10_000).contains(&size) {
@@ -380,7 +388,7 @@ impl Problems {
         let sampling = draft.sampling_interval;
         Watch {
             sampling_interval: sampling
-                .map(|given| self.interval(&key("sampling_interval"), Some(given), 500)),
+                .map(|given| self.sampling(&key("sampling_interval"), Some(given))),
             queue_size: self.queue(&key("queue_size"), draft.queue_size),
             deadband: self.deadband(&key("deadband"), draft.deadband.as_deref()),
         }

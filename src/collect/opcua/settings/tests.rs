@@ -14,7 +14,11 @@ fn draft() -> Draft {
 
 #[test]
 fn a_node_without_a_tag_is_named_by_its_identifier_below_the_prefix() {
-    let settings = Draft { prefix: Some("site/area/".into()), ..draft() }.check().unwrap();
+    let every_change = Some(Duration::ZERO);
+    let draft =
+        Draft { prefix: Some("site/area/".into()), sampling_interval: every_change, ..draft() };
+    let settings = draft.check().unwrap();
+    assert_eq!(settings.sampling_interval, Duration::ZERO);
     assert_eq!(settings.nodes[0].tag.as_str(), "site/area/Oven.Temp");
     assert_eq!(settings.quantum_ns, 1_000_000);
 }

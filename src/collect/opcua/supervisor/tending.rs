@@ -4,12 +4,13 @@
 //! with the next tick.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opcua::client::Session;
 use opcua::client::custom_types::DataTypeTreeBuilder;
 use opcua::types::custom::DynamicTypeLoader;
 use opcua::types::{Error, NodeId, ReadValueId, TimestampsToReturn};
-use tacitus_model::{Quality, Timestamp};
+use tacitus_model::Quality;
 use tokio::time::Instant;
 
 use super::super::backfill::{Backfill, Past};
@@ -33,11 +34,6 @@ impl Supervisor {
         before: &Survey,
     ) -> Result<Survey, Error> {
         let fetched = self.subscriptions.fetch_unseen(session, &self.mailbox).await;
-        if !self.outage.is_some_and(|outage| outage.written) {
-            let theirs = self.clock.now().nanos().saturating_add(before.skew_ns.unwrap_or(0));
-            let queues = self.items.watched().map(|item| (item.handle, item.queue_size)).collect();
-            self.mailbox.order(Message::Bridged { at: Timestamp::from_nanos(theirs), queues });
-        }
         session.trigger_publish_now();
         fetched?;
         let now = survey(session, || self.clock.now()).await?;
@@ -64,7 +60,7 @@ impl Supervisor {
             let reads: Vec<ReadValueId> = chunk.iter().map(|(_, node)| value_of(node)).collect();
             let values = session.read(&reads, TimestampsToReturn::Both, 0.0).await?;
             let values = chunk.iter().map(|(handle, _)| *handle).zip(values).collect();
-            self.mailbox.values(Origin::Read, values);
+            self.mailbox.values(Origin::Read, values, Duration::ZERO);
         }
         Ok(())
     }
