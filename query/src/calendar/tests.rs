@@ -158,7 +158,7 @@ fn four_crews_rotate_over_four_weeks() {
     let crews = |date| {
         let spans = schedule.shifts_of(date);
         let crews = spans.iter().map(|span| span.crew.as_deref().unwrap().to_owned());
-        crews.collect::<Vec<_>>().join("")
+        crews.collect::<String>()
     };
     let start = day("2026-03-02");
     let want = ["ABC", "ABC", "DAB", "DAB", "CDA", "CDA", "BCD", "BCD"];
