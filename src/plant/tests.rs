@@ -1,3 +1,5 @@
+//! What people define is kept, checked, and found again.
+
 use std::sync::Arc;
 
 use serde_json::json;

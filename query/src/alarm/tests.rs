@@ -1,3 +1,5 @@
+//! Reports become the states of ISA-18.2, and nothing told twice counts twice.
+
 use serde_json::json;
 
 use super::{AlarmState, Conditions, Report};

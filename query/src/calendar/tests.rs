@@ -1,3 +1,5 @@
+//! Calendars against clocks that change, crews that rotate, and any calendar there can be.
+
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
