@@ -317,6 +317,7 @@ impl Running {
             mqtt: self.addresses.mqtt,
             engine: Arc::clone(&self.engine),
             ingest: self.ingest.clone(),
+            plants: Arc::clone(&self.senders.collecting.plants),
             clock: Arc::clone(&self.clock),
             seed: demo::SEED,
         };

@@ -108,8 +108,9 @@ pub(crate) const CALENDAR_DAYS_MAX: usize = 3000;
 /// Days of one holiday. LIMIT: each is remembered.
 pub(crate) const HOLIDAY_DAYS_MAX: i32 = 366;
 
-/// Rows of `shifts` that a statement may make. LIMIT: they are in memory, some hundred bytes each.
-pub(crate) const SHIFT_ROWS_MAX: usize = 500_000;
+/// Rows of `shifts` that a statement may make, and days it may look at. LIMIT: they are made while
+/// the statement is planned, in a second at most, and are in memory, some hundred bytes each.
+pub(crate) const SHIFT_ROWS_MAX: usize = 100_000;
 
 /// Conditions that one tag of events may tell of. LIMIT: each is in memory while it is followed,
 /// some hundred bytes.

@@ -165,7 +165,7 @@ impl Relations {
     pub(crate) fn among(self, landscape: Option<Arc<dyn Landscape>>) -> Self {
         let plant = landscape.as_ref().map(|around| around.plant()).unwrap_or_default();
         let places = Places::new(plant, self.places.snapshot().clone());
-        Self { landscape, places, ..self }
+        Self { places, landscape, ..self }
     }
 
     /// The same where the snapshot is of an earlier sequence: what is known of now only is refused.

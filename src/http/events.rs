@@ -111,8 +111,8 @@ trait Shown: Record {
     fn members(&self, facts: &Facts) -> Map<String, Value>;
     /// When it was written down.
     fn created(&self) -> Timestamp;
-    /// What it is.
-    fn kind(&self) -> &str;
+    /// Whether it is of a kind.
+    fn is_of(&self, kind: &str) -> bool;
     /// The path that it is of.
     fn place(&self, facts: &Facts) -> Option<String>;
 
@@ -142,8 +142,8 @@ impl Shown for Event {
         self.created
     }
 
-    fn kind(&self) -> &str {
-        &self.says.kind
+    fn is_of(&self, kind: &str) -> bool {
+        self.says.kind == kind
     }
 
     fn place(&self, _: &Facts) -> Option<String> {
@@ -174,8 +174,8 @@ impl Shown for Annotation {
         self.created
     }
 
-    fn kind(&self) -> &str {
-        ""
+    fn is_of(&self, _: &str) -> bool {
+        false
     }
 
     fn place(&self, facts: &Facts) -> Option<String> {
@@ -244,7 +244,7 @@ impl Wanted {
         let mut rows = register.find(starts, ends);
         rows.retain(|own| {
             self.after.is_none_or(|after| (own.start(), own.id()) > after)
-                && self.kind.as_ref().is_none_or(|kind| own.kind() == kind)
+                && self.kind.as_ref().is_none_or(|kind| own.is_of(kind))
                 && is_under(own)
         });
         let more = rows.len() > self.limit;
@@ -336,11 +336,12 @@ pub(super) async fn change_event(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let changes = unread(&body, EVENT_HINT)?;
-    let known = found(&facts.plants.events, &id)?;
-    let draft = merged::<EventBody>(known.members(&facts), changes, EVENT_HINT)?;
-    let draft = draft.draft(known.says.start)?;
-    let change = |own: &Event| draft.numbered(own.id, own.created);
-    let event = facts.plants.events.change(known.id, change).await?;
+    let id = found(&facts.plants.events, &id)?.id;
+    let change = |own: &Event| {
+        let merged = merged::<EventBody>(own.members(&facts), changes, EVENT_HINT)?;
+        Ok::<_, Problem>(merged.draft(own.says.start)?.numbered(own.id, own.created)?)
+    };
+    let event = facts.plants.events.change(id, change).await?;
     Ok(answer(&event.document(&facts)))
 }
 
@@ -390,11 +391,13 @@ pub(super) async fn change_annotation(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let changes = unread(&body, ANNOTATION_HINT)?;
-    let known = found(&facts.plants.annotations, &id)?;
-    let draft = merged::<AnnotationBody>(known.members(&facts), changes, ANNOTATION_HINT)?;
-    let draft = draft.draft(known.says.start, facts.engine.catalog())?;
-    let change = |own: &Annotation| draft.numbered(own.id, own.created);
-    let annotation = facts.plants.annotations.change(known.id, change).await?;
+    let id = found(&facts.plants.annotations, &id)?.id;
+    let change = |own: &Annotation| {
+        let merged = merged::<AnnotationBody>(own.members(&facts), changes, ANNOTATION_HINT)?;
+        let draft = merged.draft(own.says.start, facts.engine.catalog())?;
+        Ok::<_, Problem>(draft.numbered(own.id, own.created)?)
+    };
+    let annotation = facts.plants.annotations.change(id, change).await?;
     Ok(answer(&annotation.document(&facts)))
 }
 

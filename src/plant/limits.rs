@@ -1,6 +1,7 @@
 //! How much people may keep of the plant.
 //!
-//! *Invariant.* All of it together fits the store's bound on documents, which are in memory.
+//! *Invariant.* What is usual fits the store's bound on documents, which are in memory; where it does
+//! not, the store refuses what is too much, and nothing is changed.
 
 /// LIMIT: assets, some hundred bytes each; a change copies the tree's nodes, in milliseconds.
 pub const ASSETS_MAX: usize = 100_000;

@@ -86,18 +86,18 @@ impl<T: Record> Register<T> {
         self.put(make(last + 1)?).await
     }
 
-    /// Changes a record.
+    /// Changes a record; no other change comes between the look at it and what is kept.
     ///
     /// # Errors
     /// Nothing was changed, and why.
-    pub async fn change(
+    pub async fn change<E: From<Mistake>>(
         &self,
         id: u64,
-        change: impl FnOnce(&T) -> Result<T, Mistake> + Send,
-    ) -> Result<Arc<T>, Mistake> {
+        change: impl FnOnce(&T) -> Result<T, E> + Send,
+    ) -> Result<Arc<T>, E> {
         let _door = self.door.lock().await;
         let record = self.get(id).ok_or_else(|| unknown::<T>(id))?;
-        self.put(change(&record)?).await
+        Ok(self.put(change(&record)?).await?)
     }
 
     /// Removes a record.

@@ -1,3 +1,5 @@
+//! What people define is kept, checked, and found again.
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -94,7 +96,8 @@ async fn events_are_found_by_the_time_they_touch_also_after_they_were_closed() {
         (vec![1], vec![1, 2], vec![2])
     );
     let closed = EventDraft { end: Some(at(60)), ..open.says.clone() };
-    events.change(open.id, |own| closed.numbered(own.id, own.created)).await.unwrap();
+    let close = |own: &Event| closed.numbered(own.id, own.created);
+    events.change::<Mistake>(open.id, close).await.unwrap();
     assert_eq!((touching(60, 70), touching(200, 300)), (vec![1, 2], vec![]));
     let backward = EventDraft { end: Some(at(40)), ..open.says.clone() };
     assert!(matches!(backward.numbered(2, at(0)), Err(Mistake::Faults(_))));

@@ -7,6 +7,17 @@ use serde_json::{Map, Value};
 
 use super::AlarmState;
 
+/// What keeps an alarm from being announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aside {
+    /// An operator put it aside for a time.
+    Shelved,
+    /// The logic of the plant suppresses it.
+    Suppressed,
+    /// It is out of service, or not enabled.
+    OutOfService,
+}
+
 /// A report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
@@ -18,9 +29,8 @@ pub(crate) struct Report {
     pub(crate) acknowledged: bool,
     /// Held although it is over.
     pub(crate) latched: bool,
-    pub(crate) shelved: bool,
-    pub(crate) suppressed: bool,
-    pub(crate) out_of_service: bool,
+    /// What keeps it from being announced, the strongest of it.
+    pub(crate) aside: Option<Aside>,
     /// 1 to 1000.
     pub(crate) severity: Option<i64>,
     pub(crate) message: String,
@@ -42,6 +52,12 @@ impl Report {
             return None;
         }
         let shelving = word("shelved");
+        let asides = [
+            (fact("out_of_service") == Some(true), Aside::OutOfService),
+            (fact("enabled") == Some(false), Aside::OutOfService),
+            (fact("suppressed") == Some(true), Aside::Suppressed),
+            (!shelving.is_empty() && !shelving.eq_ignore_ascii_case("unshelved"), Aside::Shelved),
+        ];
         // A condition that is acknowledged and never active shows itself as long as it is retained.
         let active = fact("active").or(fact("retain")).unwrap_or(false);
         #[expect(clippy::cast_possible_truncation, reason = "a severity is a small whole number")]
@@ -52,10 +68,7 @@ impl Report {
             active,
             acknowledged: fact("acknowledged").unwrap_or(true),
             latched: fact("latched").unwrap_or(false),
-            shelved: !shelving.is_empty() && !shelving.eq_ignore_ascii_case("unshelved"),
-            suppressed: fact("suppressed").unwrap_or(false),
-            out_of_service: fact("out_of_service").unwrap_or(false)
-                || fact("enabled") == Some(false),
+            aside: asides.into_iter().find(|(holds, _)| *holds).map(|(_, aside)| aside),
             severity,
             message: word("message").to_owned(),
             comment: word("comment").to_owned(),
@@ -65,10 +78,13 @@ impl Report {
 
     /// The state that it puts the condition into.
     pub(crate) fn state(&self) -> AlarmState {
+        match self.aside {
+            Some(Aside::OutOfService) => return AlarmState::OutOfService,
+            Some(Aside::Suppressed) => return AlarmState::SuppressedByDesign,
+            Some(Aside::Shelved) => return AlarmState::Shelved,
+            None => {}
+        }
         match (self.active, self.acknowledged) {
-            _ if self.out_of_service => AlarmState::OutOfService,
-            _ if self.suppressed => AlarmState::SuppressedByDesign,
-            _ if self.shelved => AlarmState::Shelved,
             (true, false) => AlarmState::Unacknowledged,
             (true, true) => AlarmState::Acknowledged,
             (false, false) if self.latched => AlarmState::LatchedUnacknowledged,

@@ -192,12 +192,11 @@ impl Faults {
         };
         let mut days = [shift.days.is_none(); 7];
         for word in shift.days.iter().flatten() {
-            match wall::weekday(word).and_then(|at| days.get_mut(at)) {
-                Some(day) => *day = true,
-                None => {
-                    let hint = format!("the days are {}", WEEKDAYS.join(", "));
-                    self.add(format!("{key}.days"), format!("\"{word}\" is no weekday"), &hint);
-                }
+            if let Some(day) = wall::weekday(word).and_then(|at| days.get_mut(at)) {
+                *day = true;
+            } else {
+                let hint = format!("the days are {}", WEEKDAYS.join(", "));
+                self.add(format!("{key}.days"), format!("\"{word}\" is no weekday"), &hint);
             }
         }
         self.most(&format!("{key}.breaks"), shift.breaks.len(), CALENDAR_BREAKS_MAX);

@@ -1,3 +1,5 @@
+//! Calendars against clocks that change, crews that rotate, and any calendar there can be.
+
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
@@ -158,7 +160,7 @@ fn four_crews_rotate_over_four_weeks() {
     let crews = |date| {
         let spans = schedule.shifts_of(date);
         let crews = spans.iter().map(|span| span.crew.as_deref().unwrap().to_owned());
-        crews.collect::<Vec<_>>().join("")
+        crews.collect::<String>()
     };
     let start = day("2026-03-02");
     let want = ["ABC", "ABC", "DAB", "DAB", "CDA", "CDA", "BCD", "BCD"];

@@ -1,3 +1,5 @@
+//! Places in the tree, and what they inherit.
+
 use serde_json::json;
 
 use super::{Asset, Plant};

@@ -23,7 +23,7 @@ use tacitus_storage::{Block, TagQuery, TagScan};
 use super::landscape::{text, texts};
 use super::moment;
 use super::window::Asked;
-use crate::alarm::{Condition, Conditions, EVENTS_LABEL, Report, Transition};
+use crate::alarm::{AlarmState, Condition, Conditions, EVENTS_LABEL, Report, Transition};
 use crate::error::{QueryError, SqlState};
 use crate::history::{Made, Piece, Producer, Rows};
 use crate::limits::CONDITIONS_MAX;
@@ -284,7 +284,7 @@ impl Course {
             moments(all.iter().map(|own| Some(own.at))),
             texts(all.iter().map(|own| Some(&*own.after.report.source))),
             texts(all.iter().map(|own| Some(&*own.after.report.condition))),
-            texts(all.iter().map(|own| own.before.map(|state| state.name()))),
+            texts(all.iter().map(|own| own.before.map(AlarmState::name))),
             texts(all.iter().map(|own| Some(own.after.state.name()))),
             Arc::new(all.iter().map(|own| own.after.report.severity).collect::<Int64Array>()),
             texts(all.iter().map(|own| Some(&*own.after.report.message))),

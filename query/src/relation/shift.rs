@@ -16,7 +16,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use tacitus_model::Timestamp;
 
-use super::landscape::text;
+use super::landscape::{text, texts};
 use super::moment;
 use super::window::{Asked, Rows};
 use crate::calendar::{Schedule, ShiftSpan};
@@ -160,9 +160,9 @@ impl<'a> Table<'a> {
         };
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringViewArray::from_iter_values(calendars)),
-            Arc::new(StringViewArray::from_iter(assets)),
+            texts(assets.into_iter()),
             Arc::new(StringViewArray::from_iter_values(spans.iter().map(|span| &*span.shift))),
-            Arc::new(StringViewArray::from_iter(spans.iter().map(|span| span.crew.as_deref()))),
+            texts(spans.iter().map(|span| span.crew.as_deref())),
             Arc::new(Date32Array::from_iter_values(spans.iter().map(|span| span.day))),
             times(|span| span.start_ns),
             times(|span| span.end_ns),
