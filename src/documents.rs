@@ -27,5 +27,13 @@ pub const CURSORS: Collection = Collection(9);
 pub const FILES: Collection = Collection(10);
 /// Certificates of OPC UA servers that were approved or refused.
 pub const CERTIFICATES: Collection = Collection(11);
+/// Assets, by path.
+pub const ASSETS: Collection = Collection(12);
+/// Calendars, by name.
+pub const CALENDARS: Collection = Collection(13);
+/// Events, by number.
+pub const EVENTS: Collection = Collection(14);
+/// Annotations, by number.
+pub const ANNOTATIONS: Collection = Collection(15);
 /// Forwarders that were added at run time.
-pub const FORWARDS: Collection = Collection(12);
+pub const FORWARDS: Collection = Collection(24);

@@ -35,6 +35,7 @@ mod live;
 mod logging;
 mod metrics;
 pub mod opcua_server;
+pub mod plant;
 pub mod postgres;
 pub mod secrets;
 pub mod server;

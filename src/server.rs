@@ -152,6 +152,7 @@ impl Server {
             broker: broker.counters(),
             collectors: Arc::clone(&collecting.collectors),
             gaps: Arc::clone(&collecting.gaps),
+            plants: Arc::clone(&collecting.plants),
             trust: Arc::clone(&collecting.trust),
             forwards: Arc::clone(&forwards),
             receiver: forward::Receiver {

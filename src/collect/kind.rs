@@ -4,7 +4,9 @@
 //! so that the same mistake has the same words.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{Collector, Problem, modbus, opcua};
@@ -36,4 +38,16 @@ impl Kind {
     pub fn find(name: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.name == name)
     }
+}
+
+/// A length of time in settings, as the configuration writes it: `"500 ms"`.
+///
+/// # Errors
+/// It is no text, or not of this form.
+pub(super) fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    crate::config::span(&text).map(Some).ok_or_else(|| {
+        let text = format!("\"{text}\" is not a length of time like \"500 ms\"");
+        serde::de::Error::custom(text)
+    })
 }

@@ -105,6 +105,10 @@ pub const HISTORY_STRETCH_MAX: Duration = Duration::from_hours(24);
 /// How much earlier than the last sign of life a history is read: values that were on their way.
 pub const HISTORY_OVERLAP: Duration = Duration::from_secs(10);
 
+/// By how much later than the end of a gap a history is read: asyncua states its clock once a second,
+/// so that the skew may be wrong by so much.
+pub const HISTORY_CLOCK_STEP: Duration = Duration::from_secs(2);
+
 /// The waits after a history could not be read.
 pub const HISTORY_WAITS: [Duration; 2] = [Duration::from_secs(30), Duration::from_hours(1)];
 

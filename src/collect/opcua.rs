@@ -29,6 +29,7 @@ mod items;
 mod link;
 mod mailbox;
 mod pump;
+mod redundancy;
 mod settings;
 mod subscribe;
 mod supervisor;

@@ -25,14 +25,7 @@ pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<dyn
         }
         let password = password(keys, &entry, problems);
         match draft(keys, &entry, password).check() {
-            Ok(settings) if collectors.iter().any(|other| other.name() == settings.name) => {
-                problems.push(Problem {
-                    origin: keys.origin(&format!("{entry}.name")),
-                    message: format!("two collectors are called \"{}\"", settings.name),
-                    hint: "give each a name of its own, it is the source of its tags".to_owned(),
-                });
-            }
-            Ok(settings) => collectors.push(Arc::new(settings)),
+            Ok(settings) => add(keys, &entry, Arc::new(settings), &mut collectors, problems),
             Err(mistakes) => problems.extend(mistakes.into_iter().map(|mistake| {
                 // The password stands in the file that this key names.
                 let key = mistake.key.replace("password", "password_file");
@@ -47,6 +40,25 @@ pub(super) fn check(keys: &Keys<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<dyn
     }
     modbus(keys, &mut collectors, problems);
     collectors
+}
+
+/// Takes a collector whose name no other has.
+fn add(
+    keys: &Keys<'_>,
+    entry: &str,
+    collector: Arc<dyn Collector>,
+    collectors: &mut Vec<Arc<dyn Collector>>,
+    problems: &mut Vec<Problem>,
+) {
+    if collectors.iter().all(|other| other.name() != collector.name()) {
+        collectors.push(collector);
+        return;
+    }
+    problems.push(Problem {
+        origin: keys.origin(&format!("{entry}.name")),
+        message: format!("two collectors are called \"{}\"", collector.name()),
+        hint: "give each a name of its own, it is the source of its tags".to_owned(),
+    });
 }
 
 /// Modbus collectors, which read their settings as those of HTTP.
@@ -67,16 +79,8 @@ fn modbus(keys: &Keys<'_>, collectors: &mut Vec<Arc<dyn Collector>>, problems: &
             Value::Object(words(keys, item, &texts, &["unit_id"], &["every"]))
         });
         settings.insert("items".to_owned(), items.collect());
-        if collectors.iter().any(|other| other.name() == name) {
-            problems.push(Problem {
-                origin: keys.origin(&format!("{entry}.name")),
-                message: format!("two collectors are called \"{name}\""),
-                hint: "give each a name of its own, it is the source of its tags".to_owned(),
-            });
-            continue;
-        }
         match (kind.check)(&name, &settings) {
-            Ok(collector) => collectors.push(collector),
+            Ok(collector) => add(keys, &entry, collector, collectors, problems),
             Err(mistakes) => problems.extend(mistakes.into_iter().map(|mistake| {
                 let path = format!("{entry}.{}", mistake.key);
                 Problem {

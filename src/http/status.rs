@@ -27,6 +27,7 @@ use crate::forward::{self, Forwards, Receiver};
 use crate::gaps::{Gaps, Outcome};
 use crate::ingest::{Ingest, Mqtt, Sparkplug};
 use crate::metrics::{Metrics, Reading};
+use crate::plant::Plants;
 use crate::server::Addresses;
 use crate::shutdown::Shutdown;
 
@@ -45,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) broker: Arc<broker::Counters>,
     /// The collectors.
     pub(crate) collectors: Arc<Collectors>,
+    /// The plant as people keep it.
+    pub(crate) plants: Arc<Plants>,
     /// When nothing came.
     pub(crate) gaps: Arc<Gaps>,
     /// Which OPC UA servers are trusted.

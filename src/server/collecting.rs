@@ -1,4 +1,4 @@
-//! The collectors with what they work on: the ledger of gaps, trust, the way into the store.
+//! What documents of the store hold: the collectors with the ledger of gaps and trust, the plant.
 //!
 //! *Invariant.* What the ledger knows when collecting stops is on disk before the store closes.
 
@@ -19,6 +19,7 @@ use crate::forward::{self, Forwards};
 use crate::gaps::Gaps;
 use crate::ingest::Ingest;
 use crate::keeper::Keeper;
+use crate::plant::Plants;
 
 /// Collectors at work.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Collecting {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
     pub(super) trust: Arc<Trust>,
+    pub(super) plants: Arc<Plants>,
     keeper: Arc<dyn Keeper>,
     ledger: JoinHandle<()>,
 }
@@ -45,6 +47,7 @@ impl Collecting {
         let keeper: Arc<dyn Keeper> = Arc::new(Kept { engine, ingest });
         let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
         let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let plants = Arc::new(Plants::new(Arc::clone(&keeper)));
         let parts = Parts {
             store,
             clock: Arc::clone(clock),
@@ -54,7 +57,7 @@ impl Collecting {
         };
         let ledger = tokio::spawn(Arc::clone(&gaps).keep());
         let collectors = Arc::new(Collectors::start(configured, parts, Arc::clone(&keeper)));
-        Self { collectors, gaps, trust, keeper, ledger }
+        Self { collectors, gaps, trust, plants, keeper, ledger }
     }
 
     /// Starts the forwarders of the configuration and those that were defined.
@@ -80,6 +83,7 @@ impl Collecting {
         session.surround(Arc::new(Around {
             collectors: Arc::clone(&self.collectors),
             gaps: Arc::clone(&self.gaps),
+            plants: Arc::clone(&self.plants),
             forwards: Arc::clone(forwards),
         }));
     }

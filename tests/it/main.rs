@@ -37,6 +37,8 @@ mod kill;
 mod mqtt;
 // The wire of PostgreSQL, asked by a real driver.
 mod postgres;
+// Assets, calendars, events and annotations, kept and asked for.
+mod plant;
 // A sync that fails: no acknowledgement after it, exit code 4.
 mod poison;
 // A server as a child process.

@@ -1,8 +1,8 @@
-//! The relations `collectors`, `gaps` and `forwards`: what brings samples here, when nothing came, and
-//! what goes on to other servers.
+//! What is around the store; and the relations `collectors`, `gaps` and `forwards`: what brings
+//! samples here, when nothing came, and what goes on to other servers.
 //!
-//! *Invariant.* All are of now: their rows come from whoever runs the collectors, and a session
-//! that nobody gave these has them without rows.
+//! *Invariant.* All of it is of now: rows come from whoever runs the collectors and keeps the
+//! plant, and a session that nobody gave these has relations without rows.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -14,9 +14,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
-use tacitus_model::Timestamp;
+use tacitus_model::{TimeRange, Timestamp};
 
 use super::moment;
+use super::occurrence::{AnnotationRow, EventRow};
+use crate::plant::Plant;
 
 /// What is around the store.
 pub trait Landscape: fmt::Debug + Send + Sync {
@@ -28,6 +30,15 @@ pub trait Landscape: fmt::Debug + Send + Sync {
 
     /// Every forwarder.
     fn forwards(&self) -> Vec<ForwardRow>;
+
+    /// Assets and calendars.
+    fn plant(&self) -> Arc<Plant>;
+
+    /// The events that start in one range and end in another, or have no end; and perhaps more.
+    fn events(&self, starts: TimeRange, ends: TimeRange) -> Vec<EventRow>;
+
+    /// The annotations that start in one range and end in another; and perhaps more.
+    fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow>;
 }
 
 /// A row of `collectors`.
@@ -183,7 +194,7 @@ pub(super) static FORWARDS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-fn text(name: &str, nullable: bool) -> Field {
+pub(super) fn text(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Utf8View, nullable)
 }
 
@@ -251,24 +262,24 @@ pub(super) fn forwards(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn Tabl
     table(&FORWARDS, columns)
 }
 
-fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {
+pub(super) fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
     Ok(Arc::new(MemTable::try_new(Arc::clone(schema), vec![vec![batch]])?))
 }
 
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+pub(super) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.collect::<StringViewArray>())
 }
 
-fn wholes(values: impl Iterator<Item = u64>) -> ArrayRef {
+pub(super) fn wholes(values: impl Iterator<Item = u64>) -> ArrayRef {
     Arc::new(values.map(u64::cast_signed).collect::<Int64Array>())
 }
 
-fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
+pub(super) fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.collect::<Float64Array>())
 }
 
-fn moments(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
+pub(super) fn moments(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
     let nanos = values.map(|ts| ts.map(Timestamp::nanos));
     Arc::new(nanos.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
 }

@@ -272,7 +272,7 @@ impl Poller {
         // The device read it some time in between; cut to the millisecond.
         let middle = asked.nanos().midpoint(answered.nanos()).div_euclid(1_000_000) * 1_000_000;
         let ts = Timestamp::from_nanos(middle);
-        self.back(unit, ts);
+        self.back(unit, asked, answered);
         let mut points = Vec::new();
         for at in &read.values {
             let Some(item) = self.settings.items.get(*at) else { continue };
@@ -295,12 +295,13 @@ impl Poller {
         Ok(Outturn::Values)
     }
 
-    /// A unit answers: a gap that lasted is over, and what was missed in it is lost.
-    fn back(&mut self, unit: u8, now: Timestamp) {
+    /// A unit answers: a gap that lasted is over, and what was missed in it is lost. It looked some
+    /// time between question and answer, so that a gap ends with the one and begins with the other.
+    fn back(&mut self, unit: u8, asked: Timestamp, answered: Timestamp) {
         let Some(unit) = self.units.get_mut(&unit) else { return };
-        unit.answers(now);
+        unit.answers(asked);
         if let Some(gap) = unit.gap.take() {
-            self.parts.gaps.close(gap, now, None);
+            self.parts.gaps.close(gap, answered, None);
             self.parts.gaps.settle(gap, Outcome::Lost);
             self.state.change(|status| status.gaps_total += 1);
         }

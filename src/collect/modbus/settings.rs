@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tacitus_model::{Kind, TagPath};
 use tacitus_protocol::modbus::{Address, Area, Bounds, Notation, Order, Shape};
 
 use crate::collect::Problem;
+use crate::collect::kind::span;
 use crate::collect::limits::ITEMS_MAX;
 
 /// Numbers of one collector as written.
@@ -308,12 +309,4 @@ fn with_port(text: &str) -> Option<String> {
         }
         None => Some(format!("{text}:502")),
     }
-}
-
-/// A length of time as the configuration writes it.
-fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-    crate::config::span(&text).map(Some).ok_or_else(|| {
-        serde::de::Error::custom(format!("\"{text}\" is not a length of time like \"500 ms\""))
-    })
 }

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tacitus_model::{Quality, Value as Sample};
+use tacitus_model::{Quality, Timestamp, Value as Sample};
 use tacitus_protocol::Point;
+use tacitus_storage::Clock as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,6 +32,8 @@ struct Registers {
     exception: Option<u8>,
     /// How often it was asked.
     requests: u64,
+    /// When it looked at its registers, first and last.
+    looks: Option<(Timestamp, Timestamp)>,
 }
 
 /// A device: it has the registers that were set, and no others.
@@ -90,6 +93,8 @@ async fn serve(mut stream: TcpStream, registers: Arc<Mutex<Registers>>) {
 fn answer(request: [u8; 12], registers: &mut Registers) -> Option<Vec<u8>> {
     let [_, _, _, _, _, _, unit, function, a1, a0, c1, c0] = request;
     registers.requests += 1;
+    let now = WallClock.now();
+    registers.looks = Some((registers.looks.map_or(now, |(first, _)| first), now));
     if registers.silent.contains(&unit) {
         return None;
     }
@@ -218,6 +223,7 @@ async fn a_device_that_restarts_leaves_one_gap_and_no_line_across_it() {
     bench.until("a value", |bench| bench.is("t/a", &Sample::Int(1))).await;
     let (address, registers) = device.kill().await;
     bench.until("the loss", |bench| bench.has_quality("t/a", Quality::BAD_NO_COMMUNICATION)).await;
+    let before = registers.lock().unwrap().looks.take().unwrap();
     let device = Device::start_at(&address.to_string(), registers).await;
     device.change(|registers| {
         registers.words.insert(0, 2);
@@ -230,7 +236,11 @@ async fn a_device_that_restarts_leaves_one_gap_and_no_line_across_it() {
     let gaps = bench.gaps.all();
     assert_eq!(gaps.len(), 1);
     assert_eq!((gaps[0].cause, gaps[0].outcome), (Cause::Network, Outcome::Lost));
-    assert!(gaps[0].to.is_some_and(|to| to > gaps[0].from));
+    // A value that the device only had between its two looks lies in the gap.
+    let mut after = None;
+    device.change(|registers| after = registers.looks);
+    assert!(gaps[0].from <= before.1, "{gaps:?} {before:?}");
+    assert!(gaps[0].to.zip(after).is_some_and(|(to, looks)| to >= looks.0), "{gaps:?} {after:?}");
     bench.running.stop().await;
     let last = bench.gaps.all().pop().unwrap();
     assert_eq!((last.cause, last.to), (Cause::CollectorDown, None));

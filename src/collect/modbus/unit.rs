@@ -17,7 +17,7 @@ pub(super) struct Unit {
     pub(super) items: Vec<usize>,
     /// The entry of the ledger while it does not answer.
     pub(super) gap: Option<u64>,
-    /// When it answered last.
+    /// When it was asked what it answered last.
     pub(super) answered: Option<Timestamp>,
     wait: Duration,
     rests_until: Option<Instant>,
@@ -34,7 +34,7 @@ impl Unit {
         self.rests_until.is_some_and(|until| now < until)
     }
 
-    /// It answered.
+    /// It answered what it was asked then.
     pub(super) fn answers(&mut self, at: Timestamp) {
         let [wait, _] = RETRY_WAITS;
         (self.wait, self.rests_until, self.answered) = (wait, None, Some(at));

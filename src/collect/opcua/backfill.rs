@@ -30,11 +30,11 @@ use tokio::time::{Instant, sleep};
 use super::settings::{Settings, Times};
 use super::survey::Survey;
 use crate::collect::limits::{
-    HISTORY_OVERLAP, HISTORY_STRETCH, HISTORY_STRETCH_MAX, HISTORY_VALUES_MAX, HISTORY_WAITS,
-    LEAVES_MAX, STORE_POINTS_MAX,
+    HISTORY_CLOCK_STEP, HISTORY_OVERLAP, HISTORY_STRETCH, HISTORY_STRETCH_MAX, HISTORY_VALUES_MAX,
+    HISTORY_WAITS, LEAVES_MAX, STORE_POINTS_MAX,
 };
 use crate::collect::{Collector as _, State, Store, StoreError};
-use crate::gaps::{Cause, Gap, Gaps, Outcome};
+use crate::gaps::{Gap, Gaps, Outcome};
 
 /// An item whose history may be read.
 #[derive(Debug, Clone)]
@@ -119,10 +119,9 @@ impl Backfill {
         let earliest = Timestamp::from_nanos(to.nanos().saturating_sub(reach_ns));
         let from = back(gap.from, HISTORY_OVERLAP + self.settings.publishing_interval * 2);
         let from = from.max(earliest);
-        // A device that was down has kept its history only if that goes back behind its start.
-        let started = self.survey.started.filter(|_| gap.cause == Cause::DeviceDown);
-        let mut kept = started.is_none();
-        let mut end = gap.filled_from.unwrap_or(to);
+        let past = proof(self.survey.started, self.theirs(gap.from));
+        let mut kept = past.is_none();
+        let mut end = gap.filled_from.unwrap_or_else(|| after_step(to));
         let mut stretch = HISTORY_STRETCH;
         while end > from && historic.iter().any(|item| !lost.contains(&item.tag)) {
             let begin = back(end, stretch).max(from);
@@ -133,7 +132,7 @@ impl Backfill {
                 let span = Span { from: begin, to: end };
                 let read = self.read(&group, span, &mut lost).await?;
                 came += read.written;
-                kept |= read.oldest.zip(started).is_some_and(|(oldest, start)| oldest < start);
+                kept |= read.oldest.zip(past).is_some_and(|(oldest, past)| oldest <= past);
             }
             self.gaps.progress(gap.id, begin, came);
             end = begin;
@@ -147,6 +146,11 @@ impl Backfill {
         self.store.bridge(&filled, back(gap.from, HISTORY_OVERLAP), to).await;
         self.settle(gap, filled, lost);
         Ok(())
+    }
+
+    /// A moment by the server's clock.
+    fn theirs(&self, ts: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(ts.nanos().saturating_add(self.survey.skew_ns.unwrap_or(0)))
     }
 
     /// The items of a gap that had samples before it.
@@ -257,13 +261,10 @@ impl Backfill {
         span: Span,
         per_node: usize,
     ) -> Result<Vec<HistoryReadResult>, Error> {
-        let skew_ns = self.survey.skew_ns.unwrap_or(0);
-        let theirs =
-            |ts: Timestamp| date_time(Timestamp::from_nanos(ts.nanos().saturating_add(skew_ns)));
         let details = ReadRawModifiedDetails {
             is_read_modified: false,
-            start_time: theirs(span.from),
-            end_time: theirs(span.to),
+            start_time: date_time(self.theirs(span.from)),
+            end_time: date_time(self.theirs(span.to)),
             num_values_per_node: u32::try_from(per_node).unwrap_or(u32::MAX),
             return_bounds: false,
         };
@@ -397,7 +398,20 @@ fn adapted(stretch: Duration, came: u64) -> Duration {
     }
 }
 
-fn back(ts: Timestamp, by: Duration) -> Timestamp {
+/// How old a value must be to show that a history outlived the server's start; none where it did not
+/// start since the gap began. What lies shortly before the start may have been seen while starting.
+fn proof(started: Option<Timestamp>, gap_begin: Timestamp) -> Option<Timestamp> {
+    let started = started.filter(|started| *started > gap_begin)?;
+    Some(back(started, HISTORY_OVERLAP).max(gap_begin))
+}
+
+/// By the step of a server's clock later: the skew may be known that badly.
+fn after_step(ts: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(ts.nanos().saturating_add(nanos(HISTORY_CLOCK_STEP)))
+}
+
+/// The moment that lies so long before.
+pub(super) fn back(ts: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_nanos(ts.nanos().saturating_sub(nanos(by)))
 }
 
@@ -412,6 +426,22 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// node-opcua keeps histories in memory. One that was cut off, and killed before its history could be
+    /// read, has lost it, although the gap began with the cut.
+    #[test]
+    fn a_history_shows_that_it_outlived_a_start_by_values_from_before() {
+        for (started, want) in [
+            (None, None),
+            (Some(90), None),
+            // A short outage: by a value from before it.
+            (Some(105), Some(100)),
+            // A long one: the device may have gone on recording.
+            (Some(500), Some(490)),
+        ] {
+            assert_eq!(proof(started.map(at), at(100)), want.map(at), "{started:?}");
+        }
     }
 
     fn answer(seconds: &[i64], point: ByteString) -> HistoryReadResult {

@@ -29,6 +29,8 @@ pub(super) struct Item {
     pub(super) about: Option<About>,
     /// Whether the server takes its deadband, if it has one.
     pub(super) deadband: bool,
+    /// Values that the server says it keeps.
+    pub(super) queue_size: u32,
     watch: Watch,
 }
 
@@ -74,7 +76,8 @@ impl Items {
         }
         self.by_node.insert(node.node.clone(), handle);
         self.by_tag.insert(node.tag.as_str().to_owned(), handle);
-        self.all.push(Item { handle, node, about: None, deadband: true, watch: Watch::Wanted });
+        let (about, watch) = (None, Watch::Wanted);
+        self.all.push(Item { handle, node, about, deadband: true, queue_size: 0, watch });
         Some(handle)
     }
 
@@ -164,9 +167,11 @@ impl Items {
         self.all.iter().filter(due).map(|item| (item.handle, item.node.node.clone())).collect()
     }
 
-    pub(super) fn good(&mut self, handle: Handle) {
+    /// An item is watched, with a queue of this size.
+    pub(super) fn good(&mut self, handle: Handle, queue_size: u32) {
         if let Some(item) = self.get_mut(handle) {
             item.watch = Watch::Good;
+            item.queue_size = queue_size;
         }
     }
 
@@ -231,7 +236,7 @@ mod tests {
             waits.push((now - before).as_secs());
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
-        items.good(handle);
+        items.good(handle, 1);
         assert!(items.due(now + Duration::from_secs(1_000_000)).is_empty());
     }
 

@@ -16,7 +16,10 @@ use opcua::client::{
     Client, ClientBuilder, IdentityToken, Session, SessionActivity, SessionConnectMode,
     SessionPollResult,
 };
-use opcua::types::{EndpointDescription, Error, MessageSecurityMode, StatusCode, UserTokenType};
+use opcua::types::{
+    ApplicationDescription, EndpointDescription, Error, MessageSecurityMode, StatusCode,
+    UserTokenType,
+};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -53,6 +56,8 @@ pub(super) struct Refused {
 
 /// A session and its driver.
 pub(super) struct Link {
+    /// The address by which it was reached.
+    pub(super) url: String,
     pub(super) session: Arc<Session>,
     pub(super) events: Receiver<Event>,
     driver: JoinHandle<()>,
@@ -73,6 +78,15 @@ impl Clients {
     /// What the library finds wrong with its configuration.
     pub(super) fn new(settings: &Settings, pki_dir: &Path) -> Result<Self, String> {
         Ok(Self { once: client(settings, pki_dir, 0)?, patient: client(settings, pki_dir, -1)? })
+    }
+
+    /// The servers that the one at this address knows.
+    ///
+    /// # Errors
+    /// It did not say.
+    pub(super) async fn known_at(&self, url: &str) -> Result<Vec<ApplicationDescription>, Error> {
+        let found = timeout(CONNECT_TIMEOUT, self.once.find_servers(url, None, None)).await;
+        found.map_err(|_late| Error::new(StatusCode::BadTimeout, "the servers of the set"))?
     }
 }
 
@@ -128,7 +142,7 @@ impl Link {
         let endpoint = choose(&offered, settings).map_err(mistaken)?;
         // The address a server states for itself is often unreachable behind NAT or a port
         // mapping: the one a person gave is used as it is.
-        let endpoint = EndpointDescription { endpoint_url: url.into(), ..endpoint };
+        let endpoint = with_policies(EndpointDescription { endpoint_url: url.into(), ..endpoint });
         if endpoint.security_policy_uri.as_ref() != POLICY_NONE {
             let uri = endpoint.server.application_uri.as_ref();
             let now = heard.clock().now();
@@ -143,7 +157,7 @@ impl Link {
         let (sender, events) = channel(64);
         let polls = event_loop.enter().boxed();
         let driver = tokio::spawn(drive(polls, sender, heard));
-        let mut link = Self { session, events, driver };
+        let mut link = Self { url: url.to_owned(), session, events, driver };
         match timeout(CONNECT_TIMEOUT, link.events.recv()).await {
             Ok(Some(Event::Up { .. })) => Ok(link),
             Ok(Some(Event::Lost(status) | Event::Failed(status))) => {
@@ -207,6 +221,17 @@ fn choose(
         return Err(format!("the server lets nobody log in {way} at {}", word(endpoint)));
     }
     Ok(endpoint.clone())
+}
+
+/// The endpoint with the policy of each way to log in. One that states none has that of the channel
+/// (Part 4, 7.41); the library takes it for none, and does not sign for the user then.
+fn with_policies(mut endpoint: EndpointDescription) -> EndpointDescription {
+    for token in endpoint.user_identity_tokens.iter_mut().flatten() {
+        if token.security_policy_uri.is_empty() {
+            token.security_policy_uri = endpoint.security_policy_uri.clone();
+        }
+    }
+    endpoint
 }
 
 /// An endpoint in the words of the settings.
@@ -350,6 +375,18 @@ mod tests {
             let chosen = choose(&offered(), &settings(security, mode)).unwrap();
             assert_eq!(word(&chosen), want, "{security} {mode}");
         }
+    }
+
+    /// node-opcua states no policy for certificates of users, and refused the unsigned token.
+    #[test]
+    fn a_user_token_without_a_policy_has_that_of_the_channel() {
+        let mut offered = endpoint("Basic256Sha256", MessageSecurityMode::SignAndEncrypt, 1);
+        let own = UserTokenPolicy { security_policy_uri: POLICY_NONE.into(), ..Default::default() };
+        offered.user_identity_tokens.get_or_insert_default().push(own);
+        let tokens = with_policies(offered).user_identity_tokens.unwrap();
+        let policies: Vec<&str> =
+            tokens.iter().map(|one| one.security_policy_uri.as_ref()).collect();
+        assert_eq!(policies, [Policy::Basic256Sha256.uri(), POLICY_NONE]);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(super) enum Message {
     Values { origin: Origin, arrival: Timestamp, values: Vec<(Handle, DataValue)>, cost: usize },
     /// The tags of these items are without communication since `at`; `None` is all.
     Gap { at: Timestamp, quality: Quality, handles: Option<Vec<Handle>> },
+    /// What follows was kept by the server during a cut that ended at this moment of its clock, in
+    /// queues of these sizes.
+    Bridged { at: Timestamp, queues: Vec<(Handle, u32)> },
     /// What the server says of this item.
     About { handle: Handle, about: About },
     /// The structures that the server describes.

@@ -2,6 +2,7 @@
 //!
 //! *Invariant.* Samples of one tag reach the store in the order in which they came.
 
+mod bridge;
 mod notes;
 mod track;
 
@@ -12,9 +13,11 @@ use opcua::types::custom::DataTypeTree;
 use opcua::types::{DataValue, Variant};
 use tacitus_model::{Kind, Quality, TagDefinition, TagPath, Timestamp, Value};
 use tacitus_protocol::Point;
-use tacitus_protocol::opcua::{Refusal, leaves, reading, server_time};
+use tacitus_protocol::opcua::{Refusal, leaves, moment, reading, server_time};
+use tacitus_query::EVENTS_LABEL;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::bridge::{Bridge, Crossing};
 use self::notes::Notes;
 use self::track::{Stated, Track};
 use super::describe::About;
@@ -39,6 +42,8 @@ struct Item {
     leaves: BTreeMap<String, Track>,
     /// The subscription that last stated a value.
     generation: u64,
+    /// The queue of a cut, while values come from it.
+    bridge: Option<Bridge>,
 }
 
 /// Reads the mailbox until its end.
@@ -54,6 +59,34 @@ pub(super) struct Pump {
     events: BTreeMap<TagPath, Timestamp>,
     defined_events: BTreeSet<TagPath>,
     points: Vec<Point>,
+}
+
+impl Item {
+    /// The tags it fills.
+    fn tracks(&self) -> impl Iterator<Item = &Track> {
+        let own = Some(&self.own).filter(|_| self.leaves.is_empty());
+        own.into_iter().chain(self.leaves.values())
+    }
+
+    /// The time of its newest sample.
+    fn latest(&self) -> Option<Timestamp> {
+        self.tracks().filter_map(|track| track.latest).max()
+    }
+
+    /// A value came; returns between which moments values may be missing before it.
+    fn crossed(&mut self, data: &DataValue, stated: Stated) -> Option<(Timestamp, Timestamp)> {
+        let bridge = self.bridge.as_mut()?;
+        let server = stated.server.unwrap_or(stated.arrival);
+        let ts = data.source_timestamp.as_ref().and_then(moment).unwrap_or(server);
+        let crossing = bridge.came(ts, stated.server.unwrap_or(ts));
+        if crossing != Crossing::UnderWay {
+            self.bridge = None;
+        }
+        match crossing {
+            Crossing::Full(from, to) => Some((from, to)),
+            Crossing::UnderWay | Crossing::Over => None,
+        }
+    }
 }
 
 impl Pump {
@@ -109,10 +142,18 @@ impl Pump {
         match message {
             Message::Item { handle, node } => {
                 let own = Track::new(node.tag.clone(), &*self.store);
-                let item = Item { node, own, leaves: BTreeMap::new(), generation: 0 };
+                let leaves = BTreeMap::new();
+                let item = Item { node, own, leaves, generation: 0, bridge: None };
                 self.items.insert(handle, item);
             }
             Message::About { handle, about } => self.about(handle, about),
+            Message::Bridged { at, queues } => {
+                for (handle, size) in queues {
+                    if let Some(item) = self.items.get_mut(&handle) {
+                        item.bridge = item.latest().map(|before| Bridge::new(before, at, size));
+                    }
+                }
+            }
             Message::Types(types) => self.types = Some(types),
             Message::Values { origin, arrival, values, .. } => {
                 for (handle, data) in values {
@@ -153,6 +194,11 @@ impl Pump {
             }
         };
         let stated = Stated { server: server_time(&data), arrival, confirms };
+        if let Some((from, to)) = item.crossed(&data, stated) {
+            for track in item.tracks() {
+                self.notes.lost(Some(track.path.as_str()), from, to);
+            }
+        }
         let data = match self.settings.times {
             Times::Source => data,
             Times::Server => DataValue { source_timestamp: None, ..data },
@@ -248,6 +294,8 @@ impl Pump {
             let mut definition = TagDefinition::new(path.clone(), Kind::Text, &self.source);
             definition.quantum_ns = 1;
             definition.step = true;
+            let (key, value) = EVENTS_LABEL;
+            definition.labels = vec![(key.to_owned(), value.to_owned())];
             self.store.define(definition);
         }
         self.state.sampled(ts, self.clock.now());
@@ -271,6 +319,7 @@ impl Pump {
                 continue;
             }
             let tracks = std::iter::once(&mut item.own).chain(item.leaves.values_mut());
+            item.bridge = None;
             let marks = tracks.filter_map(|track| track.interrupt(at, quality, quantum_ns));
             self.points.extend(marks);
         }

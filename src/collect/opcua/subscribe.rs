@@ -19,6 +19,7 @@ use tacitus_protocol::opcua::NodeName;
 use tacitus_storage::Clock;
 use tokio::time::Instant;
 
+use super::backfill::back;
 use super::events::{self, Event};
 use super::items::{Handle, Items};
 use super::mailbox::{Mailbox, Origin};
@@ -77,17 +78,27 @@ pub(super) struct Subscription {
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
     silence_max: Duration,
+    /// How long a value may wait for its notification: until the server looks, and until it sends.
+    delay: [Duration; 2],
     handles: Vec<Handle>,
 }
 
 impl Subscription {
+    /// From when on values may not have been heard.
+    fn unheard_since(&self) -> Timestamp {
+        let [looks, sends] = self.delay;
+        back(self.heard.at(), looks + sends)
+    }
+
     /// Fetches one notification; returns whether the server still has it.
     async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
         match session.republish(self.id, number).await {
-            Ok(notification) => {
+            Ok(notification) if is_of(&notification, number) => {
                 hand_over(to, self.generation, notification);
                 Ok(true)
             }
+            // The server has no such one, and says so by an empty one, as asyncua does.
+            Ok(_) => Ok(false),
             // The server has no such one, does not keep any, or does not know the service.
             Err(error) if error.status() != StatusCode::BadTimeout => Ok(false),
             Err(error) => Err(error),
@@ -100,12 +111,13 @@ impl Subscription {
 #[derive(Debug, Default)]
 struct Numbers {
     last: AtomicU32,
-    missed: Mutex<Vec<u32>>,
+    /// With the time of the last sign of life before.
+    missed: Mutex<Vec<(u32, Timestamp)>>,
 }
 
 impl Numbers {
     /// A notification came; an empty one bears the number of the one to come.
-    fn came(&self, number: u32, empty: bool) {
+    fn came(&self, number: u32, empty: bool, before: Timestamp) {
         let last = self.last.load(Ordering::Relaxed);
         let newest = if empty { preceding(number) } else { number };
         let distance = newest.wrapping_sub(last);
@@ -121,13 +133,13 @@ impl Numbers {
         let mut next = following(last);
         while next != following(newest) {
             if (empty || next != number) && missed.len() < MISSED_LISTED_MAX {
-                missed.push(next);
+                missed.push((next, before));
             }
             next = following(next);
         }
     }
 
-    fn take_missed(&self) -> Vec<u32> {
+    fn take_missed(&self) -> Vec<(u32, Timestamp)> {
         std::mem::take(&mut self.missed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -150,9 +162,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Subscriptions {
-    /// When one of them was last heard.
-    pub(super) fn heard_at(&self) -> Option<Timestamp> {
-        self.live.iter().map(|one| one.heard.at()).max()
+    /// From when on values may not have been heard, if the server was last heard then.
+    pub(super) fn unheard_since(&self, heard: Timestamp) -> Timestamp {
+        let delay = self.live.iter().map(|one| one.delay.iter().sum()).max();
+        let last = self.live.iter().map(|one| one.heard.at()).max();
+        back(last.unwrap_or(heard).max(heard), delay.unwrap_or_default())
     }
 
     /// Forgets all: their session is gone.
@@ -231,16 +245,22 @@ impl Subscriptions {
             .await?;
         let granted = {
             let state = context.session.subscription_state.lock();
-            state
-                .get(id)
-                .map(|one| one.publishing_interval().saturating_mul(one.max_keep_alive_count()))
+            state.get(id).map(|one| {
+                let sends = one.publishing_interval();
+                (sends, sends.saturating_mul(one.max_keep_alive_count()))
+            })
         };
-        let silence_max = granted.unwrap_or(KEEP_ALIVE).max(Duration::from_secs(1)) * 3;
-        let generation = self.generation;
-        let handles = Vec::new();
-        let subscription =
-            Subscription { id, of_events, generation, heard, numbers, silence_max, handles };
-        self.live.push(subscription);
+        let (sends, life) = granted.unwrap_or((interval, KEEP_ALIVE));
+        self.live.push(Subscription {
+            id,
+            of_events,
+            generation: self.generation,
+            heard,
+            numbers,
+            silence_max: life.max(Duration::from_secs(1)) * 3,
+            delay: [Duration::ZERO, sends],
+            handles: Vec::new(),
+        });
         Ok(self.live.len() - 1)
     }
 
@@ -290,18 +310,23 @@ impl Subscriptions {
             .create_monitored_items(subscription.id, TimestampsToReturn::Both, requests.collect())
             .await?;
         let now = Instant::now();
-        let mut statuses = results.iter().map(|one| one.result.status_code);
+        let looks = results.iter().map(|one| one.result.revised_sampling_interval);
+        let looks = looks.fold(0.0, f64::max) / 1_000.0;
+        let looks = Duration::try_from_secs_f64(looks).unwrap_or_default();
+        subscription.delay[0] = subscription.delay[0].max(looks);
+        let mut answers =
+            results.iter().map(|one| (one.result.status_code, one.result.revised_queue_size));
         for wish in chunk {
-            match statuses.next() {
-                Some(status) if status.is_good() => {
+            match answers.next() {
+                Some((status, queue_size)) if status.is_good() => {
                     subscription.handles.push(wish.handle);
-                    items.good(wish.handle);
+                    items.good(wish.handle, queue_size);
                 }
                 // The server has no deadband for it: every change is better than none.
-                Some(status) if wish.filter.is_some() && refuses_filter(status) => {
+                Some((status, _)) if wish.filter.is_some() && refuses_filter(status) => {
                     items.without_deadband(wish.handle);
                 }
-                Some(status) => items.failed(wish.handle, status.to_string(), now),
+                Some((status, _)) => items.failed(wish.handle, status.to_string(), now),
                 None => items.failed(wish.handle, "the server did not answer for it".into(), now),
             }
         }
@@ -331,7 +356,8 @@ impl Subscriptions {
     }
 
     /// Fetches the notifications whose numbers were left out. A server does that after a cut:
-    /// it answers requests that came by the old connection. Returns how many it no longer has.
+    /// it answers requests that came by the old connection. Returns how many it no longer has, and
+    /// from when on values are missing.
     ///
     /// # Errors
     /// The connection was lost again.
@@ -339,19 +365,23 @@ impl Subscriptions {
         &self,
         session: &Session,
         mailbox: &Mailbox,
-    ) -> Result<usize, Error> {
-        let mut lost = 0;
+    ) -> Result<Option<(usize, Timestamp)>, Error> {
+        let mut lost: Option<(usize, Timestamp)> = None;
         for subscription in &self.live {
-            for number in subscription.numbers.take_missed() {
-                let found = subscription.fetch(session, mailbox, number).await?;
-                lost += usize::from(!found);
+            let delay = subscription.delay.iter().sum();
+            for (number, heard) in subscription.numbers.take_missed() {
+                if !subscription.fetch(session, mailbox, number).await? {
+                    let since = back(heard, delay);
+                    let (count, first) = lost.unwrap_or((0, since));
+                    lost = Some((count + 1, first.min(since)));
+                }
             }
         }
         Ok(lost)
     }
 
-    /// Ends the subscriptions that have fallen silent. Returns their items and when the first
-    /// of them was last heard.
+    /// Ends the subscriptions that have fallen silent. Returns their items and from when on their
+    /// values may not have been heard.
     pub(super) async fn end_silent(
         &mut self,
         session: &Session,
@@ -360,7 +390,7 @@ impl Subscriptions {
             self.live.drain(..).partition(|one: &Subscription| one.heard.ago() > one.silence_max);
         self.live = live;
         let silent: Vec<Subscription> = silent;
-        let since = silent.iter().map(|one| one.heard.at()).min()?;
+        let since = silent.iter().map(Subscription::unheard_since).min()?;
         for subscription in &silent {
             if let Err(error) = session.delete_subscription(subscription.id).await {
                 tracing::debug!(%error, "a silent subscription could not be deleted");
@@ -448,9 +478,10 @@ impl OnSubscriptionNotificationCore for Inbox {
         _: MonitoredItemMap<'_>,
     ) {
         // An empty notification is the keep-alive of the subscription.
+        let before = self.heard.at();
         self.heard.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
-        self.numbers.came(notification.sequence_number, empty);
+        self.numbers.came(notification.sequence_number, empty, before);
         hand_over(&self.mailbox, self.generation, notification);
     }
 }
@@ -479,6 +510,12 @@ fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessa
     }
 }
 
+/// Whether this is the notification of this number, with what it brought.
+fn is_of(notification: &NotificationMessage, number: u32) -> bool {
+    let brings = notification.notification_data.as_ref().is_some_and(|data| !data.is_empty());
+    brings && notification.sequence_number == number
+}
+
 /// The number of the notification after this one: 0 is never used (Part 4, 7.9).
 fn following(number: u32) -> u32 {
     number.checked_add(1).unwrap_or(1)
@@ -499,6 +536,27 @@ impl std::fmt::Debug for Heard {
 mod tests {
     use super::*;
 
+    /// asyncua answers a Republish of a number that it does not have with an empty notification and
+    /// a good status. Taken for one, a thousand were asked for after every cut, and the count of
+    /// the numbers was a thousand ahead.
+    #[test]
+    fn an_empty_answer_is_no_notification() {
+        let notification = |number: u32, objects: Option<usize>| NotificationMessage {
+            sequence_number: number,
+            notification_data: objects.map(|count| vec![ExtensionObject::null(); count]),
+            ..NotificationMessage::default()
+        };
+        for (answer, want) in [
+            (notification(7, Some(1)), true),
+            (notification(7, Some(0)), false),
+            (notification(7, None), false),
+            (notification(8, Some(1)), false),
+            (NotificationMessage::default(), false),
+        ] {
+            assert_eq!(is_of(&answer, 7), want, "{answer:?}");
+        }
+    }
+
     #[test]
     fn a_number_that_is_left_out_is_fetched_later() {
         // Pairs of number and whether the notification was empty; then what is missed.
@@ -515,9 +573,10 @@ mod tests {
         ] {
             let numbers = Numbers::default();
             for (number, empty) in &came {
-                numbers.came(*number, *empty);
+                numbers.came(*number, *empty, Timestamp::from_nanos(0));
             }
-            assert_eq!(numbers.take_missed(), missed, "{came:?}");
+            let found: Vec<u32> = numbers.take_missed().iter().map(|(number, _)| *number).collect();
+            assert_eq!(found, missed, "{came:?}");
         }
     }
 }

@@ -32,13 +32,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use self::interruption::Interruption;
 use self::quarantine::Quarantine;
+use super::backfill::back;
 use super::items::Items;
 use super::link::{Clients, Event, Link, Refused, denies_user, is_indigestible};
 use super::mailbox::{Mailbox, Message};
+use super::redundancy;
 use super::settings::{Node, Settings};
 use super::subscribe::{Heard, Subscriptions};
 use super::survey::{Survey, service_level, survey};
-use crate::collect::limits::{DENIED_WAITS, ORDERS_WAITING_MAX, RETRY_WAITS};
+use crate::collect::limits::{ALTERNATIVES_MAX, DENIED_WAITS, ORDERS_WAITING_MAX, RETRY_WAITS};
 use crate::collect::{Collector as _, Order, Parts, Phase, State};
 use crate::gaps::Cause;
 use crate::shutdown::Shutdown;
@@ -88,6 +90,8 @@ pub(super) struct Supervisor {
     backfill: Option<JoinHandle<()>>,
     closings: u64,
     level_due: Instant,
+    /// The other servers of the set, as a server named them.
+    named: Vec<String>,
 }
 
 impl Supervisor {
@@ -116,6 +120,7 @@ impl Supervisor {
             backfill: None,
             closings: 0,
             level_due: Instant::now(),
+            named: Vec::new(),
         };
         let settings = Arc::clone(&supervisor.settings);
         settings.nodes.iter().cloned().for_each(|node| supervisor.add(node));
@@ -156,7 +161,7 @@ impl Supervisor {
             let cause =
                 if matches!(end, End::Stopped) { Cause::CollectorDown } else { Cause::Network };
             // A new session that the library made by itself is a sign of life after the outage.
-            let at = self.outage.map_or_else(|| self.heard_at(), |outage| outage.at);
+            let at = self.outage.map_or_else(|| self.unheard_since(), |outage| outage.at);
             self.write_gap(at, cause);
             let wait = match end {
                 End::Stopped => return,
@@ -193,7 +198,7 @@ impl Supervisor {
         self.heard = heard;
         self.outage = None;
         let (was_connected, end) = tokio::select! {
-            held = self.set_up_and_hold(&mut link) => held,
+            held = self.set_up_and_hold(&mut link, clients) => held,
             () = shutdown.requested() => (true, End::Stopped),
         };
         link.close().await;
@@ -203,10 +208,10 @@ impl Supervisor {
     /// A link to the server, or to the one of a redundant set that says that it serves best.
     async fn open(&self, clients: &mut Clients) -> Result<(Link, Arc<Heard>), Refused> {
         let settings = &self.settings;
-        let urls = std::iter::once(&settings.endpoint).chain(&settings.alternatives);
+        let urls = self.servers();
         let mut best: Option<(u8, Link, Arc<Heard>)> = None;
         let mut trouble: Option<Refused> = None;
-        for url in urls {
+        for url in &urls {
             let heard = Arc::new(Heard::new(Arc::clone(&self.clock)));
             let trust = &self.parts.trust;
             let link = match Link::open(clients, settings, trust, url, Arc::clone(&heard)).await {
@@ -217,7 +222,7 @@ impl Supervisor {
                     continue;
                 }
             };
-            if settings.alternatives.is_empty() {
+            if urls.len() == 1 {
                 return Ok((link, heard));
             }
             let level = service_level(&link.session).await.unwrap_or(0);
@@ -244,7 +249,35 @@ impl Supervisor {
         }
     }
 
-    async fn set_up_and_hold(&mut self, link: &mut Link) -> (bool, End) {
+    /// The servers to collect from: those that a person named, and those that a server did.
+    fn servers(&self) -> Vec<String> {
+        let mut all = vec![self.settings.endpoint.clone()];
+        for url in self.settings.alternatives.iter().chain(&self.named) {
+            if !all.contains(url) {
+                all.push(url.clone());
+            }
+        }
+        all
+    }
+
+    /// Asks a server of a redundant set for the others.
+    async fn learn_set(&mut self, clients: &Clients, link: &Link) -> Result<(), Error> {
+        let uris = redundancy::uris(&link.session).await?;
+        if uris.is_empty() {
+            return Ok(());
+        }
+        let known = clients.known_at(&link.url).await?;
+        for url in redundancy::addresses(&known, &uris, &link.url) {
+            // LIMIT: a set whose servers change their addresses for ever is not followed for ever.
+            if self.named.len() < ALTERNATIVES_MAX && !self.servers().contains(&url) {
+                tracing::info!(collector = %self.settings.name, url, "another server of the set");
+                self.named.push(url);
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_up_and_hold(&mut self, link: &mut Link, clients: &Clients) -> (bool, End) {
         // A request on a connection that is lost would only end by its time limit.
         let set_up = tokio::select! {
             set_up = self.set_up(&link.session) => set_up,
@@ -270,6 +303,9 @@ impl Supervisor {
         tracing::info!(collector = %self.settings.name, "collects");
         let (sender, orders) = channel(ORDERS_WAITING_MAX);
         self.state.take_orders(Some(sender));
+        if let Err(error) = self.learn_set(clients, link).await {
+            self.trouble(&format!("the other servers of the set are not known: {error}"));
+        }
         (true, self.hold(link, survey, orders).await)
     }
 
@@ -303,6 +339,8 @@ impl Supervisor {
         let store = &self.parts.store;
         let latest = |node: &Node| store.known(node.tag.as_str())?.latest;
         let latest = self.items.iter().filter_map(|item| latest(&item.node)).max();
+        let delay = self.settings.publishing_interval + self.settings.sampling_interval;
+        let latest = latest.map(|latest| back(latest, delay));
         if let Some(since) = self.interruption.begin(latest) {
             self.mailbox.order(Message::Gap {
                 at: since,
@@ -359,10 +397,10 @@ impl Supervisor {
         }
     }
 
-    /// When the server last said anything.
-    fn heard_at(&self) -> Timestamp {
-        let said = self.subscriptions.heard_at();
-        said.map_or(self.heard.at(), |said| said.max(self.heard.at()))
+    /// From when on values may not have been heard: some wait for their notification when the
+    /// server says its last.
+    fn unheard_since(&self) -> Timestamp {
+        self.subscriptions.unheard_since(self.heard.at())
     }
 
     fn lost(&mut self, status: StatusCode) {
@@ -370,7 +408,7 @@ impl Supervisor {
         self.trouble(&format!("the connection was lost: {status}"));
         self.state.phase(Phase::Reconnecting);
         if self.outage.is_none() {
-            let at = self.heard_at();
+            let at = self.unheard_since();
             self.outage = Some(Outage { since: Instant::now(), at, written: false });
         }
     }

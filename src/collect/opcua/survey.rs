@@ -81,7 +81,11 @@ pub(super) async fn service_level(session: &Session) -> Result<u8, Error> {
     })
 }
 
-async fn value(session: &Session, variable: VariableId) -> Result<DataValue, Error> {
+/// The value of one of the server's own variables.
+///
+/// # Errors
+/// The server did not answer.
+pub(super) async fn value(session: &Session, variable: VariableId) -> Result<DataValue, Error> {
     // One node is read at a time: the limit of a read may be one.
     let read = [ReadValueId::from(NodeId::from(variable))];
     let values = session.read(&read, TimestampsToReturn::Neither, 0.0).await?;

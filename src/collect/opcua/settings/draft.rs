@@ -20,6 +20,7 @@ use super::{
     Times, Watch,
 };
 use crate::collect::Problem;
+use crate::collect::kind::span;
 use crate::collect::limits::{ALTERNATIVES_MAX, BROWSE_DEPTH_MAX, EVENT_SOURCES_MAX, ITEMS_MAX};
 
 /// One collector as written.
@@ -116,16 +117,6 @@ pub struct DraftBrowse {
     pub include: Vec<String>,
     /// Patterns of those that are not.
     pub exclude: Vec<String>,
-}
-
-/// A length of time as the configuration writes it: `"500 ms"`.
-fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-    let span = crate::config::span(&text);
-    span.map(Some).ok_or_else(|| {
-        let text = format!("\"{text}\" is not a length of time like \"500 ms\"");
-        serde::de::Error::custom(text)
-    })
 }
 
 fn number_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

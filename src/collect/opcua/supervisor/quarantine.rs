@@ -87,7 +87,7 @@ mod tests {
             let name = format!("i={number}").parse().unwrap();
             let handle =
                 items.add(Node::new(name, TagPath::new(&number.to_string()).unwrap())).unwrap();
-            items.good(handle);
+            items.good(handle, 1);
         }
         let poison = Handle(137);
         let mut quarantine = Quarantine::default();
@@ -112,7 +112,7 @@ mod tests {
         let mut items = Items::default();
         let node = Node::new("i=1".parse().unwrap(), TagPath::new("a").unwrap());
         let handle = items.add(node).unwrap();
-        items.good(handle);
+        items.good(handle, 1);
         let mut quarantine = Quarantine::default();
         quarantine.ended(StatusCode::BadConnectionClosed, &mut items);
         assert!(quarantine.groups.is_empty());

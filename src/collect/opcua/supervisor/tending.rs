@@ -9,7 +9,7 @@ use opcua::client::Session;
 use opcua::client::custom_types::DataTypeTreeBuilder;
 use opcua::types::custom::DynamicTypeLoader;
 use opcua::types::{Error, NodeId, ReadValueId, TimestampsToReturn};
-use tacitus_model::Quality;
+use tacitus_model::{Quality, Timestamp};
 use tokio::time::Instant;
 
 use super::super::backfill::{Backfill, Past};
@@ -20,9 +20,7 @@ use super::super::mailbox::{Message, Origin};
 use super::super::subscribe::Context;
 use super::super::survey::{Survey, service_level, survey};
 use super::{End, HEALTHY, Supervisor, refused, value_of};
-use crate::collect::limits::{
-    GAP_GRACE, HISTORY_OVERLAP, ITEM_WAITS, SERVICE_LEVEL_INTERVAL, SESSION_TIMEOUT,
-};
+use crate::collect::limits::{GAP_GRACE, ITEM_WAITS, SERVICE_LEVEL_INTERVAL, SESSION_TIMEOUT};
 use crate::collect::{Collector as _, Phase};
 use crate::gaps::{Cause, Outcome};
 
@@ -35,6 +33,11 @@ impl Supervisor {
         before: &Survey,
     ) -> Result<Survey, Error> {
         let fetched = self.subscriptions.fetch_unseen(session, &self.mailbox).await;
+        if !self.outage.is_some_and(|outage| outage.written) {
+            let theirs = self.clock.now().nanos().saturating_add(before.skew_ns.unwrap_or(0));
+            let queues = self.items.watched().map(|item| (item.handle, item.queue_size)).collect();
+            self.mailbox.order(Message::Bridged { at: Timestamp::from_nanos(theirs), queues });
+        }
         session.trigger_publish_now();
         fetched?;
         let now = survey(session, || self.clock.now()).await?;
@@ -74,7 +77,9 @@ impl Supervisor {
             if !outage.written && outage.since.elapsed() > GAP_GRACE {
                 self.write_gap(outage.at, Cause::Network);
             }
-            let over = outage.since.elapsed() > SESSION_TIMEOUT;
+            // Where another server stands by, its values are worth more than the queues of this one.
+            let patience = if self.servers().len() > 1 { GAP_GRACE } else { SESSION_TIMEOUT };
+            let over = outage.since.elapsed() > patience;
             return over.then(|| refused("the connection did not come back"));
         }
         match self.tend(session, survey).await {
@@ -86,7 +91,7 @@ impl Supervisor {
 
     /// Whether a server of a redundant set says that another one should be asked.
     async fn serves_badly(&mut self, session: &Session) -> Option<End> {
-        if self.settings.alternatives.is_empty() || self.level_due > Instant::now() {
+        if self.servers().len() == 1 || self.level_due > Instant::now() {
             return None;
         }
         self.level_due = Instant::now() + SERVICE_LEVEL_INTERVAL;
@@ -119,13 +124,9 @@ impl Supervisor {
             });
         }
         let lost = self.subscriptions.fetch_missed(session, &self.mailbox).await?;
-        if lost > 0 {
+        if let Some((lost, since)) = lost {
             self.trouble(&format!("{lost} notifications were lost on their way"));
-            let now = self.clock.now();
-            let reach = HISTORY_OVERLAP + self.settings.publishing_interval;
-            let reach = i64::try_from(reach.as_nanos()).unwrap_or(i64::MAX);
-            let from = tacitus_model::Timestamp::from_nanos(now.nanos().saturating_sub(reach));
-            self.interruption.lost(from, now);
+            self.interruption.lost(since, self.clock.now());
         }
         self.browse_if_due(session, survey).await?;
         self.create_due(session, survey).await?;
