@@ -44,6 +44,6 @@ pub fn check(
 /// The identity of a store as servers tell it each other.
 #[must_use]
 pub fn identity(engine: &tacitus_storage::Engine) -> String {
-    let bytes = engine.identity();
-    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let [a, b, c, d, e, f, g, h, ..] = engine.identity();
+    format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }

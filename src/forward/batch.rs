@@ -44,6 +44,8 @@ pub(super) struct Piece {
     pub(super) task: Task,
     pub(super) next: Option<Place>,
     pub(super) message: Option<Message>,
+    /// Nothing was left behind it when it was read.
+    pub(super) is_last: bool,
 }
 
 /// Reads what is to be sent of a task.
@@ -76,7 +78,8 @@ pub(super) fn read(
     if let Some(later) = deletions.get(taken) {
         // Everything before the first that is left is in this message.
         place.deleted = later.sequence - 1;
-        return Ok(Piece { task, next: Some(place), message: draft.finish()? });
+        let message = draft.finish()?;
+        return Ok(Piece { task, next: Some(place), message, is_last: false });
     }
     place.deleted = task.stretch.until;
     let bookmark = place.bookmark();
@@ -90,7 +93,8 @@ pub(super) fn read(
         }
     }
     let next = changes.next.map(|bookmark| place.at(bookmark));
-    Ok(Piece { task, next, message: draft.finish()? })
+    let is_last = next.is_none() && task.stretch.until >= snapshot.sequence();
+    Ok(Piece { task, next, message: draft.finish()?, is_last })
 }
 
 /// Which tags a forwarder sends.
@@ -141,16 +145,15 @@ impl Draft<'_> {
     /// upstream does not know it yet.
     fn number(&mut self, id: TagId, has_rows: bool) -> Option<u32> {
         let tag = self.snapshot.tag(id)?;
-        let number = match self.numbers.get(&id) {
-            Some(number) => *number,
-            None => {
-                let number = u32::try_from(self.header.tags.len()).ok()?;
-                let path = format!("{}{}", self.settings.prefix, tag.definition.path.as_str());
-                let states = tag.definition.states.clone();
-                self.header.tags.push(Line { path, states, about: None });
-                self.numbers.insert(id, number);
-                number
-            }
+        let number = if let Some(number) = self.numbers.get(&id) {
+            *number
+        } else {
+            let number = u32::try_from(self.header.tags.len()).ok()?;
+            let path = format!("{}{}", self.settings.prefix, tag.definition.path.as_str());
+            let states = tag.definition.states.clone();
+            self.header.tags.push(Line { path, states, about: None });
+            self.numbers.insert(id, number);
+            number
         };
         if has_rows && self.known.get(&id) != Some(&tag.sequence) {
             let line = self.header.tags.get_mut(number as usize)?;

@@ -54,7 +54,7 @@ fn surplus(
     let oldest = *waiting.first()?;
     let stretch = snapshot.stretch_after(oldest.after)?;
     let stretch = Stretch { until: stretch.until.min(oldest.until), ..stretch };
-    let bytes: u64 = waiting.iter().map(|own| engine.backlog(*own).bytes).sum();
+    let bytes: u64 = waiting.iter().map(|own| engine.backlog_bytes(*own)).sum();
     if bytes > settings.buffer_bytes_max {
         return Some((stretch, "more waits than the buffer holds"));
     }
@@ -74,3 +74,6 @@ fn write_down(parts: &Parts, settings: &Settings, lost: Backlog, why: &str) {
     parts.gaps.close(gap, range.last, None);
     parts.gaps.settle(gap, Outcome::Lost);
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,17 +134,21 @@ impl Cursor {
         self.lanes.push(Lane { after: sequence, end: None, place: None });
     }
 
+    /// Whether nothing goes ahead of anything.
+    pub(super) fn is_single(&self) -> bool {
+        self.lanes.len() == 1
+    }
+
     /// The next piece of the newest lane, or of the oldest.
     pub(super) fn task(&mut self, snapshot: &Snapshot, newest: bool) -> Option<Task> {
         let at = if newest { self.lanes.len().checked_sub(1)? } else { 0 };
         let lane = self.lanes.get_mut(at)?;
-        let place = match lane.place {
-            Some(place) => place,
-            None => {
-                let stretch = snapshot.stretch_after(lane.after)?;
-                let until = lane.end.map_or(stretch.until, |end| stretch.until.min(end));
-                *lane.place.insert(Place::start(Stretch { until, ..stretch }))
-            }
+        let place = if let Some(place) = lane.place {
+            place
+        } else {
+            let stretch = snapshot.stretch_after(lane.after)?;
+            let until = lane.end.map_or(stretch.until, |end| stretch.until.min(end));
+            *lane.place.insert(Place::start(Stretch { until, ..stretch }))
         };
         let stretch = Stretch { after: lane.after, until: place.until };
         Some(Task { lane: at, stretch, place })

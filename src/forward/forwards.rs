@@ -92,9 +92,10 @@ struct Slot {
 pub fn hold_what_waits(engine: &Engine) {
     for (key, body) in engine.documents(CURSORS) {
         let name = String::from_utf8_lossy(&key);
-        match Cursor::read(&body) {
-            Some(cursor) => engine.hold(&holder(&name), cursor.through()),
-            None => tracing::error!(%name, "the cursor of a forwarder is unreadable"),
+        if let Some(cursor) = Cursor::read(&body) {
+            engine.hold(&holder(&name), cursor.through());
+        } else {
+            tracing::error!(%name, "the cursor of a forwarder is unreadable");
         }
     }
 }

@@ -36,6 +36,9 @@ use crate::shutdown::Shutdown;
 /// Where messages go.
 const ROUTE: &str = "/api/v1/forward";
 
+/// How long a silent upstream is believed to be there.
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+
 /// How long the cursor may lag behind on disk while nothing is sent, as all that came is of tags
 /// that are not.
 const KEPT_EVERY: Duration = Duration::from_secs(10);
@@ -83,6 +86,10 @@ pub(super) struct Sender {
     newest: bool,
     /// How often messages were halved, as the upstream takes none that large.
     halved: u32,
+    /// When the newest lane is looked at again: samples gather until then.
+    live_at: Instant,
+    /// When the upstream was heard last.
+    heard_at: Instant,
     /// When the next message may go, where there is a rate to keep.
     next_at: Instant,
     kept_at: Instant,
@@ -118,6 +125,8 @@ impl Sender {
             failures: 0,
             newest: true,
             halved: 0,
+            live_at: now,
+            heard_at: now,
             next_at: now,
             kept_at: now,
             looked_at: None,
@@ -171,30 +180,41 @@ impl Sender {
         if self.failures == 0 {
             self.state.line().phase(Phase::Connecting);
         }
-        let answer = self.link.get(ROUTE).await?;
-        let identity = answer.document.get("identity").and_then(Value::as_str);
-        let identity = match identity {
-            Some(identity) if answer.status == StatusCode::OK => identity.to_owned(),
-            _ if answer.status == StatusCode::OK => {
-                let what = "what answers there is no Tacitus that takes what is forwarded";
-                return Err(Broken(what.to_owned()));
-            }
-            _ => return Err(Broken(answer.refusal())),
-        };
-        if identity == self.ends.own {
+        self.ends.upstream = self.ask().await?;
+        if self.ends.upstream == self.ends.own {
             let what = "the upstream is this server itself, or a copy of its files";
             return Err(Broken(what.to_owned()));
         }
         self.known.clear();
-        self.ends.upstream = identity;
+        self.halved = 0;
         if self.settings.order == Order::LiveFirst {
             self.go_ahead();
         }
         self.state.line().phase(Phase::Connected);
+        Ok(())
+    }
+
+    /// The identity of the upstream.
+    async fn ask(&mut self) -> Result<String, Broken> {
+        let answer = self.link.get(ROUTE).await?;
+        self.heard_at = Instant::now();
+        let identity = answer.document.get("identity").and_then(Value::as_str);
+        match identity {
+            Some(identity) if answer.status == StatusCode::OK => Ok(identity.to_owned()),
+            _ if answer.status == StatusCode::OK => {
+                let what = "what answers there is no Tacitus that takes what is forwarded";
+                Err(Broken(what.to_owned()))
+            }
+            _ => Err(Broken(answer.refusal())),
+        }
+    }
+
+    /// All is well.
+    fn recovered(&mut self) {
         if self.failures > 0 {
             tracing::info!(name = self.settings.name, "forwarding again");
         }
-        Ok(())
+        self.failures = 0;
     }
 
     /// Lets what comes in from now on go ahead of a long backlog.
@@ -213,30 +233,58 @@ impl Sender {
     async fn send_all(&mut self) -> Broken {
         loop {
             self.watch().await;
-            match self.round().await {
-                Ok(Round::Went) => {}
-                Ok(Round::Empty) => tokio::time::sleep(self.settings.every).await,
-                Err(broken) => return broken,
+            let sent = match self.round().await {
+                Ok(Round::Went) => Ok(()),
+                Ok(Round::Empty) => self.rest().await,
+                Err(broken) => Err(broken),
+            };
+            if let Err(broken) = sent {
+                return broken;
             }
         }
     }
 
+    /// Lets samples gather; asks now and then whether the upstream is there still.
+    async fn rest(&mut self) -> Result<(), Broken> {
+        if self.heard_at.elapsed() >= ASKED_EVERY && self.ask().await? != self.ends.upstream {
+            return Err(Broken("the upstream is another one now".to_owned()));
+        }
+        self.recovered();
+        tokio::time::sleep_until(self.live_at).await;
+        Ok(())
+    }
+
     /// One message, of the newest or of the oldest lane.
     async fn round(&mut self) -> Result<Round, Broken> {
+        let rests = Instant::now() < self.live_at;
+        let is_single = self.state.cursor().is_single();
         self.newest = !self.newest;
-        let piece = match self.read(self.newest).await? {
-            None => self.read(!self.newest).await?,
-            some => some,
+        let turns: &[bool] = match (is_single, rests) {
+            (true, true) => &[],
+            (true, false) => &[true],
+            (false, true) => &[false],
+            (false, false) if self.newest => &[true, false],
+            (false, false) => &[false, true],
         };
-        let Some(piece) = piece else {
-            self.keep_if_due().await?;
-            return Ok(Round::Empty);
-        };
-        let Piece { task, next, message } = piece;
+        for newest in turns {
+            let piece = self.read(*newest).await?;
+            if *newest && piece.as_ref().is_none_or(|piece| piece.is_last) {
+                self.live_at = Instant::now() + self.settings.every;
+            }
+            if let Some(piece) = piece {
+                return self.send(piece).await.map(|()| Round::Went);
+            }
+        }
+        self.keep_if_due().await?;
+        Ok(Round::Empty)
+    }
+
+    /// Sends a piece, where there is anything in it, and moves the cursor.
+    async fn send(&mut self, piece: Piece) -> Result<(), Broken> {
+        let Piece { task, next, message, .. } = piece;
         let Some(message) = message else {
             self.state.cursor().done(task, next);
-            self.keep_if_due().await?;
-            return Ok(Round::Went);
+            return self.keep_if_due().await;
         };
         tokio::time::sleep_until(self.next_at).await;
         let samples = message.samples;
@@ -245,7 +293,7 @@ impl Sender {
             self.keep().await?;
             self.pace(samples);
         }
-        Ok(Round::Went)
+        Ok(())
     }
 
     /// Reads a piece where reading the disk holds up nobody.
@@ -274,10 +322,11 @@ impl Sender {
     async fn deliver(&mut self, message: Message) -> Result<bool, Broken> {
         let Message { body, samples, described } = message;
         let answer = self.link.post(ROUTE, body.into()).await?;
+        self.heard_at = Instant::now();
         let count = |name: &str| answer.document.get(name).and_then(Value::as_u64).unwrap_or(0);
         match answer.status {
             StatusCode::OK => {
-                self.failures = 0;
+                self.recovered();
                 self.known.extend(described);
                 let refused = count("refused");
                 if refused > 0 {

@@ -140,8 +140,8 @@ impl Draft {
             let reason = format!("no path begins with \"{}\"", self.prefix);
             problems.add("prefix", reason, "write something like \"plant1/\"");
         }
-        let start = self.word("start", self.start.as_deref(), Start::WORDS, problems);
-        let order = self.word("order", self.order.as_deref(), Order::WORDS, problems);
+        let start = word("start", self.start.as_deref(), Start::WORDS, problems);
+        let order = word("order", self.order.as_deref(), Order::WORDS, problems);
         let buffer_bytes_max = size("buffer", self.buffer.as_deref(), 8 << 30, problems);
         let batch_bytes = size("batch_bytes", self.batch_bytes.as_deref(), 2 << 20, problems);
         let every = match self.every.as_deref() {
@@ -184,23 +184,6 @@ impl Draft {
         })
     }
 
-    /// The place of a word among those that may be said; the first where nothing is.
-    fn word(
-        &self,
-        key: &str,
-        said: Option<&str>,
-        words: &[&str],
-        problems: &mut Mistakes<'_>,
-    ) -> Option<usize> {
-        let Some(said) = said else { return Some(0) };
-        let found = words.iter().position(|word| *word == said);
-        if found.is_none() {
-            let reason = format!("\"{said}\" is none of its words");
-            problems.add(key, reason, format!("write one of {}", words.join(", ")));
-        }
-        found
-    }
-
     fn target(&self, problems: &mut Mistakes<'_>) -> Option<Target> {
         let url = self.url.trim_end_matches('/');
         let parsed = url.parse::<Uri>().ok();
@@ -241,6 +224,22 @@ fn size(key: &str, said: Option<&str>, usual: u64, problems: &mut Mistakes<'_>) 
         problems.add(key, format!("\"{said}\" is no size"), "write something like \"64 MiB\"");
     }
     bytes
+}
+
+/// The place of a word among those that may be said; the first where nothing is.
+fn word(
+    key: &str,
+    said: Option<&str>,
+    words: &[&str],
+    problems: &mut Mistakes<'_>,
+) -> Option<usize> {
+    let Some(said) = said else { return Some(0) };
+    let found = words.iter().position(|word| *word == said);
+    if found.is_none() {
+        let reason = format!("\"{said}\" is none of its words");
+        problems.add(key, reason, format!("write one of {}", words.join(", ")));
+    }
+    found
 }
 
 /// The tags that words like `glob=oven/**` mean together.

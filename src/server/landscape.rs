@@ -17,8 +17,8 @@ use crate::plant::{Annotation, Event, Mark, Plants};
 pub(super) struct Around {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
-    pub(super) plants: Arc<Plants>,
     pub(super) forwards: Arc<Forwards>,
+    pub(super) plants: Arc<Plants>,
 }
 
 impl Landscape for Around {

@@ -168,6 +168,13 @@ impl Head {
         after.saturating_add(1).saturating_sub(self.first_sequence)
     }
 
+    /// The tags that have rows of later sequences, by rising id.
+    pub(crate) fn tags_after(&self, after: u64) -> impl Iterator<Item = TagId> {
+        let from = self.offset_after(after);
+        let is_later = move |entry: &TagHead| slab::last_offset(&entry.rows) >= Some(from);
+        self.tags.iter().filter(move |(_, entry)| is_later(entry)).map(|(tag, _)| tag)
+    }
+
     /// The tags that have rows, by rising id.
     pub(crate) fn tags(&self) -> impl Iterator<Item = TagId> {
         self.tags.iter().filter(|(_, entry)| entry.rows.load().is_some()).map(|(tag, _)| tag)

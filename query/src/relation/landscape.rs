@@ -28,6 +28,9 @@ pub trait Landscape: fmt::Debug + Send + Sync {
     /// The ledger of gaps, the oldest first.
     fn gaps(&self) -> Vec<GapRow>;
 
+    /// Every forwarder.
+    fn forwards(&self) -> Vec<ForwardRow>;
+
     /// Assets and calendars.
     fn plant(&self) -> Arc<Plant>;
 
@@ -36,9 +39,6 @@ pub trait Landscape: fmt::Debug + Send + Sync {
 
     /// The annotations that start in one range and end in another; and perhaps more.
     fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow>;
-
-    /// Every forwarder.
-    fn forwards(&self) -> Vec<ForwardRow>;
 }
 
 /// A row of `collectors`.

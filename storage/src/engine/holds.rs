@@ -80,6 +80,18 @@ impl Engine {
         self.backlog_with(stretch, share, fresh)
     }
 
+    /// The bytes of segments within a stretch.
+    pub fn backlog_bytes(&self, stretch: Stretch) -> u64 {
+        let version = self.shared.version.load_full();
+        let records = version.segments.iter().map(|segment| segment.record());
+        let raw = records.filter(|record| !record.replaced && record.tier == Tier::Raw);
+        let share = |record: &SegmentRecord| {
+            let file = &record.file;
+            Part::of(stretch, file.first_sequence, file.last_sequence).share(file.bytes)
+        };
+        raw.map(share).sum()
+    }
+
     /// What there is within a stretch.
     pub fn backlog(&self, stretch: Stretch) -> Backlog {
         self.backlog_with(stretch, |own| own.record().samples, |head| head.rows() as u64)

@@ -141,6 +141,14 @@ pub(crate) fn first_time(chain: &Chain, from: u64) -> Option<i64> {
     slabs.iter().rev().find_map(|slab| Some(rows_of(slab, from).next()?.0.ts))
 }
 
+/// The sequence offset of the newest row of a chain.
+pub(crate) fn last_offset(chain: &Chain) -> Option<u64> {
+    let newest = chain.load();
+    let newest = newest.as_ref()?;
+    let last = newest.len.load(Ordering::Acquire).checked_sub(1)?;
+    Some(newest.offset(last))
+}
+
 /// The slabs that may have rows from a sequence offset on, newest first.
 fn since(chain: &Chain, from: u64) -> Vec<Arc<Slab>> {
     let older = |slab: &Arc<Slab>| slab.previous.clone().filter(|_| slab.offset(0) >= from);

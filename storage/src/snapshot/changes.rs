@@ -118,7 +118,7 @@ impl Snapshot {
         let mut piece = Piece { rows: Vec::new(), left: most };
         for id in self.tags_of(stretch) {
             let tag = TagId(id);
-            if tag < from.tag || !select(tag) {
+            if tag < from.tag {
                 continue;
             }
             if piece.is_full() {
@@ -128,7 +128,7 @@ impl Snapshot {
                 });
             }
             let through = from.through.filter(|_| tag == from.tag);
-            if let Some(through) = self.changes_of(tag, stretch, through, &mut piece)? {
+            if let Some(through) = self.changes_of(tag, stretch, through, &select, &mut piece)? {
                 let next = Some(Bookmark { tag, through: Some(through) });
                 return Ok(Changes { rows: piece.rows, next });
             }
@@ -153,7 +153,7 @@ impl Snapshot {
     fn tags_of(&self, stretch: Stretch) -> RoaringBitmap {
         let of_segments = self.segments_after(stretch.after).filter(|own| touches(own, stretch));
         let sealed = of_segments.fold(RoaringBitmap::new(), |all, own| all | own.tag_set());
-        let fresh = self.heads_of(stretch).flat_map(|head| head.tags());
+        let fresh = self.heads_of(stretch).flat_map(|head| head.tags_after(stretch.after));
         fresh.fold(sealed, |mut all, tag| {
             all.insert(tag.0);
             all
@@ -166,11 +166,14 @@ impl Snapshot {
         tag: TagId,
         stretch: Stretch,
         through: Option<Timestamp>,
+        select: &impl Fn(TagId) -> bool,
         piece: &mut Piece,
     ) -> Result<Option<Timestamp>, Error> {
-        let Some(definition) = self.tag(tag) else { return Ok(None) };
-        let kind = definition.definition.kind;
+        let Some(kind) = self.shared.catalog.kind_at(tag, self.sequence) else { return Ok(None) };
         let Some(range) = self.times_of(tag, kind, stretch, through)? else { return Ok(None) };
+        if !select(tag) {
+            return Ok(None);
+        }
         let mut merge = Merge::new(kind, self.sources_of(tag, kind, stretch, range)?);
         while let Some(part) = merge.next_part()? {
             match part {
