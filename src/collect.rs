@@ -26,6 +26,7 @@ mod store;
 pub use collector::{Collector, Parts, Problem, Running};
 pub use collectors::{Collectors, Entry, Mistake, Origin};
 pub use definition::Definition;
+pub(crate) use definition::{changed, shown};
 pub use kind::{Check, KINDS, Kind};
 pub use order::{Order, Unfulfilled};
 pub use state::{Failure, Phase, State, Status};

@@ -15,6 +15,7 @@
 mod book;
 mod checked;
 mod collectors;
+mod forward;
 mod mqtt;
 mod page;
 mod problem;
@@ -42,6 +43,15 @@ pub(crate) fn span(text: &str) -> Option<std::time::Duration> {
     let shape = Shape::Span { min_ms: 0, max_ms: u64::MAX };
     match shape.read(&Written::Text(text.to_owned())) {
         Ok(Value::Span(span)) => Some(span),
+        _ => None,
+    }
+}
+
+/// A size as the configuration writes it, where it is one: `"64 MiB"`.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let shape = Shape::Size { min: 0, max: u64::MAX };
+    match shape.read(&Written::Text(text.to_owned())) {
+        Ok(Value::Size(bytes)) => Some(bytes),
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ pub mod opcua;
 mod page;
 pub mod plant;
 mod publisher;
+mod surroundings;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -38,6 +39,7 @@ pub use page::first_page;
 
 use crate::collect::opcua::{Draft, DraftBrowse, Settings};
 use crate::ingest::Ingest;
+use crate::plant::Plants;
 use crate::shutdown::Shutdown;
 use plant::{Plant, Report, Signal, Way, is_cut_off};
 use publisher::{Message, Publisher};
@@ -57,6 +59,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// Where the first hour goes.
     pub ingest: Ingest,
+    /// Who learns of its assets and shifts.
+    pub plants: Arc<Plants>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// What makes this plant different from others.
@@ -146,6 +150,8 @@ impl Demo {
         let mut plant = Plant::new(parts.seed);
         history::define(&plant, &parts.engine).map_err(Error)?;
         history::fill(&mut plant, &parts).await.map_err(Error)?;
+        let now = parts.clock.now();
+        surroundings::describe(&plant, &parts.plants, now).await.map_err(Error)?;
         plant.report_all();
         Ok(Running { task: tokio::spawn(work(plant, self.server, parts, shutdown)) })
     }

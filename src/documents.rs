@@ -21,9 +21,19 @@ pub const SPARKPLUG_ALIASES: Collection = Collection(6);
 pub const COLLECTORS: Collection = Collection(7);
 /// The ledger of gaps.
 pub const GAPS: Collection = Collection(8);
-/// How far a copy of this store has come.
+/// How far each forwarder has come, by its name.
 pub const CURSORS: Collection = Collection(9);
 /// Files that were taken from a folder, by the hash of their content.
 pub const FILES: Collection = Collection(10);
 /// Certificates of OPC UA servers that were approved or refused.
 pub const CERTIFICATES: Collection = Collection(11);
+/// Assets, by path.
+pub const ASSETS: Collection = Collection(12);
+/// Calendars, by name.
+pub const CALENDARS: Collection = Collection(13);
+/// Events, by number.
+pub const EVENTS: Collection = Collection(14);
+/// Annotations, by number.
+pub const ANNOTATIONS: Collection = Collection(15);
+/// Forwarders that were added at run time.
+pub const FORWARDS: Collection = Collection(16);

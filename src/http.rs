@@ -15,11 +15,14 @@ mod certificates;
 mod collectors;
 mod connection;
 mod correct;
+mod events;
+mod forward;
 mod guard;
 mod json;
 mod live;
 mod moment;
 mod page;
+mod plant;
 mod problem;
 mod select;
 mod sparkplug;
@@ -32,6 +35,7 @@ mod write;
 pub(crate) use connection::Listener;
 pub(crate) use live::FOLLOWERS_MAX;
 pub(crate) use problem::Problem;
+pub(crate) use select::Selection;
 pub(crate) use status::Facts;
 
 use std::sync::Arc;
@@ -82,7 +86,31 @@ fn routes() -> Vec<Route> {
         route("patch", "/api/v1/collectors/{name}", patch(collectors::change)),
         route("delete", "/api/v1/collectors/{name}", delete(collectors::remove)),
         route("post", "/api/v1/collectors/{name}/call", post(collectors::call)),
+        route("get", "/api/v1/forward", get(forward::meet)),
+        route("post", "/api/v1/forward", post(forward::take)),
+        route("get", "/api/v1/forwards", get(forward::list)),
+        route("get", "/api/v1/forwards/{name}", get(forward::one)),
+        route("put", "/api/v1/forwards/{name}", put(forward::define)),
+        route("patch", "/api/v1/forwards/{name}", patch(forward::change)),
+        route("delete", "/api/v1/forwards/{name}", delete(forward::remove)),
         route("get", "/api/v1/gaps", get(collectors::gaps)),
+        route("get", "/api/v1/assets", get(plant::assets)),
+        route("put", "/api/v1/assets", put(plant::define_assets)),
+        route("delete", "/api/v1/assets", delete(plant::remove_asset)),
+        route("get", "/api/v1/calendars", get(plant::calendars)),
+        route("get", "/api/v1/calendars/{name}", get(plant::calendar)),
+        route("put", "/api/v1/calendars/{name}", put(plant::define_calendar)),
+        route("delete", "/api/v1/calendars/{name}", delete(plant::remove_calendar)),
+        route("get", "/api/v1/events", get(events::events)),
+        route("post", "/api/v1/events", post(events::add_event)),
+        route("get", "/api/v1/events/{id}", get(events::event)),
+        route("patch", "/api/v1/events/{id}", patch(events::change_event)),
+        route("delete", "/api/v1/events/{id}", delete(events::remove_event)),
+        route("get", "/api/v1/annotations", get(events::annotations)),
+        route("post", "/api/v1/annotations", post(events::add_annotation)),
+        route("get", "/api/v1/annotations/{id}", get(events::annotation)),
+        route("patch", "/api/v1/annotations/{id}", patch(events::change_annotation)),
+        route("delete", "/api/v1/annotations/{id}", delete(events::remove_annotation)),
         route("get", "/api/v1/opcua/certificates", get(certificates::list)),
         route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
         route("get", "/api/v1/live", get(live::follow)),

@@ -14,6 +14,7 @@
 //! terms of its protocol (`broker`, `http`).
 
 mod committer;
+mod listed;
 mod mqtt;
 mod queue;
 mod refusals;
@@ -25,6 +26,7 @@ mod tests;
 mod trial;
 
 pub use committer::{Committer, Failure};
+pub(crate) use listed::Listed;
 pub use mqtt::Mqtt;
 pub use refusals::{Counters, Refusal};
 pub use resolve::{Refused, Resolved};
@@ -42,7 +44,7 @@ use tacitus_storage::{Clock, Collection, Document, Engine, Kept};
 use crate::live::Feed;
 use queue::{Parcel, Queue};
 use refusals::Refusals;
-use resolve::Resolver;
+use resolve::{REFUSED_NAMED_MAX, Resolver};
 
 /// What ingestion may use.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,3 +112,16 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, SecretError
     }
     Ok(certificates)
 }
+
+/// TLS towards a server whose certificate is signed by one of these.
+pub(crate) fn trusting(file: &Path) -> Result<rustls::ClientConfig, SecretError> {
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in certificates(file)? {
+        roots.add(authority).map_err(|error| SecretError::new(file, &error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SecretError::new(file, &error))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}

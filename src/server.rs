@@ -37,6 +37,7 @@ use crate::config::{self, Data, Settings};
 use crate::demo;
 use crate::flight;
 use crate::folder::Folder;
+use crate::forward;
 use crate::http;
 use crate::ingest::{Committer, Ingest, Mqtt, Sparkplug};
 use crate::limits::STOP_MAX;
@@ -74,6 +75,7 @@ struct Senders {
     files: Option<JoinHandle<()>>,
     opcua: Option<OpcuaServer>,
     collecting: Collecting,
+    forwards: Arc<forward::Forwards>,
 }
 
 /// What every part of the server works on.
@@ -130,7 +132,9 @@ impl Server {
         let (intake, broker, sparkplug) = start_mqtt(&settings, &ingest, &clock, &shutdown).await?;
         let configured = settings.collectors.clone();
         let dir = &settings.data.dir;
-        let collecting = Collecting::start(configured, dir, &engine, &ingest, &clock, &session);
+        let collecting = Collecting::start(configured, dir, &engine, &ingest, &clock);
+        let forwards = collecting.forward(settings.forwards.clone(), &engine, &clock).await;
+        collecting.show(&session, &forwards);
         let opcua = start_opcua(&settings, &engine, &ingest).await?;
         let addresses = Addresses {
             http,
@@ -148,7 +152,14 @@ impl Server {
             broker: broker.counters(),
             collectors: Arc::clone(&collecting.collectors),
             gaps: Arc::clone(&collecting.gaps),
+            plants: Arc::clone(&collecting.plants),
             trust: Arc::clone(&collecting.trust),
+            forwards: Arc::clone(&forwards),
+            receiver: forward::Receiver {
+                engine: Arc::clone(&engine),
+                ingest: ingest.clone(),
+                identity: forward::identity(&engine),
+            },
             metrics,
             addresses,
             started,
@@ -169,7 +180,8 @@ impl Server {
             let folder = Folder::new(settings, Arc::clone(&engine), ingest.clone());
             tokio::spawn(folder.watch(shutdown.clone()))
         });
-        let senders = Senders { http, postgres, grpc, broker, sparkplug, files, opcua, collecting };
+        let senders =
+            Senders { http, postgres, grpc, broker, sparkplug, files, opcua, collecting, forwards };
         Ok(Running { addresses, engine, ingest, clock, committer, trigger, shutdown, senders })
     }
 }
@@ -235,7 +247,9 @@ fn open_with(data: &Data, clock: Arc<dyn Clock>) -> Result<Engine, tacitus_stora
     let disk = OsDisk::open(&data.dir)?;
     let disk = Arc::new(if data.maps { disk } else { disk.without_mappings() });
     let parts = Parts { disk, clock, chance: Arc::new(SystemChance) };
-    Engine::open(parts, data.engine())
+    let engine = Engine::open(parts, data.engine())?;
+    forward::hold_what_waits(&engine);
+    Ok(engine)
 }
 
 /// The host application of Sparkplug, and its task.
@@ -303,6 +317,7 @@ impl Running {
             mqtt: self.addresses.mqtt,
             engine: Arc::clone(&self.engine),
             ingest: self.ingest.clone(),
+            plants: Arc::clone(&self.senders.collecting.plants),
             clock: Arc::clone(&self.clock),
             seed: demo::SEED,
         };
@@ -317,7 +332,7 @@ impl Running {
     /// Stops: no new connections, open requests answered, what waits written, the store closed.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        let Senders { http, postgres, grpc, broker, sparkplug, files, opcua, collecting } =
+        let Senders { http, postgres, grpc, broker, sparkplug, files, opcua, collecting, forwards } =
             self.senders;
         // Before the broker stops, so that nodes hear it.
         if let Some((host, _)) = &sparkplug {
@@ -330,6 +345,7 @@ impl Running {
         let stopped = async {
             let (http, postgres, grpc, (), ()) =
                 tokio::join!(http, postgres, grpc, broker.stopped(), collecting.stop());
+            forwards.stop().await;
             if let Some(opcua) = opcua {
                 opcua.stop().await;
             }

@@ -24,6 +24,7 @@ use tacitus_model::{Quality, Tag, TimeRange, Timestamp};
 use tacitus_storage::{Snapshot, TagQuery};
 
 use crate::function;
+use crate::plant::ASSET_LABEL;
 use crate::relation::SampleColumn;
 
 /// What a condition reads.
@@ -53,12 +54,15 @@ pub(crate) fn support(filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
         .collect()
 }
 
-/// Says of each filter whether it reads nothing but the column of tag names.
-pub(crate) fn support_names(filters: &[&Expr], column: &str) -> Vec<TableProviderFilterPushDown> {
+/// Says of each filter whether it reads nothing but columns that the tag's name decides.
+pub(crate) fn support_names(
+    filters: &[&Expr],
+    columns: &[&str],
+) -> Vec<TableProviderFilterPushDown> {
     filters
         .iter()
         .map(|filter| {
-            if is_pure(filter) && reads_only(filter, &[column]) {
+            if is_pure(filter) && reads_only(filter, columns) {
                 TableProviderFilterPushDown::Exact
             } else {
                 TableProviderFilterPushDown::Unsupported
@@ -169,6 +173,7 @@ fn tag_query(condition: &Expr, column: &str) -> Option<TagQuery> {
                 Some(TagQuery::AnyOf(sides))
             }
             Operator::Eq if is_column(left) => Some(TagQuery::Name(text(right)?)),
+            Operator::Eq if is_asset(left, column) => Some(of_asset(&text(right)?)),
             Operator::Eq => {
                 let Expr::ScalarFunction(call) = left.as_ref() else { return None };
                 let [tag, key] = call.args.as_slice() else { return None };
@@ -179,14 +184,33 @@ fn tag_query(condition: &Expr, column: &str) -> Option<TagQuery> {
             Operator::RegexMatch if is_column(left) => Some(TagQuery::Regex(text(right)?)),
             _ => None,
         },
-        Expr::Like(like) if !like.negated && !like.case_insensitive && is_column(&like.expr) => {
+        Expr::Like(like) if !like.negated && !like.case_insensitive => {
             let pattern = text(&like.pattern)?;
             let prefix = pattern.split(['%', '_', '\\']).next().unwrap_or_default();
-            (!prefix.is_empty()).then(|| TagQuery::Prefix(prefix.to_owned()))
+            let of_name = || TagQuery::Prefix(prefix.to_owned());
+            match like.expr.as_ref() {
+                _ if prefix.is_empty() => None,
+                expr if is_column(expr) => Some(of_name()),
+                expr if is_asset(expr, column) => Some(or_labelled(vec![of_name()])),
+                _ => None,
+            }
+        }
+        Expr::InList(list) if !list.negated && is_asset(&list.expr, column) => {
+            let assets: Option<Vec<String>> = list.list.iter().map(text).collect();
+            Some(TagQuery::AnyOf(assets?.iter().map(|asset| of_asset(asset)).collect()))
         }
         Expr::ScalarFunction(call) => {
             let [tag, word] = call.args.as_slice() else { return None };
             match call.func.name() {
+                function::tag::GLOB if is_asset(tag, column) => {
+                    // What is below an asset has a longer path.
+                    let glob = text(word)?;
+                    let below = TagQuery::Glob(format!("{glob}/**"));
+                    Some(or_labelled(vec![TagQuery::Glob(glob), below]))
+                }
+                "starts_with" if is_asset(tag, column) => {
+                    Some(or_labelled(vec![TagQuery::Prefix(text(word)?)]))
+                }
                 _ if !is_column(tag) => None,
                 function::tag::GLOB => Some(TagQuery::Glob(text(word)?)),
                 "starts_with" => Some(TagQuery::Prefix(text(word)?)),
@@ -195,6 +219,26 @@ fn tag_query(condition: &Expr, column: &str) -> Option<TagQuery> {
         }
         _ => None,
     }
+}
+
+/// Whether an expression is the asset of the tag in a column.
+fn is_asset(expr: &Expr, column: &str) -> bool {
+    let Expr::ScalarFunction(call) = expr else { return false };
+    let [Expr::Column(tag)] = call.args.as_slice() else { return false };
+    call.func.name() == function::tag::ASSET && tag.name == column
+}
+
+/// The tags that may belong to an asset.
+fn of_asset(path: &str) -> TagQuery {
+    let label = TagQuery::Label { key: ASSET_LABEL.to_owned(), value: path.to_owned() };
+    let below = TagQuery::Prefix(format!("{path}/"));
+    TagQuery::AnyOf(vec![label, TagQuery::Name(path.to_owned()), below])
+}
+
+/// Tags by their paths, or whose label says where they belong.
+fn or_labelled(mut queries: Vec<TagQuery>) -> TagQuery {
+    queries.push(TagQuery::HasLabel(ASSET_LABEL.to_owned()));
+    TagQuery::AnyOf(queries)
 }
 
 /// A test of rows by their quality.
@@ -253,7 +297,7 @@ fn evaluate(test: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Boolean
 }
 
 /// The condition with bare column names, as the one-relation schemas here know them.
-fn unqualified(condition: Expr) -> Result<Expr> {
+pub(crate) fn unqualified(condition: Expr) -> Result<Expr> {
     use datafusion::common::tree_node::{Transformed, TreeNode};
     Ok(condition
         .transform(|expr| {
@@ -276,7 +320,7 @@ fn reads(filter: &Expr) -> Option<Reads> {
     } else if reads_only(filter, &[SampleColumn::Quality.name(), SampleColumn::Good.name()]) {
         Some(Reads::Quality)
     } else {
-        time_range(filter).map(Reads::Time)
+        time_range(filter, SampleColumn::Ts.name()).map(Reads::Time)
     }
 }
 
@@ -291,7 +335,7 @@ fn reads_only(filter: &Expr, columns: &[&str]) -> bool {
 }
 
 /// The names a condition lists: `tag = 'a'`, `tag IN ('a', 'b')` and ORs of these.
-fn names(condition: &Expr, column: &str) -> Option<BTreeSet<String>> {
+pub(crate) fn names(condition: &Expr, column: &str) -> Option<BTreeSet<String>> {
     let is_column = |expr: &Expr| matches!(expr, Expr::Column(own) if own.name == column);
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
@@ -322,10 +366,11 @@ fn text(expr: &Expr) -> Option<String> {
 }
 
 /// The span of time a condition leaves, where it compares the time with constants only.
-fn time_range(condition: &Expr) -> Option<TimeRange> {
+pub(crate) fn time_range(condition: &Expr, column: &str) -> Option<TimeRange> {
+    let is_time = |expr: &Expr| matches!(expr, Expr::Column(own) if own.name == column);
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            Some(time_range(left)?.intersect(&time_range(right)?))
+            Some(time_range(left, column)?.intersect(&time_range(right, column)?))
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             match (is_time(left), moment(left), is_time(right), moment(right)) {
@@ -339,10 +384,6 @@ fn time_range(condition: &Expr) -> Option<TimeRange> {
         }
         _ => None,
     }
-}
-
-fn is_time(expr: &Expr) -> bool {
-    matches!(expr, Expr::Column(column) if column.name == SampleColumn::Ts.name())
 }
 
 fn moment(expr: &Expr) -> Option<Timestamp> {

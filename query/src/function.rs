@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod tag;
 mod time_bucket;
 mod unit;
+pub(crate) mod working;
 
 use std::sync::Arc;
 

@@ -32,6 +32,7 @@ mod wide;
 
 pub use access::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
 pub(crate) use planner::{Functions, Placeholders};
+pub(crate) use producer::{Made, Piece, Producer, Rows};
 
 /// The functions and how they are called, for hints.
 pub(crate) const USAGES: [(&str, &str); 5] = [

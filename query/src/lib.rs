@@ -21,7 +21,9 @@
 
 mod admission;
 mod aggregate;
+mod alarm;
 mod answer;
+pub mod calendar;
 mod connection;
 mod cost;
 mod dialect;
@@ -37,6 +39,7 @@ mod pacing;
 mod padding;
 mod parameters;
 mod plans;
+pub mod plant;
 mod preselect;
 mod relation;
 mod run;
@@ -49,6 +52,7 @@ mod tail;
 mod yielding;
 mod zone;
 
+pub use alarm::EVENTS_LABEL;
 pub use answer::{Answer, Canceller};
 pub use connection::{Connection, Prepared};
 pub use dialect::Dialect;
@@ -56,7 +60,10 @@ pub use error::{QueryError, SqlState};
 pub use format::{Format, Plain, Plainness, Renderer, type_name};
 pub use history::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
-pub use relation::{CATALOG, CollectorRow, GapRow, Landscape, SCHEMA, relations};
+pub use relation::{
+    AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SCHEMA,
+    relations,
+};
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};
 pub use statement::{Parameter, split};

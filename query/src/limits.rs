@@ -90,6 +90,32 @@ pub(crate) const ROWS_UNKNOWN_GUESS: usize = 1_000;
 /// some microseconds a tag.
 pub(crate) const TAGS_COUNTED_MAX: usize = 8;
 
+/// Shifts of a calendar. LIMIT: each is looked at for each day that is asked for.
+pub(crate) const CALENDAR_SHIFTS_MAX: usize = 64;
+
+/// Breaks of a shift. LIMIT: one every half hour.
+pub(crate) const CALENDAR_BREAKS_MAX: usize = 48;
+
+/// Crews of a rotation. LIMIT: each is looked at for each shift.
+pub(crate) const CALENDAR_CREWS_MAX: usize = 64;
+
+/// Days of the pattern of a rotation. LIMIT: two years, day by day.
+pub(crate) const CALENDAR_PATTERN_DAYS_MAX: usize = 731;
+
+/// Holidays, and special days, of a calendar. LIMIT: thirty of each for a century.
+pub(crate) const CALENDAR_DAYS_MAX: usize = 3000;
+
+/// Days of one holiday. LIMIT: each is remembered.
+pub(crate) const HOLIDAY_DAYS_MAX: i32 = 366;
+
+/// Rows of `shifts` that a statement may make, and days it may look at. LIMIT: they are made while
+/// the statement is planned, in a second at most, and are in memory, some hundred bytes each.
+pub(crate) const SHIFT_ROWS_MAX: usize = 100_000;
+
+/// Conditions that one tag of events may tell of. LIMIT: each is in memory while it is followed,
+/// some hundred bytes.
+pub(crate) const CONDITIONS_MAX: usize = 100_000;
+
 /// What statements of one [`Session`](crate::Session) may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

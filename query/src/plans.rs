@@ -15,7 +15,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableSource, Volatility};
 
-use crate::function::tag::{GLOB, LABEL};
+use crate::function::tag::{ASSET, GLOB, LABEL};
 use crate::limits::{PLAN_TEXT_BYTES_MAX, PLANS_MAX};
 use crate::relation::{Relations, SCHEMA};
 
@@ -126,7 +126,7 @@ fn is_fixed(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => {
             let name = call.func.name();
-            let of_catalog = name == LABEL || name == GLOB;
+            let of_catalog = [ASSET, GLOB, LABEL].contains(&name);
             call.func.signature().volatility == Volatility::Immutable && !of_catalog
         }
         Expr::Placeholder(_)

@@ -1,4 +1,4 @@
-//! The relations a statement can read: `tags`, `samples`, `latest`, `audit`, `collectors`, `gaps`.
+//! The relations a statement can read: samples and tags, the plant around them, and what happened.
 //!
 //! *Invariant.* All relations of one statement read the same [`Snapshot`], so that a join of two
 //! of them never sees a sample in one and not in the other. None can be written or replaced.
@@ -6,11 +6,16 @@
 //! *Not here.* What only one wire shows: its [`Dialect`].
 
 mod added;
+mod alarm;
+mod asset;
 mod audit;
 mod information;
 mod landscape;
+mod occurrence;
 mod rows;
 mod samples;
+mod shift;
+mod window;
 
 use std::sync::{Arc, LazyLock};
 
@@ -24,12 +29,19 @@ use tacitus_storage::Snapshot;
 
 use crate::dialect::Dialect;
 use crate::error::{QueryError, SqlState};
+use crate::plant::Places;
+use alarm::{ALARM_JOURNAL, ALARMS, AlarmRelation, Alarms};
+use asset::ASSETS;
 use audit::AUDIT;
 use information::{INFORMATION, Information};
-use landscape::{COLLECTORS, GAPS};
-pub use landscape::{CollectorRow, GapRow, Landscape};
+use landscape::{COLLECTORS, FORWARDS, GAPS};
+pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape};
+use occurrence::{ANNOTATIONS, Annotations, EVENTS, Events};
+pub use occurrence::{AnnotationRow, EventRow};
 use rows::{RowsTable, TagRelation};
 use samples::SamplesTable;
+use shift::SHIFTS;
+use window::Window;
 
 /// The catalog of every statement.
 pub const CATALOG: &str = "tacitus";
@@ -37,7 +49,8 @@ pub const CATALOG: &str = "tacitus";
 pub const SCHEMA: &str = "public";
 
 /// The relations that say how things are now.
-const OF_NOW: [&str; 2] = ["collectors", "gaps"];
+const OF_NOW: [&str; 7] =
+    ["annotations", "assets", "collectors", "events", "forwards", "gaps", "shifts"];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -115,6 +128,7 @@ static TAGS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("states", DataType::Utf8View, true),
         Field::new("range_low", DataType::Float64, true),
         Field::new("range_high", DataType::Float64, true),
+        Field::new("asset", DataType::Utf8View, true),
         Field::new("source", DataType::Utf8View, false),
         Field::new("first_ts", moment(), true),
         Field::new("last_ts", moment(), true),
@@ -130,7 +144,7 @@ pub fn relations() -> Vec<(&'static str, SchemaRef)> {
 /// The relations over one snapshot: list of catalogs, catalog and schema in one.
 #[derive(Debug, Clone)]
 pub(crate) struct Relations {
-    snapshot: Snapshot,
+    places: Places,
     dialect: Option<Arc<dyn Dialect>>,
     /// The samples, where they are not those of the snapshot.
     samples: Option<Arc<MemTable>>,
@@ -143,12 +157,15 @@ pub(crate) struct Relations {
 impl Relations {
     /// The relations as `snapshot` shows them.
     pub(crate) fn new(snapshot: Snapshot, dialect: Option<Arc<dyn Dialect>>) -> Self {
-        Self { snapshot, dialect, samples: None, landscape: None, past: false }
+        let places = Places::new(Arc::default(), snapshot);
+        Self { places, dialect, samples: None, landscape: None, past: false }
     }
 
     /// The same among what is around the store.
     pub(crate) fn among(self, landscape: Option<Arc<dyn Landscape>>) -> Self {
-        Self { landscape, ..self }
+        let plant = landscape.as_ref().map(|around| around.plant()).unwrap_or_default();
+        let places = Places::new(plant, self.places.snapshot().clone());
+        Self { places, landscape, ..self }
     }
 
     /// The same where the snapshot is of an earlier sequence: what is known of now only is refused.
@@ -158,7 +175,7 @@ impl Relations {
 
     /// The same with these samples in place of the stored ones.
     pub(crate) fn over(self, batches: &[Arc<Batch>]) -> Result<Self, QueryError> {
-        let rows = added::rows(&self.snapshot, batches).map_err(DataFusionError::from);
+        let rows = added::rows(self.places.snapshot(), batches).map_err(DataFusionError::from);
         let table = rows.and_then(|rows| MemTable::try_new(Arc::clone(&SAMPLES), vec![vec![rows]]));
         let table = table.map_err(|error| QueryError::classify(&error, ""))?;
         Ok(Self { samples: Some(Arc::new(table)), ..self })
@@ -170,9 +187,16 @@ impl Relations {
             "samples" => Some(&SAMPLES),
             "latest" => Some(&LATEST),
             TAGS_NAME => Some(&TAGS),
+            "alarms" => Some(&ALARMS),
+            "alarm_journal" => Some(&ALARM_JOURNAL),
+            "annotations" => Some(&ANNOTATIONS),
+            "assets" => Some(&ASSETS),
             "audit" => Some(&AUDIT),
             "collectors" => Some(&COLLECTORS),
+            "events" => Some(&EVENTS),
+            "forwards" => Some(&FORWARDS),
             "gaps" => Some(&GAPS),
+            "shifts" => Some(&SHIFTS),
             _ => None,
         }
     }
@@ -184,9 +208,9 @@ impl Relations {
         names
     }
 
-    /// The moment that all relations show.
-    pub(crate) fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    /// The plant, and the moment of the store that all relations show.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// The relations that a plan may be kept of.
@@ -194,11 +218,11 @@ impl Relations {
 
     /// One of [`Self::KEPT`].
     pub(crate) fn kept(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
-        let snapshot = self.snapshot.clone();
+        let places = self.places.clone();
         Some(match name {
-            "samples" => Arc::new(SamplesTable::new(snapshot)),
-            "latest" => Arc::new(RowsTable::new(snapshot, TagRelation::Latest)),
-            TAGS_NAME => Arc::new(RowsTable::new(snapshot, TagRelation::Tags)),
+            "samples" => Arc::new(SamplesTable::new(places.snapshot().clone())),
+            "latest" => Arc::new(RowsTable::new(places, TagRelation::Latest)),
+            TAGS_NAME => Arc::new(RowsTable::new(places, TagRelation::Tags)),
             _ => return None,
         })
     }
@@ -209,17 +233,28 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 6] =
-        ["audit", "collectors", "gaps", "latest", "samples", TAGS_NAME];
+    pub(crate) const NAMES: [&'static str; 13] = [
+        "alarm_journal",
+        "alarms",
+        "annotations",
+        "assets",
+        "audit",
+        "collectors",
+        "events",
+        "forwards",
+        "gaps",
+        "latest",
+        "samples",
+        "shifts",
+        TAGS_NAME,
+    ];
 
     /// The names of all columns of all relations, for hints.
     pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
-        [&*TAGS, &*SAMPLES, &*LATEST, &*AUDIT, &*COLLECTORS, &*GAPS].into_iter().flat_map(
-            |schema| {
-                let schema: &'static Schema = schema;
-                schema.fields().iter().map(|field| field.name().as_str())
-            },
-        )
+        Self::NAMES.into_iter().filter_map(Self::columns).flat_map(|schema| {
+            let schema: &'static Schema = schema;
+            schema.fields().iter().map(|field| field.name().as_str())
+        })
     }
 }
 
@@ -263,7 +298,7 @@ impl SchemaProvider for Relations {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let snapshot = self.snapshot.clone();
+        let (places, snapshot) = (self.places.clone(), self.places.snapshot().clone());
         if self.past && OF_NOW.contains(&name) {
             let what = format!("\"{name}\" is of now, and cannot be read as of a sequence");
             let refusal = QueryError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
@@ -275,11 +310,20 @@ impl SchemaProvider for Relations {
         }
         Ok(match name {
             "samples" => Some(Arc::new(SamplesTable::new(snapshot))),
-            "latest" => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Latest))),
-            TAGS_NAME => Some(Arc::new(RowsTable::new(snapshot, TagRelation::Tags))),
+            "latest" => Some(Arc::new(RowsTable::new(places, TagRelation::Latest))),
+            TAGS_NAME => Some(Arc::new(RowsTable::new(places, TagRelation::Tags))),
+            "alarms" => Some(Arc::new(Alarms::new(AlarmRelation::Now, places))),
+            "alarm_journal" => Some(Arc::new(Alarms::new(AlarmRelation::Journal, places))),
+            "assets" => Some(asset::assets(places.plant())?),
             "audit" => Some(audit::audit(&snapshot)?),
             "collectors" => Some(landscape::collectors(self.landscape.as_deref())?),
+            "events" => Some(Window::over(Events(self.landscape.clone()))),
+            "annotations" => {
+                Some(Window::over(Annotations { around: self.landscape.clone(), places }))
+            }
+            "forwards" => Some(landscape::forwards(self.landscape.as_deref())?),
             "gaps" => Some(landscape::gaps(self.landscape.as_deref())?),
+            "shifts" => Some(Window::over(shift::Shifts(Arc::clone(places.plant())))),
             _ => None,
         })
     }

@@ -133,17 +133,18 @@ impl Run {
         values: Option<Vec<ScalarValue>>,
     ) -> Result<(SessionState, Arc<Placeholders>), QueryError> {
         let mut state = (*self.state).clone();
-        for function in function::tag::of_tags(relations.snapshot()) {
+        let places = relations.places().clone();
+        let of_tags = function::tag::of_tags(&places).into_iter();
+        for function in of_tags.chain(function::working::of_calendars(&places)) {
             state.register_udf(Arc::new(function)).map_err(|error| self.classify(&error))?;
         }
-        let snapshot = relations.snapshot().clone();
         state.register_catalog_list(Arc::new(relations));
         if self.time_zone != "UTC" {
             let options = state.config_mut().options_mut();
             options.execution.time_zone = Some(self.time_zone.clone());
         }
         state.mark_start_execution();
-        let called = Functions::register(&mut state, snapshot, values);
+        let called = Functions::register(&mut state, places, values);
         Ok((state, called.map_err(|error| self.classify(&error))?))
     }
 

@@ -4,6 +4,11 @@
 
 use std::time::Duration;
 
+/// A topic that nobody can subscribe to by its name, whatever the rights are: with it a client can
+/// test what it does when a subscription fails. The interoperability suites of Eclipse Paho do,
+/// and expect "unspecified error" in both versions.
+pub(super) const REFUSED_TOPIC: &str = "test/nosubscribe";
+
 /// LIMIT: time a client has for its CONNECT. Longer only helps those who hold sockets open.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 

@@ -29,29 +29,40 @@ impl Definition {
     /// The settings without their secrets.
     #[must_use]
     pub fn shown(&self) -> Map<String, Value> {
-        let secret =
-            |key: &str| Kind::find(&self.kind).is_some_and(|kind| kind.secrets.contains(&key));
-        let hide = |(key, value): (&String, &Value)| {
-            let value = if secret(key) { HIDDEN.into() } else { value.clone() };
-            (key.clone(), value)
-        };
-        self.settings.iter().map(hide).collect()
+        shown(&self.settings, Kind::find(&self.kind).map_or(&[], |kind| kind.secrets))
     }
 
     /// The same with other settings: those of `changes` replace, `null` removes. A secret that
     /// comes as it is shown stays as it was.
     #[must_use]
     pub fn changed(&self, changes: Map<String, Value>) -> Self {
-        let mut settings = self.settings.clone();
-        for (key, value) in changes {
-            match value {
-                Value::Null => drop(settings.remove(&key)),
-                Value::String(text) if text == HIDDEN && settings.contains_key(&key) => {}
-                value => drop(settings.insert(key, value)),
-            }
-        }
-        Self { settings, ..self.clone() }
+        Self { settings: changed(&self.settings, changes), ..self.clone() }
     }
+}
+
+/// Settings without their secrets.
+pub(crate) fn shown(settings: &Map<String, Value>, secrets: &[&str]) -> Map<String, Value> {
+    let hide = |(key, value): (&String, &Value)| {
+        let value = if secrets.contains(&&**key) { HIDDEN.into() } else { value.clone() };
+        (key.clone(), value)
+    };
+    settings.iter().map(hide).collect()
+}
+
+/// Settings with some replaced, and those removed that became `null`.
+pub(crate) fn changed(
+    settings: &Map<String, Value>,
+    changes: Map<String, Value>,
+) -> Map<String, Value> {
+    let mut settings = settings.clone();
+    for (key, value) in changes {
+        match value {
+            Value::Null => drop(settings.remove(&key)),
+            Value::String(text) if text == HIDDEN && settings.contains_key(&key) => {}
+            value => drop(settings.insert(key, value)),
+        }
+    }
+    settings
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod broker;
 mod collect;
+mod forward;
 mod modbus;
 
 use std::sync::LazyLock;
@@ -87,7 +88,7 @@ const PROFILES: &[&str] = &[
 
 /// All keys, in the order in which they are shown.
 pub static BOOK: LazyLock<Vec<Key>> = LazyLock::new(|| {
-    [FIRST, broker::BROKER, REST, collect::COLLECT, modbus::MODBUS, LAST].concat()
+    [FIRST, broker::BROKER, REST, collect::COLLECT, modbus::MODBUS, forward::FORWARD, LAST].concat()
 });
 
 /// The store, HTTP, gRPC.

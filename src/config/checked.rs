@@ -16,7 +16,7 @@ use tacitus_protocol::topic::Rules;
 use tacitus_query::Limits;
 
 use super::mqtt::{mqtt, mqtt_is_guarded};
-use super::{Effective, Origin, Problem, Value, collectors, roles, topics};
+use super::{Effective, Origin, Problem, Value, collectors, forward, roles, topics};
 use crate::collect::Collector;
 use crate::postgres::Secrets;
 use crate::{broker, folder, ingest, opcua_server};
@@ -46,6 +46,8 @@ pub struct Settings {
     pub opcua_server: Option<opcua_server::Settings>,
     /// The collectors.
     pub collectors: Vec<Arc<dyn Collector>>,
+    /// What is sent on to other servers.
+    pub forwards: Vec<crate::forward::Settings>,
     /// The folder that is watched for files, if there is one.
     pub files: Option<folder::Settings>,
     /// The logs.
@@ -157,6 +159,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
     refuse_open_doors(effective, problems);
     let topics = topics::check(&keys, problems);
     let collectors = collectors::check(&keys, problems);
+    let forwards = forward::check(&keys, problems);
     Some(Settings {
         data: data(&keys)?,
         http: http(&keys)?,
@@ -169,6 +172,7 @@ pub(super) fn check(effective: &Effective, problems: &mut Vec<Problem>) -> Optio
         query: query(&keys, problems)?,
         opcua_server: opcua_server(&keys),
         collectors,
+        forwards,
         files: files(&keys)?,
         log: log(&keys)?,
     })

@@ -94,7 +94,7 @@ fn modbus(keys: &Keys<'_>, collectors: &mut Vec<Arc<dyn Collector>>, problems: &
 }
 
 /// What is said of an entry, as its kind reads it.
-fn words(
+pub(super) fn words(
     keys: &Keys<'_>,
     entry: &str,
     texts: &[&str],
@@ -115,7 +115,11 @@ fn words(
     texts.chain(numbers).chain(sentinels).collect()
 }
 
-fn password(keys: &Keys<'_>, entry: &str, problems: &mut Vec<Problem>) -> Option<Password> {
+pub(super) fn password(
+    keys: &Keys<'_>,
+    entry: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Password> {
     let path = format!("{entry}.password_file");
     let file = keys.path(&path)?;
     match std::fs::read_to_string(&file) {

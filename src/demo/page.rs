@@ -31,6 +31,8 @@ Ask in SQL, in another terminal:
 
   curl http://{http}/api/v1/sql -d "SELECT tag, ts, value, text FROM latest WHERE tag LIKE '%/state'"
 
+  tacitus sql "SELECT shift('demo', ts) AS shift, crew('demo', ts) AS crew, avg(value) AS speed FROM samples WHERE asset(tag) = 'demo/line1/filler' AND tag LIKE '%/speed' GROUP BY 1, 2" --url http://{http}
+
 Follow what changes (Ctrl-C ends it):
 
   curl -sN "http://{http}/api/v1/live/events?glob=demo/line1/*/speed"

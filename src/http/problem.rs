@@ -43,7 +43,7 @@ impl Problem {
     }
 
     /// What is wrong and what to do, for where there is no room for more.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let word = |name: &str| self.members.get(name).and_then(Value::as_str).unwrap_or_default();
         match word("hint") {
             "" => word("detail").to_owned(),

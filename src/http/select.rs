@@ -19,14 +19,14 @@ use super::Problem;
 
 /// What a request said of tags so far.
 #[derive(Debug, Default)]
-pub(super) struct Selection {
+pub(crate) struct Selection {
     any: Vec<TagQuery>,
     all: Vec<TagQuery>,
 }
 
 impl Selection {
     /// Takes a parameter; whether it is one about tags.
-    pub(super) fn take(&mut self, name: &str, value: &str) -> Result<bool, Problem> {
+    pub(crate) fn take(&mut self, name: &str, value: &str) -> Result<bool, Problem> {
         let value = || value.to_owned();
         match name {
             "tag" => self.any.push(TagQuery::Name(value())),
@@ -48,7 +48,7 @@ impl Selection {
     }
 
     /// The tags it means.
-    pub(super) fn query(self) -> TagQuery {
+    pub(crate) fn query(self) -> TagQuery {
         let Self { any, mut all } = self;
         if !any.is_empty() {
             all.push(TagQuery::AnyOf(any));

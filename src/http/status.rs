@@ -15,6 +15,7 @@ use tacitus_storage::{Engine, EngineStatus};
 use tokio::sync::Semaphore;
 
 use super::collectors::document;
+use super::forward::document as forwarder;
 use super::json::answer;
 use super::sql::Questions;
 use super::write::Writes;
@@ -22,9 +23,11 @@ use super::{FOLLOWERS_MAX, Problem};
 use crate::broker;
 use crate::collect::opcua::Trust;
 use crate::collect::{Collectors, Phase};
+use crate::forward::{self, Forwards, Receiver};
 use crate::gaps::{Gaps, Outcome};
 use crate::ingest::{Ingest, Mqtt, Sparkplug};
 use crate::metrics::{Metrics, Reading};
+use crate::plant::Plants;
 use crate::server::Addresses;
 use crate::shutdown::Shutdown;
 
@@ -43,10 +46,16 @@ pub(crate) struct Facts {
     pub(crate) broker: Arc<broker::Counters>,
     /// The collectors.
     pub(crate) collectors: Arc<Collectors>,
+    /// The plant as people keep it.
+    pub(crate) plants: Arc<Plants>,
     /// When nothing came.
     pub(crate) gaps: Arc<Gaps>,
     /// Which OPC UA servers are trusted.
     pub(crate) trust: Arc<Trust>,
+    /// What goes on to other servers.
+    pub(crate) forwards: Arc<Forwards>,
+    /// What takes what other servers send on.
+    pub(crate) receiver: Receiver,
     /// What is counted here.
     pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens.
@@ -121,6 +130,7 @@ pub(super) async fn status(State(facts): State<Arc<Facts>>) -> Response {
             "refused": counters.refused,
         },
         "collectors": facts.collectors.list().iter().map(document).collect::<Vec<_>>(),
+        "forwards": facts.forwards.list().iter().map(forwarder).collect::<Vec<_>>(),
     }))
 }
 
@@ -158,6 +168,7 @@ pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
     readings.extend(facts.intake.sparkplug().map(|host| sparkplug(host)).into_iter().flatten());
     readings.extend(collectors(&facts.collectors));
     readings.extend(gaps(&facts.gaps));
+    readings.extend(forwards(&facts.forwards));
     match facts.metrics.text(&readings) {
         Ok(text) => {
             let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -286,6 +297,41 @@ fn collectors(collectors: &Collectors) -> Vec<Reading> {
         }),
         each(counter("collector_gaps", "Interruptions written into histories"), |status| {
             status.gaps_total
+        }),
+    ]
+}
+
+fn forwards(forwards: &Forwards) -> Vec<Reading> {
+    let all: Vec<_> = forwards.list().into_iter().map(|entry| entry.status).collect();
+    let each = |reading: Reading, value: fn(&forward::Status) -> u64| {
+        reading.by("name", all.iter().map(|status| (status.line.name.clone(), value(status))))
+    };
+    let gauge = |name: &str, help: &str| Reading::gauge(name, help, 0);
+    let counter = |name: &str, help: &str| Reading::counter(name, help, 0);
+    vec![
+        each(gauge("forward_connected", "1 while the upstream takes samples"), |status| {
+            u64::from(status.line.phase == Phase::Connected)
+        }),
+        each(gauge("forward_backlog_samples", "Samples that wait for the upstream"), |status| {
+            status.backlog_samples
+        }),
+        each(gauge("forward_backlog_bytes", "Bytes of segments that wait"), |status| {
+            status.backlog_bytes
+        }),
+        each(gauge("forward_lag_ms", "Age of the oldest sample that waits"), |status| {
+            u64::try_from(status.lag_ns / 1_000_000).unwrap_or(0)
+        }),
+        each(counter("forward_samples", "Samples the upstream has taken"), |status| {
+            status.line.values_total
+        }),
+        each(counter("forward_messages", "Messages the upstream has answered"), |status| {
+            status.messages_total
+        }),
+        each(counter("forward_samples_refused", "Samples the upstream refused"), |status| {
+            status.refused_total
+        }),
+        each(gauge("forward_samples_lost", "Samples given up, since it began"), |status| {
+            status.lost_samples
         }),
     ]
 }

@@ -256,7 +256,11 @@ fn invalid(message: String) -> Problem {
 }
 
 /// The body as it was before it was packed.
-fn unpacked(coding: Option<&HeaderValue>, body: Bytes, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(super) fn unpacked(
+    coding: Option<&HeaderValue>,
+    body: Bytes,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
     let coding = coding.map_or(&b""[..], HeaderValue::as_bytes);
     if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
         return Ok(body);
@@ -323,7 +327,7 @@ async fn finish(ingest: &Ingest, kept: Kept, noun: &str) -> Result<StatusCode, P
 }
 
 /// A failed write, in the terms of HTTP.
-fn unwritten(error: WriteError) -> Problem {
+pub(super) fn unwritten(error: WriteError) -> Problem {
     let (status, hint) = match error {
         WriteError::Full => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -26,7 +26,7 @@ const ARRIVAL_STEP_NS: i64 = 1_000;
 const CLOCK_BACK_NS: i64 = 1_000_000_000;
 
 /// LIMIT: a longer list of refused points is read by nobody; the rest is counted.
-const REFUSED_NAMED_MAX: usize = 100;
+pub(super) const REFUSED_NAMED_MAX: usize = 100;
 
 /// Key and body of a document.
 pub(super) type Stored = (Arc<[u8]>, Arc<[u8]>);

@@ -1,4 +1,4 @@
-//! The collectors with what they work on: the ledger of gaps, trust, the way into the store.
+//! What documents of the store hold: the collectors with the ledger of gaps and trust, the plant.
 //!
 //! *Invariant.* What the ledger knows when collecting stops is on disk before the store closes.
 
@@ -12,11 +12,14 @@ use tokio::task::JoinHandle;
 use super::collected::Collected;
 use super::kept::Kept;
 use super::landscape::Around;
+use crate::chance::SystemChance;
 use crate::collect::opcua::Trust;
 use crate::collect::{Collector, Collectors, Parts, Store};
+use crate::forward::{self, Forwards};
 use crate::gaps::Gaps;
 use crate::ingest::Ingest;
 use crate::keeper::Keeper;
+use crate::plant::Plants;
 
 /// Collectors at work.
 #[derive(Debug)]
@@ -24,19 +27,19 @@ pub(super) struct Collecting {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
     pub(super) trust: Arc<Trust>,
+    pub(super) plants: Arc<Plants>,
+    keeper: Arc<dyn Keeper>,
     ledger: JoinHandle<()>,
 }
 
 impl Collecting {
-    /// Starts the collectors of the configuration and those that were defined, and shows both to
-    /// SQL.
+    /// Starts the collectors of the configuration and those that were defined.
     pub(super) fn start(
         configured: Vec<Arc<dyn Collector>>,
         dir: &Path,
         engine: &Arc<Engine>,
         ingest: &Ingest,
         clock: &Arc<dyn Clock>,
-        session: &Session,
     ) -> Self {
         let (engine, ingest) = (Arc::clone(engine), ingest.clone());
         let store: Arc<dyn Store> =
@@ -44,6 +47,7 @@ impl Collecting {
         let keeper: Arc<dyn Keeper> = Arc::new(Kept { engine, ingest });
         let gaps = Arc::new(Gaps::new(Arc::clone(&keeper)));
         let trust = Arc::new(Trust::new(Arc::clone(&keeper)));
+        let plants = Arc::new(Plants::new(Arc::clone(&keeper)));
         let parts = Parts {
             store,
             clock: Arc::clone(clock),
@@ -52,12 +56,36 @@ impl Collecting {
             pki_dir: dir.join("pki"),
         };
         let ledger = tokio::spawn(Arc::clone(&gaps).keep());
-        let collectors = Arc::new(Collectors::start(configured, parts, keeper));
+        let collectors = Arc::new(Collectors::start(configured, parts, Arc::clone(&keeper)));
+        Self { collectors, gaps, trust, plants, keeper, ledger }
+    }
+
+    /// Starts the forwarders of the configuration and those that were defined.
+    pub(super) async fn forward(
+        &self,
+        configured: Vec<forward::Settings>,
+        engine: &Arc<Engine>,
+        clock: &Arc<dyn Clock>,
+    ) -> Arc<Forwards> {
+        let parts = forward::Parts {
+            engine: Arc::clone(engine),
+            keeper: Arc::clone(&self.keeper),
+            gaps: Arc::clone(&self.gaps),
+            clock: Arc::clone(clock),
+            chance: Arc::new(SystemChance),
+            identity: forward::identity(engine),
+        };
+        Arc::new(Forwards::start(configured, parts).await)
+    }
+
+    /// Shows collectors, gaps and forwarders to SQL.
+    pub(super) fn show(&self, session: &Session, forwards: &Arc<Forwards>) {
         session.surround(Arc::new(Around {
-            collectors: Arc::clone(&collectors),
-            gaps: Arc::clone(&gaps),
+            collectors: Arc::clone(&self.collectors),
+            gaps: Arc::clone(&self.gaps),
+            plants: Arc::clone(&self.plants),
+            forwards: Arc::clone(forwards),
         }));
-        Self { collectors, gaps, trust, ledger }
     }
 
     /// Stops the collectors, and writes down what they left.

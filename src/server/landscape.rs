@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
-use tacitus_query::{CollectorRow, GapRow, Landscape};
+use serde_json::Value;
+use tacitus_model::TimeRange;
+use tacitus_query::plant::Plant;
+use tacitus_query::{AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape};
 
 use crate::collect::{Collectors, Entry};
+use crate::forward::{self, Forwards};
 use crate::gaps::{Gap, Gaps};
+use crate::plant::{Annotation, Event, Mark, Plants};
 
-/// The collectors and the ledger of gaps.
+/// The collectors, the ledger of gaps, and what goes on to other servers.
 #[derive(Debug)]
 pub(super) struct Around {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
+    pub(super) forwards: Arc<Forwards>,
+    pub(super) plants: Arc<Plants>,
 }
 
 impl Landscape for Around {
@@ -21,6 +28,45 @@ impl Landscape for Around {
 
     fn gaps(&self) -> Vec<GapRow> {
         self.gaps.all().iter().map(|gap| row(gap)).collect()
+    }
+
+    fn forwards(&self) -> Vec<ForwardRow> {
+        self.forwards.list().into_iter().map(forward).collect()
+    }
+
+    fn plant(&self) -> Arc<Plant> {
+        self.plants.now()
+    }
+
+    fn events(&self, starts: TimeRange, ends: TimeRange) -> Vec<EventRow> {
+        self.plants.events.find(starts, ends).iter().map(|own| event(own)).collect()
+    }
+
+    fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow> {
+        self.plants.annotations.find(starts, ends).iter().map(|own| annotation(own)).collect()
+    }
+}
+
+fn forward(entry: forward::Entry) -> ForwardRow {
+    let status = entry.status;
+    let (last_error_at, last_error) = status.line.last_error.unzip();
+    ForwardRow {
+        name: status.line.name,
+        origin: entry.origin.name(),
+        url: status.line.endpoint,
+        state: status.line.phase.name(),
+        cursor: status.cursor,
+        backlog_samples: status.backlog_samples,
+        backlog_bytes: status.backlog_bytes,
+        oldest: status.oldest,
+        lag: seconds(status.lag_ns),
+        rate: status.line.rate,
+        samples: status.line.values_total,
+        refused: status.refused_total,
+        lost: status.lost_samples,
+        connected_since: status.line.connected_since,
+        last_error,
+        last_error_at,
     }
 }
 
@@ -51,12 +97,46 @@ fn row(gap: &Gap) -> GapRow {
     GapRow {
         id: gap.id,
         source: gap.source.clone(),
-        tags: gap.tags.as_ref().map(|tags| serde_json::Value::from(tags.clone()).to_string()),
+        tags: gap.tags.as_ref().map(|tags| Value::from(tags.clone()).to_string()),
         from: gap.from,
         to: gap.to,
         cause: gap.cause.name(),
         state: gap.outcome.name(),
         recovered: gap.recovered,
+    }
+}
+
+fn event(event: &Event) -> EventRow {
+    let says = &event.says;
+    EventRow {
+        id: event.id,
+        kind: says.kind.clone(),
+        asset: says.asset.clone(),
+        start: says.start,
+        end: says.end,
+        severity: says.severity.map(u64::from),
+        text: says.text.clone(),
+        attributes: Value::Object(says.attributes.clone()).to_string(),
+    }
+}
+
+fn annotation(annotation: &Annotation) -> AnnotationRow {
+    let says = &annotation.says;
+    let (asset, tag) = match &says.of {
+        Mark::Plant => (None, None),
+        Mark::Asset(path) => (Some(path.clone()), None),
+        Mark::Tag(id) => (None, Some(*id)),
+    };
+    AnnotationRow {
+        id: annotation.id,
+        asset,
+        tag,
+        start: says.start,
+        end: says.end.unwrap_or(says.start),
+        text: says.text.clone(),
+        author: says.author.clone(),
+        attributes: Value::Object(says.attributes.clone()).to_string(),
+        created: annotation.created,
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn backup(
         moment::pass(Moment::Copy);
         let source = Source::open(sealed.disk, manifest, name, &record)?;
         let fingerprint = source.fingerprint()?;
-        let entry = former.entry(to, name, &fingerprint)?;
+        let entry = former.entry(to, name, &fingerprint, &source)?;
         let entry = if let Some(entry) = entry {
             entry
         } else {
@@ -155,18 +155,20 @@ impl Former {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] where an earlier backup has another file of this name: two copies
-    /// of one store went different ways.
+    /// of one store went different ways; or what is wrong with the file.
     fn entry(
         &self,
         to: &dyn Disk,
         name: FileName,
         wanted: &Fingerprint,
+        source: &Source<'_>,
     ) -> Result<Option<Entry>, Error> {
         let known = self.lists.iter().flat_map(|list| &list.entries);
         let Some(known) = known.into_iter().find(|entry| entry.name == name) else {
             return Ok(None);
         };
         if known.fingerprint != *wanted {
+            source.check()?;
             let what = format!("the directory has another file \"{}\"", name.in_words());
             return Err(Error::new(ErrorKind::Invalid, what, OWN_DIRECTORY));
         }

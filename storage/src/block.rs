@@ -188,7 +188,15 @@ pub(crate) struct Row {
     pub(crate) sequence: u64,
 }
 
+/// The quality of a value that cannot be read: `Bad_DataLost` of OPC UA, Part 8.
+const BAD_DATA_LOST: u32 = 0x809D_0000;
+
 impl Row {
+    /// A row that cannot be read.
+    pub(crate) fn lost(ts: i64) -> Self {
+        Self { ts, bits: 0, null: true, quality: BAD_DATA_LOST, text: None, sequence: 0 }
+    }
+
     /// A sample as a row of its tag.
     pub(crate) fn of(ts: Timestamp, value: &Value, quality: Quality) -> Self {
         let text = if let Value::Text(text) = value { Some(Arc::from(&**text)) } else { None };

@@ -46,6 +46,7 @@ use terms::Field;
 pub(crate) use entry::Entry;
 pub use entry::TagName;
 pub(crate) use file::{read_catalog, read_catalogs, seal_catalog, write_catalog};
+pub use pattern::Glob;
 pub use query::TagQuery;
 pub(crate) use record::{decode_entry, encode_entry};
 

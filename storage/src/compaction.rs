@@ -58,8 +58,10 @@ pub(crate) struct Workshop<'a> {
     pub(crate) numbers: &'a AtomicU64,
     pub(crate) partitions: &'a Partitions,
     pub(crate) deletions: &'a [Deletion],
-    /// Rows of later sequences keep them, and what they replaced is kept.
+    /// What rows of later sequences replaced is kept.
     pub(crate) history: u64,
+    /// Rows of later sequences keep them.
+    pub(crate) exact_after: u64,
     pub(crate) now_ns: i64,
 }
 
@@ -158,7 +160,7 @@ impl Outputs<'_> {
         let tag = self.workshop.catalog.get(id);
         let step = tag.as_ref().map_or(step, |tag| tag.definition.step);
         let class = class_of(tag.as_deref());
-        let deleted = Visibility { as_of: u64::MAX, deleted: self.workshop.deleted(id) };
+        let deleted = Visibility { as_of: u64::MAX, after: 0, deleted: self.workshop.deleted(id) };
         let mut shelf = TagShelf { id, step, class, error_bound, deleted, dropped: Vec::new() };
         let mut merge = Merge::new(kind, sources).keeping_replaced();
         while let Some(part) = merge.next_part()? {
@@ -219,7 +221,7 @@ impl Outputs<'_> {
                         last_sequence: self.inputs.1,
                         // Whether a row was replaced before another came is told by their own
                         // sequences alone.
-                        history: if replaced > 0 { 0 } else { self.workshop.history },
+                        history: if replaced > 0 { 0 } else { self.workshop.exact_after },
                     };
                     let disk = &**self.workshop.disk;
                     entry.insert(SegmentWriter::begin(disk, &self.workshop.store, options)?)

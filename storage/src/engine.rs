@@ -15,6 +15,7 @@
 mod backup;
 mod commit;
 mod history;
+mod holds;
 mod import;
 mod maintain;
 mod pins;
@@ -44,6 +45,8 @@ use crate::snapshot::Snapshot;
 use crate::verify::Damage;
 use crate::version::Version;
 
+pub use holds::Backlog;
+use holds::Holds;
 pub use import::Imported;
 pub(crate) use pins::Pins;
 pub use seal::Progress;
@@ -80,6 +83,8 @@ pub struct Engine {
     log_bytes: AtomicU64,
     /// Who removes files.
     pins: Arc<Pins>,
+    /// What must stay as it was committed.
+    holds: Mutex<Holds>,
     /// What the scrub found.
     findings: Mutex<Vec<Damage>>,
     scrub_tours: AtomicU64,
@@ -128,6 +133,12 @@ impl Engine {
     /// The tags.
     pub fn catalog(&self) -> &Catalog {
         &self.shared.catalog
+    }
+
+    /// Which store this is: bytes that were drawn when it was made, and that a copy of its files
+    /// has too.
+    pub fn identity(&self) -> [u8; 16] {
+        self.lock_keeper().manifest.store
     }
 
     /// The store at this moment.
@@ -211,6 +222,8 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+mod changes_tests;
 #[cfg(test)]
 mod program_tests;
 #[cfg(test)]

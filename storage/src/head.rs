@@ -143,17 +143,36 @@ impl Head {
         let mut block = Block::tracked(kind, tracked);
         let Some(entry) = self.tags.get(tag) else { return block };
         let Some(visible) = visibility.as_of.checked_sub(self.first_sequence) else { return block };
+        let first = self.offset_after(visibility.after);
         let seen = |row: &Row| {
             range.contains(Timestamp::from_nanos(row.ts))
                 && (visibility.deleted.is_empty() || visibility.sees(row.ts, row.sequence))
         };
-        slab::for_each_row(&entry.rows, visible, range, |row, offset| {
+        slab::for_each_row(&entry.rows, first..=visible, range, |row, offset| {
             let row = Row { sequence: self.first_sequence + offset, ..row };
             if seen(&row) {
                 block.push(row);
             }
         });
         block
+    }
+
+    /// The earliest time among the first rows that each tag got after a sequence.
+    pub(crate) fn first_time_after(&self, after: u64) -> Option<i64> {
+        let from = self.offset_after(after);
+        self.tags.iter().filter_map(|(_, entry)| slab::first_time(&entry.rows, from)).min()
+    }
+
+    /// The place of the next sequence among those of this head.
+    fn offset_after(&self, after: u64) -> u64 {
+        after.saturating_add(1).saturating_sub(self.first_sequence)
+    }
+
+    /// The tags that have rows of later sequences, by rising id.
+    pub(crate) fn tags_after(&self, after: u64) -> impl Iterator<Item = TagId> {
+        let from = self.offset_after(after);
+        let is_later = move |entry: &TagHead| slab::last_offset(&entry.rows) >= Some(from);
+        self.tags.iter().filter(move |(_, entry)| is_later(entry)).map(|(tag, _)| tag)
     }
 
     /// The tags that have rows, by rising id.

@@ -68,23 +68,24 @@ pub use aggregate::{Edges, Windows};
 pub use audit::{AuditEntry, Change};
 pub use backup::{BackupOptions, BackupReport, RestoreOptions, RestoreReport, restore};
 pub use block::Block;
-pub use catalog::{Catalog, TagName, TagQuery};
+pub use catalog::{Catalog, Glob, TagName, TagQuery};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
 pub use codec::Totals;
 pub use compaction::Retention;
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk, SimFaults, Survival};
 pub use documents::{Collection, Document, Kept};
-pub use engine::{Engine, EngineStatus, Imported, Parts, Progress, Settings};
+pub use engine::{Backlog, Engine, EngineStatus, Imported, Parts, Progress, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use gaps::Gap;
 pub use limits::{
     BLOCK_ROWS_MAX, PATTERN_BYTES_MAX, TAG_CONDITIONS_DEEP_MAX, TAG_CONDITIONS_MAX, TAGS_MAX,
 };
+pub use log::{rows_from_bytes, rows_to_bytes};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use scan::TagScan;
 pub use scrub::ScrubProgress;
 pub use segment::StateTime;
-pub use snapshot::Snapshot;
+pub use snapshot::{Bookmark, Changes, ChangesMax, Snapshot, Stretch};
 pub use statistics::Statistics;
 pub use verify::{Damage, VerifyReport, verify};

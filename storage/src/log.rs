@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind};
 use crate::naming::Naming;
 use crate::planted::{self, Bug};
 
+pub use batch::{rows_from_bytes, rows_to_bytes};
 pub(crate) use file::Files;
 pub(crate) use frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES};
 #[cfg(fuzzing)]

@@ -246,9 +246,10 @@ impl TagPages {
         Ok((if cut { Seen::Part } else { seen }, page, place.is_bare()))
     }
 
-    /// Whether the reader's moment is past the whole segment.
+    /// Whether the reader may see the whole segment.
     fn all_seen(&self) -> bool {
-        self.run.segment.last_sequence() <= self.visibility.as_of
+        let file = &self.run.segment.record().file;
+        file.last_sequence <= self.visibility.as_of && file.first_sequence > self.visibility.after
     }
 
     fn read(&mut self) -> Result<Block, Error> {

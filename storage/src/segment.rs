@@ -1,9 +1,10 @@
 //! A sealed, immutable file of samples: pages by tag, what is known of them, and where they are.
 //!
 //! ```text
-//! header 4096 │ pages, times, blocks of tables … │ sections │ section table │ trailer 64
+//! header 160 │ pages, times, blocks of tables … │ root │ the same root again
+//! root: sections │ section table │ trailer 36
 //! ```
-//! Opening reads the sections, a dozen bytes for every 512 pages; blocks of tables and pages are
+//! Opening reads one root, a dozen bytes for every 512 pages; blocks of tables and pages are
 //! read and checked when they are asked for, and blocks are kept in the cache. Layout:
 //! `docs/format/segment.md`.
 //!
@@ -50,9 +51,6 @@ pub(crate) use table::BLOCK_RECORDS;
 pub(crate) use verify::record_of;
 pub(crate) use writer::{Finished, SegmentWriter, WriteOptions};
 
-/// The quality of a latest value that cannot be read: `Bad_DataLost` of OPC UA, Part 8.
-const BAD_DATA_LOST: u32 = 0x809D_0000;
-
 /// The checksum behind every page and block.
 const CRC_BYTES: usize = 4;
 
@@ -93,11 +91,8 @@ impl Segment {
             let what = format!("it has {size} bytes, not {}", record.file.bytes);
             return Err(Error::corrupt(&name, what));
         }
-        let read = |offset: u64, len: usize| {
-            let mut bytes = vec![0; len];
-            file.read_at(offset, &mut bytes).map(|()| bytes)
-        };
-        let opened = layout::read_tables(store, record.file.number, size, read).map_err(io)?;
+        let opened = layout::read_frame(store, record.file.number, size, &reader(&*file));
+        let opened = opened.map_err(io)?;
         let (header, tables) = opened.map_err(|what| Error::corrupt(&name, what))?;
         Ok(Self {
             name,
@@ -164,8 +159,15 @@ impl Segment {
 
     /// The tags in it, each with the first time and the latest row.
     pub(crate) fn latest(&self) -> impl Iterator<Item = Result<(TagId, Timestamp, Row), Error>> {
-        (0..self.tables.tags.records).map(|at| {
-            let entry = self.tag_at(at)?;
+        self.tags().enumerate().map(|(at, tag)| {
+            let entry = match self.tag_at(at) {
+                // A damaged table must not keep the store closed.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let first = Timestamp::from_nanos(self.record.first_ns);
+                    return Ok((tag, first, Row::lost(self.record.last_ns)));
+                }
+                entry => entry?,
+            };
             let first = Timestamp::from_nanos(entry.statistics.first_ns);
             // The table has the latest row of every tag, but for text.
             if entry.kind != Kind::Text {
@@ -176,7 +178,7 @@ impl Segment {
                 Ok(last) => last.row(last.len().saturating_sub(1)),
                 // One damaged page must not keep the store closed.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    Some(Row { null: true, quality: BAD_DATA_LOST, ..entry.last_row() })
+                    Some(Row::lost(entry.statistics.last_ns))
                 }
                 Err(error) => return Err(error),
             };
@@ -339,6 +341,14 @@ impl Drop for Segment {
         if let Some(pins) = self.doomed.get() {
             pins.remove(std::mem::take(&mut self.name));
         }
+    }
+}
+
+/// Reads ranges of a file.
+fn reader(file: &dyn DiskFile) -> impl Fn(u64, usize) -> std::io::Result<Vec<u8>> {
+    move |offset, len| {
+        let mut bytes = vec![0; len];
+        file.read_at(offset, &mut bytes).map(|()| bytes)
     }
 }
 

@@ -3,6 +3,8 @@
 //! *Invariant.* A snapshot sees exactly what was committed up to its sequence: no half of a
 //! batch, nothing later, whatever seals meanwhile. Taking one waits for nobody.
 
+mod changes;
+
 use std::sync::Arc;
 
 use tacitus_model::{Kind, Quality, Sample, Tag, TagId, TimeRange, Timestamp, Value};
@@ -20,6 +22,8 @@ use crate::scan::TagScan;
 use crate::segment::{StateTime, TagEntry};
 use crate::version::Version;
 use crate::visibility::Visibility;
+
+pub use changes::{Bookmark, Changes, ChangesMax, Stretch};
 
 /// The store at one moment. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -169,7 +173,7 @@ impl Snapshot {
             deletion.sequence <= self.sequence && deletion.tags.contains(&tag.id)
         });
         let deleted = deleted.map(|deletion| (deletion.range, deletion.sequence)).collect();
-        let visibility = Arc::new(Visibility { as_of: self.sequence, deleted });
+        let visibility = Arc::new(Visibility { as_of: self.sequence, after: 0, deleted });
         let mut sources = Vec::new();
         for segment in &self.version.segments {
             if segment.record().replaced && !self.past {

@@ -123,6 +123,8 @@ fn with_variables(sql: &str, variables: &[Value]) -> String {
 /// The macros of a panel that shows `from` to `to`, a minute a step.
 fn expanded(sql: &str, from: &str, to: &str) -> String {
     let sql = sql.replace("$__interval", "1m");
+    let sql = sql.replace("$__timeFrom()", &format!("'{from}'"));
+    let sql = sql.replace("$__timeTo()", &format!("'{to}'"));
     let filter = Regex::new(r"\$__timeFilter\((\w+)\)").unwrap();
     let sql = filter.replace_all(&sql, format!("$1 BETWEEN '{from}' AND '{to}'"));
     let group = Regex::new(r"\$__timeGroup(Alias)?\((\w+),\s*'?(\d+)m'?\)").unwrap();

@@ -21,6 +21,8 @@ mod corrections;
 mod examples;
 // Arrow Flight SQL as its own client speaks it.
 mod flight;
+// Two servers, and the way between them.
+mod forward;
 // A disk without room: refused, readable, and alive again when there is room.
 mod full;
 // The pack for Grafana, every query of it.
@@ -35,6 +37,8 @@ mod kill;
 mod mqtt;
 // The wire of PostgreSQL, asked by a real driver.
 mod postgres;
+// Assets, calendars, events and annotations, kept and asked for.
+mod plant;
 // A sync that fails: no acknowledgement after it, exit code 4.
 mod poison;
 // A server as a child process.

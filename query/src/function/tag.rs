@@ -1,15 +1,16 @@
-//! What the catalog knows of a tag, by its name: `label(tag, key)` and `glob(tag, pattern)`.
+//! What is known of a tag, by its name: `label(tag, key)`, `asset(tag)`; and `glob(path, pattern)`.
 //!
 //! - `label(tag, 'area')`: the tag's label of that key; null where there is none, or no such tag.
-//! - `glob(tag, 'site/*/temp')`: whether the tag's path matches: `*` any characters of a level,
-//!   `**` any characters, `?` one character, `{a,b}` either. False for what is not a tag.
+//! - `asset(tag)`: the path of the asset that it belongs to ([`Places`]); null where there is none.
+//! - `glob(tag, 'site/*/temp')`: whether all of a path, or any text, matches: `*` any characters of
+//!   a level, `**` any characters, `?` one character, `{a,b}` either.
 //!
-//! Both read the tag alone, so that a condition on them selects tags before anything is read, and
+//! They read the tag alone, so that a condition on them selects tags before anything is read, and
 //! groups by them are groups of tags.
 //!
 //! *Invariant.* They answer as the statement's snapshot does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -21,30 +22,38 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use tacitus_storage::{Snapshot, TagQuery};
+use tacitus_storage::Glob;
 
 use crate::error::{QueryError, SqlState};
+use crate::plant::Places;
 
-/// The names of the two functions.
+/// The names of the functions.
 pub(crate) const LABEL: &str = "label";
 pub(crate) const GLOB: &str = "glob";
+pub(crate) const ASSET: &str = "asset";
 
-/// The functions over a snapshot.
-pub(crate) fn of_tags(snapshot: &Snapshot) -> [ScalarUDF; 2] {
-    [LABEL, GLOB].map(|name| ScalarUDF::from(OfTag::new(name, snapshot.clone())))
+/// The functions, as a statement sees the plant.
+pub(crate) fn of_tags(places: &Places) -> [ScalarUDF; 3] {
+    [LABEL, GLOB, ASSET].map(|name| ScalarUDF::from(OfTag::new(name, places.clone())))
 }
 
-/// One of the two functions.
+/// The function that tells the asset of a tag.
+pub(crate) fn asset_of(places: &Places) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(OfTag::new(ASSET, places.clone())))
+}
+
+/// One of the functions.
 #[derive(Debug)]
 struct OfTag {
     name: &'static str,
-    snapshot: Snapshot,
+    places: Places,
     signature: Signature,
 }
 
 impl PartialEq for OfTag {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.snapshot.sequence() == other.snapshot.sequence()
+        self.name == other.name
+            && self.places.snapshot().sequence() == other.places.snapshot().sequence()
     }
 }
 
@@ -57,9 +66,23 @@ impl Hash for OfTag {
 }
 
 impl OfTag {
-    fn new(name: &'static str, snapshot: Snapshot) -> Self {
-        let text = vec![DataType::Utf8View, DataType::Utf8View];
-        Self { name, snapshot, signature: Signature::exact(text, Volatility::Stable) }
+    fn new(name: &'static str, places: Places) -> Self {
+        let texts = if name == ASSET { 1 } else { 2 };
+        let texts = vec![DataType::Utf8View; texts];
+        Self { name, places, signature: Signature::exact(texts, Volatility::Stable) }
+    }
+
+    fn assets(&self, tags: &StringViewArray) -> ArrayRef {
+        let mut known: HashMap<&str, Option<&str>> = HashMap::new();
+        let mut assets = StringViewBuilder::with_capacity(tags.len());
+        for tag in tags {
+            let asset = tag.and_then(|tag| {
+                let find = || self.places.of_path(tag).map(|asset| asset.path.as_str());
+                *known.entry(tag).or_insert_with(find)
+            });
+            assets.append_option(asset);
+        }
+        Arc::new(assets.finish())
     }
 
     fn labels(&self, tags: &StringViewArray, key: &str) -> ArrayRef {
@@ -75,20 +98,30 @@ impl OfTag {
     }
 
     fn label(&self, tag: &str, key: &str) -> Option<String> {
-        let tag = self.snapshot.find(tag)?;
+        let tag = self.places.snapshot().find(tag)?;
         let labels = &tag.definition.labels;
         labels.iter().find(|(own, _)| own == key).map(|(_, value)| value.clone())
     }
+}
 
-    fn matches(&self, tags: &StringViewArray, pattern: &str) -> Result<ArrayRef> {
-        let query = TagQuery::Glob(pattern.to_owned());
-        let found = self.snapshot.select(&query).map_err(|error| {
-            QueryError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
-        })?;
-        let paths: HashSet<&str> = found.iter().map(|tag| tag.definition.path.as_str()).collect();
-        let facts = tags.iter().map(|tag| tag.map(|tag| paths.contains(tag)));
-        Ok(Arc::new(facts.collect::<BooleanArray>()))
-    }
+/// Which texts match a glob.
+fn matches(texts: &StringViewArray, pattern: &str) -> Result<ArrayRef> {
+    let glob = Glob::new(pattern).map_err(|error| {
+        QueryError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
+            .with_hint(error.hint())
+    })?;
+    // Texts mostly come in runs of equal ones.
+    let mut last: Option<(&str, bool)> = None;
+    let facts = texts.iter().map(|text| {
+        let text = text?;
+        let fact = match last {
+            Some((known, fact)) if known == text => fact,
+            _ => glob.matches(text),
+        };
+        last = Some((text, fact));
+        Some(fact)
+    });
+    Ok(Arc::new(facts.collect::<BooleanArray>()))
 }
 
 impl ScalarUDFImpl for OfTag {
@@ -101,11 +134,15 @@ impl ScalarUDFImpl for OfTag {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(if self.name == LABEL { DataType::Utf8View } else { DataType::Boolean })
+        Ok(if self.name == GLOB { DataType::Boolean } else { DataType::Utf8View })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let kind = args.return_field.data_type();
+        if let [tags] = args.args.as_slice() {
+            let tags = tags.to_array(args.number_rows)?;
+            return Ok(ColumnarValue::Array(self.assets(as_string_view_array(&tags)?)));
+        }
         let [tags, ColumnarValue::Scalar(ScalarValue::Utf8View(word))] = args.args.as_slice()
         else {
             let message = format!("the second argument of {} must be one text", self.name);
@@ -121,7 +158,7 @@ impl ScalarUDFImpl for OfTag {
         Ok(ColumnarValue::Array(if self.name == LABEL {
             self.labels(tags, word)
         } else {
-            self.matches(tags, word)?
+            matches(tags, word)?
         }))
     }
 }

@@ -36,6 +36,7 @@ use super::series::TagSamples;
 use super::step::{Intervals, Step};
 use crate::aggregate::{Aggregate, Configuration, Point};
 use crate::limits::MOMENTS_MAX;
+use crate::plant::Places;
 use crate::relation::moment;
 
 const SIGNATURE: Signature = Signature {
@@ -68,11 +69,12 @@ struct Interpolate {
 }
 
 /// Reads the arguments of a call.
-pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
+pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
-    let tags = select(&snapshot, &arguments.texts("tags")?)?;
+    let tags = select(places, &arguments.texts("tags")?)?;
     let work = Arc::new(Work::bare(Aggregate::Interpolative));
     let moments = moments(&arguments)?;
+    let snapshot = places.snapshot().clone();
     Ok(Arc::new(Interpolate { snapshot, tags, moments, work }))
 }
 

@@ -9,6 +9,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::argument::Argument;
+use super::producer::Made;
+use super::{USAGES, interpolate, plot, raw, resample, wide};
+use crate::error::{QueryError, SqlState};
+use crate::plant::Places;
 use chrono::{DateTime, Utc};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -24,12 +29,6 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::{
     Expr as Ast, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor,
 };
-use tacitus_storage::Snapshot;
-
-use super::argument::Argument;
-use super::producer::Made;
-use super::{USAGES, interpolate, plot, raw, resample, wide};
-use crate::error::{QueryError, SqlState};
 
 /// The parameters that stand in calls.
 #[derive(Debug, Default)]
@@ -47,7 +46,7 @@ impl Placeholders {
 /// Plans calls of the functions.
 #[derive(Debug)]
 pub(crate) struct Functions {
-    snapshot: Snapshot,
+    places: Places,
     /// The values of `$1`, `$2`, …; `None` where only the columns are asked for.
     parameters: Option<Vec<ScalarValue>>,
     started: Option<DateTime<Utc>>,
@@ -55,16 +54,16 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    /// Lets a statement call the functions over a snapshot; tells which parameters they take.
+    /// Lets a statement call the functions over a plant; tells which parameters they take.
     pub(crate) fn register(
         state: &mut SessionState,
-        snapshot: Snapshot,
+        places: Places,
         parameters: Option<Vec<ScalarValue>>,
     ) -> Result<Arc<Placeholders>> {
         let placeholders = Arc::new(Placeholders::default());
         let started = state.execution_props().query_execution_start_time;
         let functions =
-            Self { snapshot, parameters, started, placeholders: Arc::clone(&placeholders) };
+            Self { places, parameters, started, placeholders: Arc::clone(&placeholders) };
         state.register_relation_planner(Arc::new(functions))?;
         Ok(placeholders)
     }
@@ -78,13 +77,13 @@ impl Functions {
     ) -> Result<RelationPlanning> {
         let given: Result<Vec<Argument>> =
             given.into_iter().map(|argument| self.argument(name, argument, context)).collect();
-        let (given, snapshot) = (given?, self.snapshot.clone());
+        let (given, places) = (given?, &self.places);
         let producer = match name {
-            "history" => raw::call(snapshot, given)?,
-            "resample" => resample::call(snapshot, given)?,
-            "interpolate" => interpolate::call(snapshot, given)?,
-            "wide" => wide::call(snapshot, given)?,
-            _ => plot::call(snapshot, given)?,
+            "history" => raw::call(places, given)?,
+            "resample" => resample::call(places, given)?,
+            "interpolate" => interpolate::call(places, given)?,
+            "wide" => wide::call(places, given)?,
+            _ => plot::call(places, given)?,
         };
         let source = provider_as_source(Arc::new(Made(producer)));
         let plan = LogicalPlanBuilder::scan(name, source, None)?.build()?;

@@ -39,6 +39,7 @@ use super::selection::select;
 use super::series::TagSamples;
 use crate::aggregate::{Class, Point};
 use crate::limits::PIXELS_MAX;
+use crate::plant::Places;
 use crate::relation::moment;
 
 const SIGNATURE: Signature = Signature {
@@ -74,7 +75,7 @@ struct Plot {
 }
 
 /// Reads the arguments of a call.
-pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
+pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
     let (from, to) = range(&arguments)?;
     if from > to {
@@ -85,7 +86,8 @@ pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn P
         let what = arguments.invalid(format!("pixels must be 1 to {PIXELS_MAX}, not {pixels}"));
         return Err(what.into());
     }
-    let tags = select(&snapshot, &arguments.texts("tags")?)?;
+    let tags = select(places, &arguments.texts("tags")?)?;
+    let snapshot = places.snapshot().clone();
     Ok(Arc::new(Plot { snapshot, tags, edges: edges(from, to, pixels).into() }))
 }
 

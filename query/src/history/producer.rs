@@ -42,7 +42,7 @@ use crate::scan::SampleScan;
 
 /// What a piece of work gave.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Rows(RecordBatch),
     /// Nothing yet.
     More,
@@ -50,13 +50,13 @@ pub(super) enum Piece {
 }
 
 /// The rows of one part.
-pub(super) trait Rows: Send {
+pub(crate) trait Rows: Send {
     /// Does a piece of work, of a millisecond or so.
     fn piece(&mut self) -> Result<Piece>;
 }
 
 /// Works out the rows of a relation.
-pub(super) trait Producer: fmt::Debug + fmt::Display + Send + Sync {
+pub(crate) trait Producer: fmt::Debug + fmt::Display + Send + Sync {
     /// The columns.
     fn schema(&self) -> SchemaRef;
 
@@ -75,7 +75,7 @@ pub(super) trait Producer: fmt::Debug + fmt::Display + Send + Sync {
 
 /// A relation made by a producer.
 #[derive(Debug)]
-pub(super) struct Made(pub(super) Arc<dyn Producer>);
+pub(crate) struct Made(pub(crate) Arc<dyn Producer>);
 
 #[async_trait]
 impl TableProvider for Made {

@@ -34,6 +34,7 @@ use super::selection::select;
 use super::series::TagSamples;
 use crate::aggregate::{Aggregate, Configuration, Interval, Output, Point, Walk};
 use crate::format::rfc3339;
+use crate::plant::Places;
 use crate::relation::SampleColumn;
 use crate::scan::TagColumns;
 
@@ -71,7 +72,7 @@ struct History {
 }
 
 /// Reads the arguments of a call.
-pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
+pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
     let bounds = match arguments.text("bounds")? {
         None | Some("outside") => Bounds::Outside,
@@ -82,8 +83,9 @@ pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn P
             return Err(what.with_hint("there are: inside, outside, interpolated").into());
         }
     };
-    let tags = select(&snapshot, &arguments.texts("tags")?)?;
+    let tags = select(places, &arguments.texts("tags")?)?;
     let (from, to) = (arguments.moment("from")?, arguments.moment("to")?);
+    let snapshot = places.snapshot().clone();
     Ok(Arc::new(History { snapshot, tags, from, to, bounds }))
 }
 

@@ -40,6 +40,7 @@ use crate::aggregate::{Aggregate, Configuration, Interval, Output, Pass, Walk};
 use crate::error::{QueryError, SqlState};
 use crate::format::rfc3339;
 use crate::limits::INTERVALS_AT_ONCE_MAX;
+use crate::plant::Places;
 use crate::relation::moment;
 use crate::zone::Zone;
 
@@ -84,7 +85,7 @@ pub(super) struct Work {
 }
 
 /// Reads the arguments of a call.
-pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
+pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
     let aggregates = aggregates(&arguments, Aggregate::Average)?;
     let schema = schema(&aggregates);
@@ -93,7 +94,8 @@ pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn P
     let (from, to) = range(&arguments)?;
     let step = Step::new(arguments.interval("step")?)?;
     let intervals = Intervals::new(from, to, step, zone(&arguments)?);
-    let tags = select(&snapshot, &arguments.texts("tags")?)?;
+    let tags = select(places, &arguments.texts("tags")?)?;
+    let snapshot = places.snapshot().clone();
     Ok(Arc::new(Resample { snapshot, tags, intervals, from, to, work: Arc::new(work) }))
 }
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `plant/line1/oven` | the one of this name, an alias, or a name it had |
 //! | `plant/*/oven`, `plant/**`, `{a,b}/x` | a glob over the path |
-//! | `plant/line1/` or `asset:plant/line1` | all below |
+//! | `plant/line1/` | all below |
+//! | `asset:plant/line1`, `asset:plant/*/filler` | of the asset, or those a glob matches, and all below |
 //! | `~expression` or `regex:expression` | a regular expression found in the path |
 //! | `label:key=value`, `label:key` | with this label |
 //! | `kind:float`, `unit:degC`, `source:mqtt` | of this kind, unit, source |
@@ -18,19 +19,30 @@ use std::sync::Arc;
 
 use datafusion::error::Result;
 use tacitus_model::{Kind, Tag};
-use tacitus_storage::{Snapshot, TagQuery};
+use tacitus_storage::{Glob, Snapshot, TagQuery};
 
 use crate::error::{QueryError, SqlState, nearest};
+use crate::plant::{ASSET_LABEL, Places};
 
 /// Names that are compared with one that is not there. LIMIT: a hint is worth a millisecond.
 const NAMES_COMPARED_MAX: usize = 4096;
 
+/// What begins a text that names assets.
+const ASSET: &str = "asset:";
+
+/// What makes a pattern of a text.
+const WILD: [char; 3] = ['*', '?', '{'];
+
 /// The tags that texts name.
-pub(super) fn select(snapshot: &Snapshot, texts: &[String]) -> Result<Vec<Arc<Tag>>> {
+pub(super) fn select(places: &Places, texts: &[String]) -> Result<Vec<Arc<Tag>>> {
+    let snapshot = places.snapshot();
     let mut tags = Vec::new();
     for text in texts {
         match snapshot.find(text) {
             Some(tag) => tags.push(tag),
+            None if text.starts_with(ASSET) => {
+                tags.extend(of_assets(places, text.trim_start_matches(ASSET))?);
+            }
             None => match pattern(text)? {
                 Some(query) => tags.extend(matching(snapshot, &query)?),
                 None => return Err(unknown(snapshot, text).into()),
@@ -39,6 +51,43 @@ pub(super) fn select(snapshot: &Snapshot, texts: &[String]) -> Result<Vec<Arc<Ta
     }
     tags.sort_unstable_by(|a, b| a.definition.path.cmp(&b.definition.path));
     tags.dedup_by_key(|tag| tag.id);
+    Ok(tags)
+}
+
+/// The tags of assets, and of all below them.
+fn of_assets(places: &Places, pattern: &str) -> Result<Vec<Arc<Tag>>> {
+    let pattern = pattern.strip_suffix("/**").unwrap_or(pattern).trim_end_matches('/');
+    let labelled = TagQuery::HasLabel(ASSET_LABEL.to_owned());
+    let patterned = pattern.contains(WILD);
+    let by_path = if patterned {
+        let below = TagQuery::Glob(format!("{pattern}/**"));
+        vec![TagQuery::Glob(pattern.to_owned()), below, labelled]
+    } else {
+        let below = TagQuery::Prefix(format!("{pattern}/"));
+        vec![TagQuery::Name(pattern.to_owned()), below, labelled]
+    };
+    let mut tags = matching(places.snapshot(), &TagQuery::AnyOf(by_path))?;
+    if patterned {
+        let glob = Glob::new(pattern).map_err(|error| {
+            let state = SqlState::INVALID_PARAMETER_VALUE;
+            QueryError::new(state, error.to_string()).with_hint(error.hint())
+        })?;
+        let plant = places.plant();
+        tags.retain(|tag| {
+            let own = places.of_tag(tag).map_or("", |asset| asset.path.as_str());
+            plant.upward(own).any(|asset| glob.matches(&asset.path))
+        });
+        return Ok(tags);
+    }
+    let within = |path: &str| {
+        let rest = path.strip_prefix(pattern);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    tags.retain(|tag| {
+        // Where nobody defined assets, the path alone says it.
+        let labelled = places.labelled(tag).map(|asset| asset.path.as_str());
+        within(labelled.unwrap_or(tag.definition.path.as_str()))
+    });
     Ok(tags)
 }
 
@@ -62,7 +111,7 @@ fn pattern(text: &str) -> Result<Option<TagQuery>> {
     {
         return Ok(Some(query));
     }
-    if text.contains(['*', '?', '{']) {
+    if text.contains(WILD) {
         return Ok(Some(TagQuery::Glob(text.to_owned())));
     }
     Ok(text.ends_with('/').then(|| TagQuery::Prefix(text.to_owned())))
@@ -71,7 +120,6 @@ fn pattern(text: &str) -> Result<Option<TagQuery>> {
 fn keyed(key: &str, value: &str) -> Result<Option<TagQuery>> {
     Ok(Some(match key {
         "regex" => TagQuery::Regex(value.to_owned()),
-        "asset" => TagQuery::Prefix(format!("{}/", value.trim_end_matches('/'))),
         "label" => match value.split_once('=') {
             Some((key, value)) => TagQuery::Label { key: key.to_owned(), value: value.to_owned() },
             None => TagQuery::HasLabel(value.to_owned()),

@@ -32,6 +32,7 @@ use super::series::TagSamples;
 use super::step::{Intervals, Step};
 use crate::aggregate::{Aggregate, Interval};
 use crate::limits::WIDE_TAGS_MAX;
+use crate::plant::Places;
 use crate::relation::moment;
 
 const SIGNATURE: Signature = Signature {
@@ -54,9 +55,9 @@ struct Wide {
 }
 
 /// Reads the arguments of a call.
-pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
+pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
-    let tags = select(&snapshot, &arguments.texts("tags")?)?;
+    let tags = select(places, &arguments.texts("tags")?)?;
     if tags.len() > WIDE_TAGS_MAX {
         let what = format!("{} tags are more than {WIDE_TAGS_MAX} columns", tags.len());
         return Err(too_many(what).with_hint("interpolate gives a row for each tag").into());
@@ -73,6 +74,7 @@ pub(super) fn call(snapshot: Snapshot, given: Vec<Argument>) -> Result<Arc<dyn P
     };
     let work = Arc::new(Work::bare(aggregate));
     let schema = schema(&tags, aggregate);
+    let snapshot = places.snapshot().clone();
     Ok(Arc::new(Wide { snapshot, tags, intervals, work, schema }))
 }
 

@@ -1,7 +1,8 @@
-//! The relations `collectors` and `gaps`: what brings samples here, and when nothing came.
+//! What is around the store; and the relations `collectors`, `gaps` and `forwards`: what brings
+//! samples here, when nothing came, and what goes on to other servers.
 //!
-//! *Invariant.* Both are of now: their rows come from whoever runs the collectors, and a session
-//! that nobody gave these has both without rows.
+//! *Invariant.* All of it is of now: rows come from whoever runs the collectors and keeps the
+//! plant, and a session that nobody gave these has relations without rows.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -13,9 +14,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
-use tacitus_model::Timestamp;
+use tacitus_model::{TimeRange, Timestamp};
 
 use super::moment;
+use super::occurrence::{AnnotationRow, EventRow};
+use crate::plant::Plant;
 
 /// What is around the store.
 pub trait Landscape: fmt::Debug + Send + Sync {
@@ -24,6 +27,18 @@ pub trait Landscape: fmt::Debug + Send + Sync {
 
     /// The ledger of gaps, the oldest first.
     fn gaps(&self) -> Vec<GapRow>;
+
+    /// Every forwarder.
+    fn forwards(&self) -> Vec<ForwardRow>;
+
+    /// Assets and calendars.
+    fn plant(&self) -> Arc<Plant>;
+
+    /// The events that start in one range and end in another, or have no end; and perhaps more.
+    fn events(&self, starts: TimeRange, ends: TimeRange) -> Vec<EventRow>;
+
+    /// The annotations that start in one range and end in another; and perhaps more.
+    fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow>;
 }
 
 /// A row of `collectors`.
@@ -84,6 +99,43 @@ pub struct GapRow {
     pub recovered: u64,
 }
 
+/// A row of `forwards`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForwardRow {
+    /// Its name.
+    pub name: String,
+    /// Who said that it shall be: `configuration` or `definition`.
+    pub origin: &'static str,
+    /// The upstream.
+    pub url: String,
+    /// Where it is in its life.
+    pub state: &'static str,
+    /// The last sequence that the upstream has with all before it.
+    pub cursor: u64,
+    /// Samples that wait, about.
+    pub backlog_samples: u64,
+    /// The bytes these take here, about.
+    pub backlog_bytes: u64,
+    /// The time of the oldest sample that waits.
+    pub oldest: Option<Timestamp>,
+    /// How old that is, in seconds; 0 where nothing waits.
+    pub lag: f64,
+    /// Samples a second, lately.
+    pub rate: f64,
+    /// Samples sent.
+    pub samples: u64,
+    /// Samples that the upstream refused.
+    pub refused: u64,
+    /// Samples that were given up.
+    pub lost: u64,
+    /// Since when it is connected.
+    pub connected_since: Option<Timestamp>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
+}
+
 /// The columns of `collectors`.
 pub(super) static COLLECTORS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -120,7 +172,29 @@ pub(super) static GAPS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-fn text(name: &str, nullable: bool) -> Field {
+/// The columns of `forwards`.
+pub(super) static FORWARDS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        text("name", false),
+        text("origin", false),
+        text("url", false),
+        text("state", false),
+        Field::new("cursor", DataType::Int64, false),
+        Field::new("backlog_samples", DataType::Int64, false),
+        Field::new("backlog_bytes", DataType::Int64, false),
+        Field::new("oldest_ts", moment(), true),
+        Field::new("lag", DataType::Float64, false),
+        Field::new("rate", DataType::Float64, false),
+        Field::new("samples_total", DataType::Int64, false),
+        Field::new("refused_total", DataType::Int64, false),
+        Field::new("lost_samples", DataType::Int64, false),
+        Field::new("connected_since", moment(), true),
+        text("last_error", true),
+        Field::new("last_error_at", moment(), true),
+    ]))
+});
+
+pub(super) fn text(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Utf8View, nullable)
 }
 
@@ -164,24 +238,48 @@ pub(super) fn gaps(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TablePro
     table(&GAPS, columns)
 }
 
-fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {
+/// The relation `forwards`.
+pub(super) fn forwards(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TableProvider>> {
+    let rows = landscape.map(Landscape::forwards).unwrap_or_default();
+    let columns = vec![
+        texts(rows.iter().map(|row| Some(&*row.name))),
+        texts(rows.iter().map(|row| Some(row.origin))),
+        texts(rows.iter().map(|row| Some(&*row.url))),
+        texts(rows.iter().map(|row| Some(row.state))),
+        wholes(rows.iter().map(|row| row.cursor)),
+        wholes(rows.iter().map(|row| row.backlog_samples)),
+        wholes(rows.iter().map(|row| row.backlog_bytes)),
+        moments(rows.iter().map(|row| row.oldest)),
+        numbers(rows.iter().map(|row| Some(row.lag))),
+        numbers(rows.iter().map(|row| Some(row.rate))),
+        wholes(rows.iter().map(|row| row.samples)),
+        wholes(rows.iter().map(|row| row.refused)),
+        wholes(rows.iter().map(|row| row.lost)),
+        moments(rows.iter().map(|row| row.connected_since)),
+        texts(rows.iter().map(|row| row.last_error.as_deref())),
+        moments(rows.iter().map(|row| row.last_error_at)),
+    ];
+    table(&FORWARDS, columns)
+}
+
+pub(super) fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Arc<dyn TableProvider>> {
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
     Ok(Arc::new(MemTable::try_new(Arc::clone(schema), vec![vec![batch]])?))
 }
 
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+pub(super) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.collect::<StringViewArray>())
 }
 
-fn wholes(values: impl Iterator<Item = u64>) -> ArrayRef {
+pub(super) fn wholes(values: impl Iterator<Item = u64>) -> ArrayRef {
     Arc::new(values.map(u64::cast_signed).collect::<Int64Array>())
 }
 
-fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
+pub(super) fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.collect::<Float64Array>())
 }
 
-fn moments(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
+pub(super) fn moments(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
     let nanos = values.map(|ts| ts.map(Timestamp::nanos));
     Arc::new(nanos.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
 }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -26,11 +26,12 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
 use tacitus_model::{Kind, Sample, Tag, Value};
-use tacitus_storage::Snapshot;
 
 use super::{LATEST, SampleColumn, TAGS};
 use crate::filter;
+use crate::function::tag::{self, ASSET};
 use crate::limits::BATCH_ROWS_MAX;
+use crate::plant::Places;
 
 /// Which of the two relations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,18 +55,42 @@ impl TagRelation {
             Self::Latest => SampleColumn::Tag.name(),
         }
     }
+
+    /// The columns that the tag's path decides, of those that tags are selected by.
+    fn name_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Tags => &["name", ASSET],
+            Self::Latest => &["tag"],
+        }
+    }
 }
 
 /// One of the two relations over a snapshot.
 #[derive(Debug)]
 pub(super) struct RowsTable {
-    snapshot: Snapshot,
+    places: Places,
     relation: TagRelation,
 }
 
 impl RowsTable {
-    pub(super) fn new(snapshot: Snapshot, relation: TagRelation) -> Self {
-        Self { snapshot, relation }
+    pub(super) fn new(places: Places, relation: TagRelation) -> Self {
+        Self { places, relation }
+    }
+
+    /// The filters, as conditions on the tag's path alone.
+    fn by_name(&self, filters: &[Expr]) -> Result<Vec<Expr>> {
+        let column = self.relation.path_column();
+        let asset_of = tag::asset_of(&self.places);
+        let named = |expr: Expr| {
+            Ok(match expr {
+                Expr::Column(own) if self.relation == TagRelation::Tags && own.name == ASSET => {
+                    let name = Expr::Column(column.into());
+                    Transformed::yes(asset_of.call(vec![name]))
+                }
+                other => Transformed::no(other),
+            })
+        };
+        filters.iter().map(|filter| filter.clone().transform(named).data()).collect()
     }
 }
 
@@ -83,7 +108,7 @@ impl TableProvider for RowsTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(filter::support_names(filters, self.relation.path_column()))
+        Ok(filter::support_names(filters, self.relation.name_columns()))
     }
 
     async fn scan(
@@ -94,14 +119,15 @@ impl TableProvider for RowsTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let column = self.relation.path_column();
-        let tags = filter::select_tags(&self.snapshot, filters, column, session)?;
+        let filters = self.by_name(filters)?;
+        let tags = filter::select_tags(self.places.snapshot(), &filters, column, session)?;
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
         };
         let started = session.execution_props().query_execution_start_time;
         Ok(Arc::new(RowsExec {
-            snapshot: self.snapshot.clone(),
+            places: self.places.clone(),
             relation: self.relation,
             tags: tags.into(),
             now_ns: started.and_then(|moment| moment.timestamp_nanos_opt()).unwrap_or_default(),
@@ -122,7 +148,7 @@ impl TableProvider for RowsTable {
 /// Hands out the rows of one of the two relations, in the order of the paths.
 #[derive(Debug)]
 struct RowsExec {
-    snapshot: Snapshot,
+    places: Places,
     relation: TagRelation,
     tags: Arc<[Arc<Tag>]>,
     /// The statement's time, nanoseconds since 1970: what `age` counts from and `now()` says.
@@ -134,10 +160,11 @@ struct RowsExec {
 impl RowsExec {
     /// The last sample of a tag. The store keeps those of now in memory; of the past they are read.
     fn latest(&self, tag: &Tag) -> Result<Option<Sample>> {
-        if !self.snapshot.is_past() {
-            return Ok(self.snapshot.latest(tag.id));
+        let snapshot = self.places.snapshot();
+        if !snapshot.is_past() {
+            return Ok(snapshot.latest(tag.id));
         }
-        let found = self.snapshot.latest_seen(tag.id);
+        let found = snapshot.latest_seen(tag.id);
         found.map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
@@ -149,7 +176,7 @@ impl RowsExec {
                 let columns = schema
                     .fields()
                     .iter()
-                    .map(|field| tag_column(field.name(), &self.snapshot, tags))
+                    .map(|field| tag_column(field.name(), &self.places, tags))
                     .collect::<Result<Vec<_>>>()?;
                 batch(&schema, columns, tags.len())
             }
@@ -227,7 +254,7 @@ impl ExecutionPlan for RowsExec {
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let rows = Self {
-            snapshot: self.snapshot.clone(),
+            places: self.places.clone(),
             tags: Arc::clone(&self.tags),
             properties: Arc::clone(&self.properties),
             ..*self
@@ -254,7 +281,7 @@ impl ExecutionPlan for RowsExec {
 }
 
 /// A column of `tags`.
-fn tag_column(name: &str, snapshot: &Snapshot, tags: &[Arc<Tag>]) -> Result<ArrayRef> {
+fn tag_column(name: &str, places: &Places, tags: &[Arc<Tag>]) -> Result<ArrayRef> {
     let text = |of: fn(&Tag) -> Option<String>| -> ArrayRef {
         let mut column = StringViewBuilder::with_capacity(tags.len());
         tags.iter().for_each(|tag| column.append_option(of(tag)));
@@ -275,6 +302,12 @@ fn tag_column(name: &str, snapshot: &Snapshot, tags: &[Arc<Tag>]) -> Result<Arra
         "kind" => text(|tag| Some(tag.definition.kind.name().to_owned())),
         "unit" => text(|tag| Some(tag.definition.unit.clone())),
         "description" => text(|tag| Some(tag.definition.description.clone())),
+        "asset" => {
+            let mut column = StringViewBuilder::with_capacity(tags.len());
+            let assets = tags.iter().map(|tag| places.of_tag(tag));
+            assets.for_each(|asset| column.append_option(asset.map(|asset| &asset.path)));
+            Arc::new(column.finish())
+        }
         "source" => text(|tag| Some(tag.definition.source.clone())),
         "labels" => text(|tag| Some(labels_json(tag))),
         "states" => text(|tag| {
@@ -293,7 +326,7 @@ fn tag_column(name: &str, snapshot: &Snapshot, tags: &[Arc<Tag>]) -> Result<Arra
             let mut column = TimestampNanosecondBuilder::with_capacity(tags.len())
                 .with_data_type(super::moment());
             for tag in tags {
-                let extent = snapshot.extent(tag.id);
+                let extent = places.snapshot().extent(tag.id);
                 let end = extent.map(|range| match name {
                     "first_ts" => range.first.nanos(),
                     _ => range.last.nanos(),

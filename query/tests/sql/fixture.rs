@@ -12,11 +12,22 @@
 //! | `plant/line2/edge/times` | float | at the first and the last moment there is, around 1970, and two a nanosecond apart: 1 to 6 |
 //! | `plant/line2/meter/energy` | float | 1.0 every half hour from 2026-03-28 to 2026-03-30 and from 2026-10-24 to 2026-10-26 (72 hours each, UTC) |
 //! | `plant/line2/unused` | float | none |
+//!
+//! Around it: assets `plant` (Berlin, calendar `three-shift`), `plant/line1`, `plant/line1/oven`,
+//! `plant/line2` (New York); the meter's label `asset` puts it to `plant/line1`. The calendar
+//! `office` is of no asset.
 
 use std::sync::Arc;
 
-use tacitus_model::{Batch, Kind, Quality, Sample, TagDefinition, TagPath, Timestamp, Value};
-use tacitus_query::{Limits, Session};
+use tacitus_model::{
+    Batch, Kind, Quality, Sample, TagDefinition, TagId, TagPath, TimeRange, Timestamp, Value,
+};
+use tacitus_query::calendar::Calendar;
+use tacitus_query::plant::{Asset, Plant};
+use tacitus_query::{
+    AnnotationRow, CollectorRow, EVENTS_LABEL, EventRow, ForwardRow, GapRow, Landscape, Limits,
+    Session,
+};
 use tacitus_storage::{Engine, FixedClock, Parts, SeededChance, Settings, SimDisk};
 
 /// 2026-03-01T00:00:00Z.
@@ -42,8 +53,129 @@ pub(crate) fn session(engine: &Arc<Engine>) -> Session {
 
 /// A session over a store, with limits.
 pub(crate) fn session_within(engine: &Arc<Engine>, limits: Limits) -> Session {
-    Session::new(Arc::clone(engine), limits).unwrap()
+    let session = Session::new(Arc::clone(engine), limits).unwrap();
+    session.surround(Arc::new(Around));
+    session
 }
+
+/// What is around the store.
+#[derive(Debug)]
+struct Around;
+
+impl Landscape for Around {
+    fn collectors(&self) -> Vec<CollectorRow> {
+        Vec::new()
+    }
+
+    fn gaps(&self) -> Vec<GapRow> {
+        Vec::new()
+    }
+
+    fn forwards(&self) -> Vec<ForwardRow> {
+        Vec::new()
+    }
+
+    /// A batch that is over, a downtime within it, one that lasts. The store need not choose.
+    fn events(&self, _: TimeRange, _: TimeRange) -> Vec<EventRow> {
+        let event = |id, kind: &str, start: i64, end: Option<i64>| EventRow {
+            id,
+            kind: kind.to_owned(),
+            asset: Some("plant/line1/oven".to_owned()),
+            start: Timestamp::from_nanos(minute(start)),
+            end: end.map(|end| Timestamp::from_nanos(minute(end))),
+            severity: (kind == "downtime").then_some(500),
+            text: String::new(),
+            attributes: "{}".to_owned(),
+        };
+        vec![
+            EventRow {
+                attributes: r#"{"order":"WO-7"}"#.to_owned(),
+                ..event(1, "batch", 0, Some(20))
+            },
+            EventRow { text: "door".to_owned(), ..event(2, "downtime", 5, Some(8)) },
+            event(3, "downtime", 50, None),
+        ]
+    }
+
+    /// A moment and a span.
+    fn annotations(&self, _: TimeRange, _: TimeRange) -> Vec<AnnotationRow> {
+        let annotation = |id, start: i64, end: i64| AnnotationRow {
+            id,
+            asset: None,
+            tag: None,
+            start: Timestamp::from_nanos(minute(start)),
+            end: Timestamp::from_nanos(minute(end)),
+            text: "sensor replaced".to_owned(),
+            author: "ada".to_owned(),
+            attributes: "{}".to_owned(),
+            created: Timestamp::from_nanos(minute(60)),
+        };
+        vec![
+            AnnotationRow { tag: Some(TagId(1)), ..annotation(1, 30, 30) },
+            AnnotationRow {
+                asset: Some("plant/line2".to_owned()),
+                text: "trial".to_owned(),
+                ..annotation(2, 10, 40)
+            },
+        ]
+    }
+
+    fn plant(&self) -> Arc<Plant> {
+        let mut plant = Plant::new();
+        let some = |text: &str| Some(text.to_owned());
+        let asset = |path: &str, level: &str| Asset {
+            path: path.to_owned(),
+            level: some(level),
+            attributes: "{}".to_owned(),
+            ..Asset::default()
+        };
+        plant.put_asset(Asset {
+            timezone: some("Europe/Berlin"),
+            calendar: some("three-shift"),
+            ..asset("plant", "site")
+        });
+        plant.put_asset(asset("plant/line1", "line"));
+        plant.put_asset(Asset {
+            description: "hardens".to_owned(),
+            template: some("oven"),
+            attributes: r#"{"rate":12}"#.to_owned(),
+            ..asset("plant/line1/oven", "unit")
+        });
+        let newyork = some("America/New_York");
+        plant.put_asset(Asset { timezone: newyork, ..asset("plant/line2", "line") });
+        plant.put_calendar("three-shift", calendar(THREE_SHIFT));
+        plant.put_calendar("office", calendar(OFFICE));
+        Arc::new(plant)
+    }
+}
+
+fn calendar(definition: &str) -> Calendar {
+    Calendar::new(serde_json::from_str(definition).unwrap()).unwrap()
+}
+
+/// Early, late and night, by four crews; the day begins at six.
+const THREE_SHIFT: &str = r#"{
+    "day_start": "06:00",
+    "shifts": [
+        {"name": "early", "start": "06:00", "end": "14:00",
+         "breaks": [{"start": "09:00", "end": "09:15"}, {"start": "12:00", "end": "12:30"}]},
+        {"name": "late", "start": "14:00", "end": "22:00"},
+        {"name": "night", "start": "22:00", "end": "06:00"}
+    ],
+    "rotation": {
+        "from": "2026-03-02",
+        "pattern": ["early", "early", "late", "late", "night", "night", null, null],
+        "crews": [{"name": "A"}, {"name": "B", "offset": 2},
+                  {"name": "C", "offset": 4}, {"name": "D", "offset": 6}]
+    },
+    "holidays": [{"date": "12-25", "name": "Christmas"}]
+}"#;
+
+const OFFICE: &str = r#"{
+    "timezone": "Europe/Berlin",
+    "shifts": [{"name": "office", "start": "09:00", "end": "17:00",
+                "days": ["mon", "tue", "wed", "thu", "fri"]}]
+}"#;
 
 /// The store of the table above.
 pub(crate) fn plant() -> Arc<Engine> {
@@ -55,6 +187,50 @@ pub(crate) fn plant() -> Arc<Engine> {
     meter(&engine);
     define(&engine, definition("plant/line2/unused", Kind::Float));
     engine.commit(&[]).unwrap();
+    engine
+}
+
+/// A store with the alarms of an oven, as an OPC UA collector stores them.
+pub(crate) fn alarming() -> Arc<Engine> {
+    let engine = engine();
+    let high = |severity: u16, active: bool, acknowledged: bool| {
+        serde_json::json!({
+            "source_name": "Oven", "condition": "HighTemperature", "message": "too hot",
+            "severity": severity, "active": active, "acknowledged": acknowledged,
+        })
+    };
+    let mut seen = high(700, true, true);
+    seen["user"] = "ada".into();
+    seen["comment"] = "on my way".into();
+    let mut over = high(700, false, true);
+    over["comment"] = "on my way".into();
+    let started = serde_json::json!({"source_name": "Oven", "message": "batch started"});
+    let door = serde_json::json!({
+        "source_name": "Oven", "condition": "Door", "message": "door open", "severity": 200,
+        "active": true, "acknowledged": false, "shelved": "TimedShelved",
+    });
+    let events = [
+        (0, high(700, true, false)),
+        (2, seen),
+        (5, over),
+        (7, started),
+        (10, high(900, true, false)),
+        // The server was asked again for the state of all conditions.
+        (11, high(900, true, false)),
+        (12, high(900, false, false)),
+        (15, door),
+    ];
+    let text = |event: serde_json::Value| Value::Text(event.to_string().into());
+    let rows = events.map(|(at, event)| (minute(at), text(event), Quality::GOOD));
+    let (key, value) = EVENTS_LABEL;
+    let tag = TagDefinition {
+        labels: vec![(key.to_owned(), value.to_owned())],
+        ..definition("plant/line1/plc/events/Oven", Kind::Text)
+    };
+    store(&engine, tag, rows);
+    // A text that is not of alarms.
+    let note = text(high(1, true, true));
+    store(&engine, definition("plant/line1/note", Kind::Text), [(DAY, note, Quality::GOOD)]);
     engine
 }
 
@@ -83,7 +259,7 @@ pub(crate) fn store(
     engine.commit(&[batch]).unwrap();
 }
 
-fn define(engine: &Engine, definition: TagDefinition) -> tacitus_model::TagId {
+fn define(engine: &Engine, definition: TagDefinition) -> TagId {
     engine.catalog().define(definition).unwrap().id
 }
 
@@ -184,6 +360,7 @@ fn meter(engine: &Engine) {
     });
     let energy = TagDefinition {
         unit: "kWh".to_owned(),
+        labels: vec![("asset".to_owned(), "plant/line1".to_owned())],
         ..definition("plant/line2/meter/energy", Kind::Float)
     };
     store(engine, energy, rows);

@@ -44,6 +44,17 @@ fn tag_condition() -> impl Strategy<Value = String> {
         select(["oven", "^plant/line2", "e$", "(door|times)"].as_slice())
             .prop_map(|regex| format!("tag ~ '{regex}'")),
         tag().prop_map(|tag| format!("upper(tag) = upper('{tag}')")),
+        select(["plant", "plant/line1", "plant/line2", "plant/line1/oven", "nowhere"].as_slice())
+            .prop_flat_map(|asset| select(
+                [
+                    format!("asset(tag) = '{asset}'"),
+                    format!("asset(tag) IN ('{asset}', 'plant/line2')"),
+                    format!("asset(tag) LIKE '{asset}%'"),
+                    format!("starts_with(asset(tag), '{asset}')"),
+                    format!("glob(asset(tag), '{asset}{{,/**}}')"),
+                ]
+                .to_vec()
+            )),
     ]
 }
 

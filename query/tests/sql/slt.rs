@@ -89,9 +89,11 @@ async fn sql_answers_as_its_documents_say() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
-    let engine = fixture::plant();
+    let (engine, alarming) = (fixture::plant(), fixture::alarming());
     for file in files {
-        let mut runner = Runner::new(|| async { Ok(Client(fixture::session(&engine))) });
+        let tells_of_alarms = file.file_stem().is_some_and(|name| name == "alarms");
+        let engine = if tells_of_alarms { &alarming } else { &engine };
+        let mut runner = Runner::new(|| async { Ok(Client(fixture::session(engine))) });
         runner.with_column_validator(sqllogictest::strict_column_validator);
         if std::env::var_os("SLT_COMPLETE").is_some() {
             let validator = sqllogictest::default_validator;

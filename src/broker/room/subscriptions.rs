@@ -12,7 +12,9 @@ use tacitus_protocol::mqtt::{
 use super::super::counters::set;
 use super::super::history::{self, Stories};
 use super::super::intake::StoreError;
-use super::super::limits::{RETAINED_WAITING_MAX, SUBSCRIBE_TURN, SUBSCRIPTIONS_ALL_MAX};
+use super::super::limits::{
+    REFUSED_TOPIC, RETAINED_WAITING_MAX, SUBSCRIBE_TURN, SUBSCRIPTIONS_ALL_MAX,
+};
 use super::super::memory;
 use super::super::rights::Allowed;
 use super::Room;
@@ -203,6 +205,9 @@ fn check(request: &Request, allowed: Option<&Allowed>) -> SubscribeReasonCode {
         Some((_, shared)) => shared,
         None => history::inner(&request.filter).unwrap_or(&request.filter),
     };
+    if filter == REFUSED_TOPIC {
+        return SubscribeReasonCode::Unspecified;
+    }
     if allowed.is_some_and(|allowed| !allowed.may_subscribe(filter)) {
         return SubscribeReasonCode::NotAuthorized;
     }

@@ -15,7 +15,7 @@ use tacitus_model::Timestamp;
 use tacitus_protocol::opcua::moment;
 
 /// What is asked of an event: its name here, the type that has it, and the way to it.
-const FIELDS: [(&str, ObjectTypeId, &[&str]); 14] = [
+const FIELDS: [(&str, ObjectTypeId, &[&str]); 20] = [
     ("event_id", ObjectTypeId::BaseEventType, &["EventId"]),
     ("event_type", ObjectTypeId::BaseEventType, &["EventType"]),
     ("source_name", ObjectTypeId::BaseEventType, &["SourceName"]),
@@ -30,6 +30,12 @@ const FIELDS: [(&str, ObjectTypeId, &[&str]); 14] = [
     ("acknowledged", ObjectTypeId::AcknowledgeableConditionType, &["AckedState", "Id"]),
     ("confirmed", ObjectTypeId::AcknowledgeableConditionType, &["ConfirmedState", "Id"]),
     ("active", ObjectTypeId::AlarmConditionType, &["ActiveState", "Id"]),
+    ("branch", ObjectTypeId::ConditionType, &["BranchId"]),
+    ("user", ObjectTypeId::ConditionType, &["ClientUserId"]),
+    ("suppressed", ObjectTypeId::AlarmConditionType, &["SuppressedState", "Id"]),
+    ("out_of_service", ObjectTypeId::AlarmConditionType, &["OutOfServiceState", "Id"]),
+    ("shelved", ObjectTypeId::AlarmConditionType, &["ShelvingState", "CurrentState"]),
+    ("latched", ObjectTypeId::AlarmConditionType, &["LatchedState", "Id"]),
 ];
 
 /// An event.

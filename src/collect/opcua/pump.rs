@@ -14,6 +14,7 @@ use opcua::types::{DataValue, Variant};
 use tacitus_model::{Kind, Quality, TagDefinition, TagPath, Timestamp, Value};
 use tacitus_protocol::Point;
 use tacitus_protocol::opcua::{Refusal, leaves, moment, reading, server_time};
+use tacitus_query::EVENTS_LABEL;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::notes::Notes;
@@ -294,6 +295,8 @@ impl Pump {
             let mut definition = TagDefinition::new(path.clone(), Kind::Text, &self.source);
             definition.quantum_ns = 1;
             definition.step = true;
+            let (key, value) = EVENTS_LABEL;
+            definition.labels = vec![(key.to_owned(), value.to_owned())];
             self.store.define(definition);
         }
         self.state.sampled(ts, self.clock.now());

@@ -20,14 +20,14 @@ use crate::publish::Draft;
 use crate::segment::Segment;
 
 /// The bytes at either end that identify a file.
-const END_BYTES: u64 = 4096;
+const END_BYTES: u64 = 128;
 
 /// What tells two files apart without reading them whole: the ends of a segment and of a catalog
 /// file hold checksums over everything between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) bytes: u64,
-    /// CRC-32 of the first and the last 4,096 bytes.
+    /// CRC-32 of the first and the last 128 bytes.
     pub(crate) ends: u32,
 }
 

@@ -156,7 +156,7 @@ fn a_damaged_store_is_not_backed_up_and_the_former_backup_stays() {
         .into_iter()
         .rfind(|name| Naming::segment_number(name).is_some())
         .unwrap();
-    disk.flip(&newest, 4100, 3);
+    disk.flip(&newest, 164, 3);
     let refused = engine.backup(&to, BackupOptions::default()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert_eq!(rows_of(&restored(&to, None).unwrap().0), then);
@@ -175,7 +175,7 @@ fn rot_in_a_file_that_was_backed_up_before_does_not_reach_the_backup() {
         .into_iter()
         .find(|name| Naming::segment_number(name).is_some())
         .unwrap();
-    disk.flip(&oldest, 4100, 3);
+    disk.flip(&oldest, 164, 3);
     back_up(&engine, &to);
     assert_eq!(rows_of(&restored(&to, None).unwrap().0), then);
 }

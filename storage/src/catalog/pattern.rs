@@ -27,6 +27,26 @@ pub(super) enum Pattern {
     },
 }
 
+/// A glob: what [`TagQuery::Glob`](crate::TagQuery::Glob) is, for any text.
+#[derive(Debug)]
+pub struct Glob(Pattern);
+
+impl Glob {
+    /// Reads a glob: `*` any characters of a level, `**` any characters, `?` one character of a
+    /// level, `{a,b}` either, `\` before a character that stands for itself.
+    ///
+    /// # Errors
+    /// It is too long, or a brace or a `\` is left open.
+    pub fn new(glob: &str) -> Result<Self, Error> {
+        Pattern::glob(glob).map(Self)
+    }
+
+    /// Whether all of a text matches.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.matches(text)
+    }
+}
+
 /// States looked at for one that fails. LIMIT: a fraction of the time that one search takes.
 const WALK_STATES_SEEN: usize = 256;
 

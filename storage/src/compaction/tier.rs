@@ -74,7 +74,8 @@ impl Summary<'_> {
         inputs: &[Arc<Segment>],
         id: TagId,
     ) -> Result<(), Error> {
-        let seen = Arc::new(Visibility { as_of: u64::MAX, deleted: workshop.deleted(id) });
+        let seen =
+            Arc::new(Visibility { as_of: u64::MAX, after: 0, deleted: workshop.deleted(id) });
         let mut sources = Vec::new();
         let mut like: Option<TagEntry> = None;
         for input in inputs {

@@ -9,7 +9,7 @@
 //! A job reads and writes without any lock that a commit or a seal waits for; only its manifest
 //! is published under the keeper's.
 //!
-//! *Invariant.* Inputs of a job are neighbours in the order of precedence among all that overlap
+//! *Invariant.* What somebody holds (`engine/holds.rs`) does not expire. Inputs of a job are neighbours in the order of precedence among all that overlap
 //! them, so that its output can take their place. A file goes only after the manifest without it
 //! is durable and its last reader is gone. A clock that is in doubt expires nothing.
 
@@ -119,6 +119,7 @@ impl Engine {
             partitions: &self.partitions,
             deletions: &manifest.deletions,
             history,
+            exact_after: history.min(self.held_after()),
             now_ns: now.nanos(),
         };
         let (inputs, outputs) = match job {
@@ -213,7 +214,9 @@ impl Engine {
     ) -> Option<Job> {
         let dense = |segment: &&&Arc<Segment>| {
             let record = segment.record();
-            record.level > 0 && !record.replaced && record.tier == Tier::Raw
+            let is_raw = !record.replaced && record.tier == Tier::Raw;
+            // What is held keeps its place in the order in which it came.
+            record.level > 0 && is_raw && !self.is_held(record)
         };
         let dense: Vec<&Arc<Segment>> = segments.iter().filter(dense).copied().collect();
         let shelf = |record: &SegmentRecord| {
@@ -267,6 +270,9 @@ impl Engine {
             shelves.entry((&record.class, partition)).or_default().push(Arc::clone(segment));
         }
         shelves.into_iter().find_map(|((class, _), shelf)| {
+            if shelf.iter().any(|segment| self.is_held(segment.record())) {
+                return None;
+            }
             let last_ns = shelf.iter().map(|segment| segment.record().last_ns).max()?;
             let Some(tier) = self.partitions.tier(class, last_ns, now) else {
                 return Some(Job::Drop(shelf));

@@ -25,7 +25,7 @@ use crate::statistics::Statistics;
 
 /// One step of a random program.
 #[derive(Debug, Clone)]
-enum Op {
+pub(super) enum Op {
     Append(Vec<(u8, i64, Value, u32)>),
     Seal,
     Step,
@@ -50,7 +50,7 @@ fn values(kind: Kind) -> BoxedStrategy<Value> {
     prop_oneof![1 => Just(Value::Null), 8 => some].boxed()
 }
 
-fn ops() -> impl Strategy<Value = Op> {
+pub(super) fn ops() -> impl Strategy<Value = Op> {
     let rows = |most: usize| proptest::collection::vec(row_of_any_tag(), 1..most);
     prop_oneof![
         6 => rows(12).prop_map(Op::Append),
@@ -72,7 +72,7 @@ fn row_of_any_tag() -> impl Strategy<Value = (u8, i64, Value, u32)> {
     })
 }
 
-type Model = BTreeMap<(TagId, i64), (Value, Quality)>;
+pub(super) type Model = BTreeMap<(TagId, i64), (Value, Quality)>;
 
 /// Every way to read a tag agrees with the map.
 fn check_against(model: &Model, engine: &Engine, tags: &[TagId]) -> Result<(), TestCaseError> {
@@ -170,7 +170,7 @@ fn check_states(engine: &Engine, tag: TagId, edges: &[i64]) -> Result<(), TestCa
 }
 
 /// A program under way.
-struct Run {
+pub(super) struct Run {
     disk: SimDisk,
     settings: Settings,
     engine: Engine,
@@ -181,7 +181,7 @@ struct Run {
 }
 
 impl Run {
-    fn start(audit_ns: i64) -> Self {
+    pub(super) fn start(audit_ns: i64) -> Self {
         let disk = SimDisk::new();
         let settings = Settings { audit_ns, compact_segments: 3, ..small() };
         let engine = open(&disk, &settings);
@@ -198,7 +198,15 @@ impl Run {
         Self { disk, settings, engine, tags, model: Model::new(), moments: Vec::new() }
     }
 
-    fn perform(mut self, op: Op) -> Self {
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub(super) fn perform(mut self, op: Op) -> Self {
         match op {
             Op::Append(rows) => {
                 let batch = self.batch(rows);

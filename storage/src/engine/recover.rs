@@ -71,6 +71,7 @@ pub(crate) fn open(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         partitions,
         numbers,
         pins,
+        holds: Mutex::default(),
         findings: Mutex::default(),
     };
     // What was deleted may have been the latest.

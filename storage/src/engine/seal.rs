@@ -325,6 +325,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let looks_back = self.settings.audit_ns > 0;
+        let is_held = self.held_after() < last_sequence;
         // A deletion among the rows needs to know which of them it came after.
         let deletions = Arc::clone(&self.shared.version.load().deletions);
         let apart = deletions.iter().any(|own| own.sequence > head.first_sequence());
@@ -337,7 +338,7 @@ impl Engine {
                 class: String::new(),
                 first_sequence: head.first_sequence(),
                 last_sequence,
-                history: if looks_back || apart { 0 } else { last_sequence },
+                history: if looks_back || apart || is_held { 0 } else { last_sequence },
             };
             SegmentWriter::begin(&*self.parts.disk, store, options)
         };

@@ -49,7 +49,7 @@ fn sample(tag: TagId, ts: i64, value: Value) -> Sample {
     Sample { tag, ts: Timestamp::from_nanos(ts), value, quality: Quality::GOOD }
 }
 
-fn floats(tag: TagId, times: impl IntoIterator<Item = i32>) -> Batch {
+pub(super) fn floats(tag: TagId, times: impl IntoIterator<Item = i32>) -> Batch {
     times.into_iter().map(|n| sample(tag, i64::from(n), Value::Float(f64::from(n)))).collect()
 }
 
@@ -57,7 +57,7 @@ pub(super) fn blocks(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<Block
     engine.snapshot().scan(tag, range).collect::<Result<_, _>>().unwrap()
 }
 
-fn rows(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<(i64, Value, Quality)> {
+pub(super) fn rows(engine: &Engine, tag: TagId, range: TimeRange) -> Vec<(i64, Value, Quality)> {
     rows_of(&blocks(engine, tag, range))
 }
 

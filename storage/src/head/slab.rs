@@ -7,6 +7,7 @@
 //! and the times of the slab are stored. Slabs grow from 8 rows by doubling, so a tag with few
 //! samples costs little.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -63,6 +64,12 @@ impl Slab {
             && range.first.nanos() <= self.last_ns.load(Ordering::Relaxed)
     }
 
+    /// The sequence offset of a row that is complete.
+    fn offset(&self, row: usize) -> u64 {
+        let row = self.rows.get(row);
+        row.map_or(0, |row| row.meta.load(Ordering::Relaxed) >> OFFSET_SHIFT)
+    }
+
     /// Stores a row if there is room.
     fn store(&self, row: &Row, offset: u64) -> bool {
         let len = self.len.load(Ordering::Relaxed);
@@ -110,19 +117,17 @@ fn bytes_of(rows: usize) -> usize {
     size_of::<Slab>() + rows * size_of::<SlabRow>()
 }
 
-/// Hands over the rows of a chain whose sequence offset is at most `visible`, in order of
-/// arrival, each with its offset; slabs without a time in the range are passed over.
+/// Hands over the rows of a chain whose sequence offset is one of these, in order of arrival, each
+/// with its offset; slabs without such rows, or without a time in the range, are passed over.
 pub(crate) fn for_each_row(
     chain: &Chain,
-    visible: u64,
+    offsets: RangeInclusive<u64>,
     range: TimeRange,
     mut take: impl FnMut(Row, u64),
 ) {
-    let slabs: Vec<_> =
-        std::iter::successors(chain.load_full(), |slab| slab.previous.clone()).collect();
-    for slab in slabs.iter().rev().filter(|slab| slab.overlaps(range)) {
-        for (row, offset) in rows_of(slab) {
-            if offset > visible {
+    for slab in since(chain, *offsets.start()).iter().rev().filter(|slab| slab.overlaps(range)) {
+        for (row, offset) in rows_of(slab, *offsets.start()) {
+            if offset > *offsets.end() {
                 return;
             }
             take(row, offset);
@@ -130,10 +135,34 @@ pub(crate) fn for_each_row(
     }
 }
 
-fn rows_of(slab: &Slab) -> impl Iterator<Item = (Row, u64)> {
+/// The time of the first row of a chain, in order of arrival, from a sequence offset on.
+pub(crate) fn first_time(chain: &Chain, from: u64) -> Option<i64> {
+    let slabs = since(chain, from);
+    slabs.iter().rev().find_map(|slab| Some(rows_of(slab, from).next()?.0.ts))
+}
+
+/// The sequence offset of the newest row of a chain.
+pub(crate) fn last_offset(chain: &Chain) -> Option<u64> {
+    let newest = chain.load();
+    let newest = newest.as_ref()?;
+    let last = newest.len.load(Ordering::Acquire).checked_sub(1)?;
+    Some(newest.offset(last))
+}
+
+/// The slabs that may have rows from a sequence offset on, newest first.
+fn since(chain: &Chain, from: u64) -> Vec<Arc<Slab>> {
+    let older = |slab: &Arc<Slab>| slab.previous.clone().filter(|_| slab.offset(0) >= from);
+    std::iter::successors(chain.load_full(), older).collect()
+}
+
+/// The rows of a slab from a sequence offset on.
+fn rows_of(slab: &Slab, from: u64) -> impl Iterator<Item = (Row, u64)> {
     let len = slab.len.load(Ordering::Acquire);
     let texts = slab.texts.get().map(|texts| &**texts).unwrap_or_default();
-    slab.rows.iter().take(len).enumerate().map(move |(at, row)| {
+    let rows = slab.rows.get(..len).unwrap_or_default();
+    let passed =
+        rows.partition_point(|row| row.meta.load(Ordering::Relaxed) >> OFFSET_SHIFT < from);
+    rows.iter().enumerate().skip(passed).map(move |(at, row)| {
         let meta = row.meta.load(Ordering::Relaxed);
         let row = Row {
             ts: row.ts.load(Ordering::Relaxed),

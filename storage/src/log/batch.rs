@@ -13,6 +13,21 @@ use crate::cursor::{Cursor, put_text, put_varint, put_zigzag};
 
 const NULL_CODE: u8 = 0;
 
+/// A batch as bytes, for whoever sends samples to another store.
+#[must_use]
+pub fn rows_to_bytes(batch: &Batch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_rows(&mut bytes, batch);
+    bytes
+}
+
+/// What [`rows_to_bytes`] made of a batch, and nothing behind it.
+#[must_use]
+pub fn rows_from_bytes(bytes: &[u8]) -> Option<Batch> {
+    let mut from = Cursor::new(bytes);
+    decode_batch(&mut from).filter(|_| from.is_empty())
+}
+
 pub(crate) fn encode_rows(out: &mut Vec<u8>, batch: &Batch) {
     put_varint(out, batch.len() as u64);
     let mut before = 0;

@@ -161,7 +161,9 @@ fn a_manifest_is_not_made_up_where_segments_contradict_each_other() {
     let disk = golden::store();
     let files = names(&disk, Naming::segment_number);
     disk.remove(&names(&disk, Naming::manifest_number)[0]).unwrap();
-    disk.flip(&files[0], 20, 1);
+    for part in frame_of(&disk, &files[0]) {
+        disk.flip(&files[0], part.start + 20, 1);
+    }
     let listed = disk.list().unwrap();
     assert_eq!(run(&disk, SALVAGE).unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(disk.list().unwrap(), listed);
@@ -274,11 +276,59 @@ fn one_of_several_segments_of_an_import_is_repaired() {
     let mut repaired = 0;
     for name in &segments {
         let damaged = disk.fork();
-        damaged.flip(name, 4100, 3);
+        damaged.flip(name, 164, 3);
         let report = run(&damaged, PLAIN).unwrap();
         repaired += report.found.len();
         assert_eq!(report.after.damages, [], "{name}");
         golden::rows(&golden::open(&damaged).unwrap()).unwrap();
     }
     assert!(repaired >= 3, "{repaired}");
+}
+
+/// Where header and roots of a segment lie.
+fn frame_of(disk: &SimDisk, name: &str) -> [std::ops::Range<usize>; 3] {
+    let file = disk.open(name).unwrap();
+    let size = usize::try_from(file.size().unwrap()).unwrap();
+    let mut root_bytes = [0; 8];
+    file.read_at(80, &mut root_bytes).unwrap();
+    let root_bytes = usize::try_from(u64::from_le_bytes(root_bytes)).unwrap();
+    [0..160, size - 2 * root_bytes..size - root_bytes, size - root_bytes..size]
+}
+
+#[test]
+fn a_damaged_header_or_root_costs_nothing_is_named_and_written_anew() {
+    let store = golden::store();
+    let before = rows_of(&store.fork());
+    for name in names(&store, Naming::segment_number) {
+        for part in frame_of(&store, &name) {
+            for at in part.clone().step_by(7) {
+                let disk = store.fork();
+                disk.flip(&name, at, 3);
+                assert_eq!(rows_of(&disk.fork()), before, "{name} {at}");
+                let damages = verify(&disk).unwrap().damages;
+                let [damage] = &damages[..] else { panic!("{name} {at}: {damages:?}") };
+                assert!(part.contains(&usize::try_from(damage.offset).unwrap()), "{damage:?}");
+                assert_eq!((damage.file.as_str(), damage.samples), (name.as_str(), 0));
+            }
+            let disk = store.fork();
+            disk.flip(&name, part.start, 3);
+            let report = run(&disk, PLAIN).unwrap();
+            assert_eq!((report.samples_lost, report.after.damages.len()), (0, 0));
+            assert_eq!(rows_of(&disk), before, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_with_both_roots_damaged_is_refused_and_given_up_by_a_repair() {
+    let store = golden::store();
+    let before = rows_of(&store.fork());
+    let name = &names(&store, Naming::segment_number)[0];
+    let disk = store.fork();
+    for part in &frame_of(&store, name)[1..] {
+        disk.flip(name, part.start, 3);
+    }
+    assert_eq!(golden::open(&disk.fork()).unwrap_err().kind(), ErrorKind::Corrupt);
+    run(&disk, PLAIN).unwrap();
+    assert!(!lost(&before, &rows_of(&disk)).unwrap().is_empty());
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! part 0 … P−1        the pages, by number
 //! part P … P+B−1      the blocks of tables: pages, tags, rolls, great rolls, states
+//! part P+B            header and roots, of which the file can do without some
 //! ```
 //!
 //! *Invariant.* Parts are independent: a tour can stop and go on anywhere, and a damage costs its
@@ -22,7 +23,7 @@ use crate::manifest::{FileRecord, SegmentRecord};
 use crate::naming::Naming;
 use crate::segment::entry::Span;
 use crate::segment::table::{BLOCK_RECORDS, Directory};
-use crate::segment::{PageReader, Place, Segment, TagEntry, layout};
+use crate::segment::{PageReader, Place, Segment, TagEntry, layout, reader};
 use crate::statistics::Statistics;
 use crate::verify::Damage;
 
@@ -63,10 +64,25 @@ impl Segment {
     /// Checks one part: its bytes, or what is wrong with it; `None` behind the last.
     pub(crate) fn check_part(&self, part: u64) -> Option<Result<u64, Box<Damage>>> {
         let part = usize::try_from(part).ok()?;
-        match part.checked_sub(self.pages()) {
-            None => Some(self.check_page(part)),
-            Some(block) => self.check_block(block),
-        }
+        let Some(block) = part.checked_sub(self.pages()) else {
+            return Some(self.check_page(part));
+        };
+        let blocks = self.directories().iter().map(|(_, table)| table.blocks.len()).sum();
+        if block == blocks { Some(self.check_frame()) } else { self.check_block(block) }
+    }
+
+    /// Checks header and roots. Nothing is lost where one of them is damaged: the segment is
+    /// open.
+    fn check_frame(&self) -> Result<u64, Box<Damage>> {
+        let size = self.record.file.bytes;
+        let whole = |error: &Error| Box::new(Damage::whole(&self.name, error));
+        let flaws = layout::flaws(&self.store, &self.header, size, &reader(&*self.file))
+            .map_err(|source| whole(&Error::io("read", &self.name, source)))?;
+        let Some(flaw) = flaws.first() else {
+            return Ok(layout::HEADER_BYTES as u64 + 2 * self.header.root_bytes);
+        };
+        let what = format!("{}; a copy of it is whole, and repair writes both anew", flaw.what);
+        Err(Box::new(Damage::at(&self.name, flaw.offset, flaw.bytes, &what)))
     }
 
     fn check_page(&self, page: usize) -> Result<u64, Box<Damage>> {
@@ -250,14 +266,17 @@ pub(crate) fn record_of(
     number: u64,
 ) -> Result<SegmentRecord, Error> {
     let name = Naming::segment(number);
-    let read = || {
-        let file = disk.open(&name)?;
-        let mut bytes = vec![0; layout::HEADER_BYTES];
-        file.read_at(0, &mut bytes)?;
-        Ok((file.size()?, bytes))
-    };
-    let (bytes, header) = read().map_err(|source| Error::io("read", &name, source))?;
-    let header = layout::decode_header(store, number, &header);
+    let open = || disk.open(&name).and_then(|file| Ok((file.size()?, file)));
+    let io = |source| Error::io("read", &name, source);
+    let (bytes, file) = open().map_err(io)?;
+    let read = reader(&*file);
+    let header =
+        match layout::decode_header(store, number, &read(0, layout::HEADER_BYTES).map_err(io)?) {
+            Ok(header) => Ok(header),
+            Err(_) => {
+                layout::read_frame(store, number, bytes, &read).map_err(io)?.map(|(own, _)| own)
+            }
+        };
     let header = header.map_err(|what| Error::corrupt(&name, what))?;
     let layout::Header { first_sequence, last_sequence, first_ns, last_ns, .. } = header;
     Ok(SegmentRecord {

@@ -21,7 +21,7 @@ use crate::manifest::{FileRecord, Tier};
 use crate::naming::Naming;
 use crate::publish::Draft;
 use crate::segment::entry::{PageEntry, Place, Span, StateTime, TagEntry};
-use crate::segment::layout::{HEADER_BYTES, Header, Tables, encode_header, encode_tables};
+use crate::segment::layout::{HEADER_BYTES, Header, Tables, encode_frame, encode_header};
 use crate::segment::table::{BLOCK_RECORDS, BlockPlace, Directory, Record, encode_block};
 use crate::segment::{ROLL_PAGES, piece_checksum};
 use crate::statistics::Statistics;
@@ -343,7 +343,7 @@ impl<'a> SegmentWriter<'a> {
             tag_set: self.tag_set,
         };
         let WriteOptions { number, first_sequence, last_sequence, .. } = self.options;
-        let header = Header {
+        let mut header = Header {
             number,
             first_sequence,
             last_sequence,
@@ -353,9 +353,10 @@ impl<'a> SegmentWriter<'a> {
             level: u8::from(level == Level::Cold),
             tier: self.options.tier,
             replaced: self.options.replaced,
+            root_bytes: 0,
             class: self.options.class,
         };
-        let bytes = self.file.finish(&header, &tables)?;
+        let bytes = self.file.finish(&mut header, &tables)?;
         let file = FileRecord { number, bytes, first_sequence, last_sequence };
         let Header { first_ns, last_ns, samples, .. } = header;
         Ok(Some(Finished { file, first_ns, last_ns, samples }))
@@ -387,15 +388,15 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Writes sections, trailer and header; the length of the file.
-    fn finish(mut self, header: &Header, tables: &Tables) -> Result<u64, Error> {
+    /// Writes both roots and the header; the length of the file.
+    fn finish(mut self, header: &mut Header, tables: &Tables) -> Result<u64, Error> {
         self.flush()?;
         let digest = self.digest.clone().finalize();
-        let tables = encode_tables(&self.store, self.number, self.written, digest, tables);
-        self.draft.write_at(self.written, &tables)?;
+        let roots = encode_frame(&self.store, self.written, digest, header, tables);
+        self.draft.write_at(self.written, &roots)?;
         self.draft.write_at(0, &encode_header(&self.store, header))?;
         self.draft.publish()?;
-        Ok(self.written + tables.len() as u64)
+        Ok(self.written + roots.len() as u64)
     }
 }
 

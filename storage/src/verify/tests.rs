@@ -29,10 +29,10 @@ fn a_sound_store_is_read_whole_and_found_sound() {
 fn a_damaged_page_is_named_with_its_tag_times_and_samples() {
     let disk = golden::store();
     let name = names(&disk, ".seg")[0].clone();
-    disk.flip(&name, 4100, 0);
+    disk.flip(&name, 164, 0);
     let found = damages(&disk);
     let [damage] = &found[..] else { panic!("{found:?}") };
-    assert_eq!((&*damage.file, damage.offset, damage.tag), (&*name, 4096, Some(TagId(1))));
+    assert_eq!((&*damage.file, damage.offset, damage.tag), (&*name, 160, Some(TagId(1))));
     assert_eq!(damage.path.as_deref(), Some("float"));
     let range = damage.range.unwrap();
     assert_eq!((range.first.nanos(), range.last.nanos(), damage.samples), (0, 1023, 1024));

@@ -327,7 +327,7 @@ async fn subscribe_failure() {
     let mut a = Peer::enter(&house, &A).await;
     let codes =
         a.subscribe(&[("test/nosubscribe", 2), ("TopicA/#/B", 1), ("TopicA", 2)], &[]).await;
-    assert_eq!(codes, [0x87, 0x8F, 2]);
+    assert_eq!(codes, [0x80, 0x8F, 2]);
 }
 
 #[tokio::test]

@@ -1,0 +1,110 @@
+//! What people would have said of the plant: its assets, its shifts, a note.
+//!
+//! *Invariant.* It is said once: a demonstration that starts again on its data changes nothing.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use tacitus_model::Timestamp;
+use tacitus_query::calendar::CalendarDefinition;
+
+use super::plant::Plant;
+use crate::plant::{AnnotationDraft, AssetDefinition, Mark, Plants};
+
+/// Three shifts by four crews; the day begins at six.
+fn calendar() -> Value {
+    json!({
+        "description": "early, late and night, by four crews",
+        "day_start": "06:00",
+        "shifts": [
+            {"name": "early", "start": "06:00", "end": "14:00",
+             "breaks": [{"start": "09:00", "end": "09:15"}, {"start": "12:00", "end": "12:30"}]},
+            {"name": "late", "start": "14:00", "end": "22:00",
+             "breaks": [{"start": "18:00", "end": "18:30"}]},
+            {"name": "night", "start": "22:00", "end": "06:00",
+             "breaks": [{"start": "02:00", "end": "02:30"}]},
+        ],
+        "rotation": {
+            "from": "2026-01-05",
+            "pattern": ["early", "early", "late", "late", "night", "night", null, null],
+            "crews": [{"name": "A"}, {"name": "B", "offset": 2},
+                      {"name": "C", "offset": 4}, {"name": "D", "offset": 6}],
+        },
+    })
+}
+
+/// Says it, where nobody has said anything yet.
+pub(super) async fn describe(plant: &Plant, plants: &Plants, now: Timestamp) -> Result<(), String> {
+    if plants.now().assets().len() > 0 {
+        return Ok(());
+    }
+    let refuse = |error: &dyn std::fmt::Display| error.to_string();
+    let calendar: CalendarDefinition =
+        serde_json::from_value(calendar()).map_err(|error| refuse(&error))?;
+    plants.put_calendar("three-shift", calendar).await.map_err(|error| refuse(&error))?;
+    plants.put_assets(assets(plant)).await.map_err(|error| refuse(&error))?;
+    let note = AnnotationDraft {
+        of: Mark::Asset("demo".to_owned()),
+        start: now,
+        end: None,
+        text: "the simulated plant was switched on".to_owned(),
+        author: "demo".to_owned(),
+        attributes: Map::new(),
+    };
+    let noted = plants.annotations.add(|id| note.numbered(id, now)).await;
+    noted.map(drop).map_err(|error| refuse(&error))
+}
+
+/// The site, its lines, their machines: every place that a signal is at.
+fn assets(plant: &Plant) -> Vec<AssetDefinition> {
+    let mut places = BTreeSet::new();
+    for signal in plant.signals() {
+        let path = signal.path();
+        let above =
+            std::iter::successors(path.rsplit_once('/'), |(above, _)| above.rsplit_once('/'));
+        places.extend(above.map(|(above, _)| above.to_owned()));
+    }
+    let asset = |path: String| {
+        let level = match path.matches('/').count() {
+            0 => "site",
+            1 if path.contains("line") => "line",
+            1 => "area",
+            _ => "cell",
+        };
+        let of_site = |text: &str| (level == "site").then(|| text.to_owned());
+        AssetDefinition {
+            level: Some(level.to_owned()),
+            timezone: of_site("Europe/Berlin"),
+            calendar: of_site("three-shift"),
+            path,
+            ..AssetDefinition::default()
+        }
+    };
+    places.into_iter().map(asset).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::demo::SEED;
+    use crate::keeper::Shelf;
+
+    #[tokio::test]
+    async fn every_signal_is_at_an_asset_and_nothing_is_said_twice() {
+        let plant = Plant::new(SEED);
+        let plants = Plants::new(Arc::new(Shelf::default()));
+        for _ in 0..2 {
+            describe(&plant, &plants, Timestamp::from_nanos(0)).await.unwrap();
+        }
+        assert!(plants.annotations.get(2).is_none());
+        let now = plants.now();
+        for signal in plant.signals() {
+            let path = signal.path();
+            assert_eq!(now.calendar_name(&path), Some("three-shift"), "{path}");
+            let place = now.place(&path).map(|asset| asset.path.as_str());
+            assert_eq!(place, path.rsplit_once('/').map(|(above, _)| above));
+        }
+    }
+}
