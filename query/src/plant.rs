@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::calendar::{Calendar, Schedule};
 use crate::zone::Zone;
 
+pub use places::tags_within;
 pub(crate) use places::{ASSET_LABEL, Places};
 
 /// The levels of an asset: those of ISA-95 (IEC 62264-1), and its shorter names.

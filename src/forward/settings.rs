@@ -249,6 +249,8 @@ fn selected(words: &[String], problems: &mut Mistakes<'_>) -> Option<TagQuery> {
     for word in words {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let wrong = match selection.take(name, value) {
+            // Assets come and go while a forwarder runs; what it sends must not.
+            Ok(true) if name == "asset" => format!("\"{word}\" names an asset, not tags"),
             Ok(true) => continue,
             Ok(false) => format!("\"{word}\" selects nothing"),
             Err(problem) => problem.text(),
@@ -258,7 +260,7 @@ fn selected(words: &[String], problems: &mut Mistakes<'_>) -> Option<TagQuery> {
         problems.add("select", wrong, hint);
         sound = false;
     }
-    sound.then(|| selection.query())
+    sound.then(|| selection.query_with(|path| TagQuery::Prefix(path.to_owned())))
 }
 
 /// What is wrong, gathered.

@@ -42,7 +42,7 @@ pub(crate) const FOLLOWERS_MAX: usize = 256;
 /// How often a silent stream says that it lives, so that proxies leave it open.
 const PULSE: Duration = Duration::from_secs(15);
 
-const PARAMETERS: &str = "tag, glob, prefix, regex, label, kind, unit, source, q and since";
+const PARAMETERS: &str = "tag, glob, asset, prefix, regex, label, kind, unit, source, q and since";
 
 /// `GET /api/v1/live`: a WebSocket where one is asked for, else events.
 pub(super) async fn follow(
@@ -150,7 +150,7 @@ async fn begin(
     let position = position(resumed.or(since))?;
     let follower = match query {
         Some(text) => Follower::tail(facts, text, position).await?,
-        None => Follower::latest(facts, selection.query(), position)?,
+        None => Follower::latest(facts, selection.query(facts), position)?,
     };
     Ok((place, follower))
 }

@@ -4,23 +4,26 @@
 //! |---|---|
 //! | `tag=PATH` | that this name leads to |
 //! | `glob=PATTERN` | whose path matches: `*` within a level, `**` across levels, `?`, `{a,b}` |
+//! | `asset=PATH` | of the asset of this path, and of all below it |
 //! | `prefix=TEXT`, `regex=EXPRESSION` | whose path begins so, or has a match |
 //! | `label=KEY=VALUE`, `label=KEY` | with this label |
 //! | `kind=`, `unit=`, `source=` | of this kind, unit, source |
 //!
-//! *Invariant.* Several names and patterns select what any of them does; of these, labels, kind,
+//! *Invariant.* Several names, patterns and assets select what any of them does; of these, labels, kind,
 //! unit and source keep what all of them name. Without any parameter, every tag is meant.
 
 use axum::http::StatusCode;
 use tacitus_model::Kind;
+use tacitus_query::plant::tags_within;
 use tacitus_storage::TagQuery;
 
-use super::Problem;
+use super::{Facts, Problem};
 
 /// What a request said of tags so far.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     any: Vec<TagQuery>,
+    assets: Vec<String>,
     all: Vec<TagQuery>,
 }
 
@@ -31,6 +34,7 @@ impl Selection {
         match name {
             "tag" => self.any.push(TagQuery::Name(value())),
             "glob" => self.any.push(TagQuery::Glob(value())),
+            "asset" => self.assets.push(value()),
             "prefix" => self.any.push(TagQuery::Prefix(value())),
             "regex" => self.any.push(TagQuery::Regex(value())),
             "label" => self.all.push(match value().split_once('=') {
@@ -48,8 +52,15 @@ impl Selection {
     }
 
     /// The tags it means.
-    pub(crate) fn query(self) -> TagQuery {
-        let Self { any, mut all } = self;
+    pub(super) fn query(self, facts: &Facts) -> TagQuery {
+        let (plant, snapshot) = (facts.plants.now(), facts.engine.snapshot());
+        self.query_with(|path| tags_within(&plant, &snapshot, path))
+    }
+
+    /// The tags it means, where `within` says which ones an asset has.
+    pub(crate) fn query_with(self, within: impl Fn(&str) -> TagQuery) -> TagQuery {
+        let Self { mut any, assets, mut all } = self;
+        any.extend(assets.iter().map(|path| within(path)));
         if !any.is_empty() {
             all.push(TagQuery::AnyOf(any));
         }
@@ -82,12 +93,16 @@ mod tests {
             for (name, value) in parameters {
                 assert!(selection.take(name, value).unwrap(), "{name}");
             }
-            selection.query()
+            selection.query_with(|path| TagQuery::Prefix(format!("{path}/")))
         };
         assert_eq!(of(&[]), TagQuery::All);
         let label = TagQuery::Label { key: "line".into(), value: "1=2".into() };
         let any = TagQuery::AnyOf(vec![TagQuery::Name("a".into()), TagQuery::Glob("b/*".into())]);
         let want = TagQuery::AllOf(vec![label, any]);
+        assert_eq!(
+            of(&[("asset", "a")]),
+            TagQuery::AllOf(vec![TagQuery::AnyOf(vec![TagQuery::Prefix("a/".into())])])
+        );
         assert_eq!(of(&[("tag", "a"), ("label", "line=1=2"), ("glob", "b/*")]), want);
         assert!(!Selection::default().take("limit", "5").unwrap());
         assert!(Selection::default().take("kind", "complex").is_err());

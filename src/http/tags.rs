@@ -15,7 +15,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tacitus_model::{Tag, TagChange, TagId, TagPath};
-use tacitus_storage::{Catalog, Engine, Error, Snapshot};
+use tacitus_storage::{Catalog, Error, Snapshot};
 
 use super::json::{answer, object};
 use super::moment::rfc3339;
@@ -28,7 +28,8 @@ const PAGE_TAGS: usize = 1000;
 /// LIMIT: a page is made in memory; a larger one is read no faster.
 const PAGE_TAGS_MAX: usize = 10_000;
 
-const PARAMETERS: &str = "tag, glob, prefix, regex, label, kind, unit, source, limit and after";
+const PARAMETERS: &str =
+    "tag, glob, asset, prefix, regex, label, kind, unit, source, limit and after";
 
 /// `GET /api/v1/tags`.
 pub(super) async fn list(
@@ -50,14 +51,15 @@ pub(super) async fn list(
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail)
             .hint("ask for the next page with after=, the \"next\" of this one"));
     }
-    let engine = Arc::clone(&facts.engine);
-    let page = apart(move || page(&engine, selection, limit, after)).await?;
+    let page = apart(move || page(&facts, selection, limit, after)).await?;
     Ok(answer(&page))
 }
 
-fn page(engine: &Engine, selection: Selection, limit: usize, after: u32) -> Result<Value, Problem> {
+fn page(facts: &Facts, selection: Selection, limit: usize, after: u32) -> Result<Value, Problem> {
+    let engine = &facts.engine;
     let snapshot = engine.snapshot();
-    let ids = snapshot.select_ids(&selection.query()).map_err(|error| Problem::from(&error))?;
+    let ids =
+        snapshot.select_ids(&selection.query(facts)).map_err(|error| Problem::from(&error))?;
     let from = ids.partition_point(|id| id.0 <= after);
     let rest = ids.get(from..).unwrap_or_default();
     let page = rest.get(..limit).unwrap_or(rest);

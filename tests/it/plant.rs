@@ -62,6 +62,37 @@ fn build(server: &Server) {
     done(send(server, "POST", "/api/v1/annotations", &note), 201);
 }
 
+/// The names of the tags that a request selects.
+fn selected(server: &Server, query: &str) -> Vec<String> {
+    let page = get(server, &format!("/api/v1/tags?{query}"));
+    let tags = page["tags"].as_array().unwrap().iter();
+    tags.map(|tag| tag["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn tags_of_an_asset_are_selected_by_path_and_by_label() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    build(&server);
+    assert_eq!(selected(&server, "asset=acme/line1"), ["acme/line1/speed"]);
+    let label = json!({"labels": {"asset": "acme/line1"}});
+    for tag in ["hall/power", "acme/line2/speed"] {
+        done(send(&server, "PATCH", &format!("/api/v1/tags?tag={tag}"), &label), 200);
+    }
+    let all = ["acme/line1/speed", "acme/line2/speed", "hall/power"];
+    assert_eq!(selected(&server, "asset=acme/line1"), all);
+    assert_eq!(selected(&server, "asset=acme/line2"), [""; 0]);
+    assert_eq!(selected(&server, "asset=acme"), all);
+    let same =
+        "SELECT DISTINCT tag FROM history('asset:acme/line1', null, null, 'inside') ORDER BY tag";
+    assert_eq!(server.rows(same), all);
+    assert_eq!(server.rows("SELECT name FROM tags WHERE asset = 'acme/line1' ORDER BY name"), all);
+    // A label that names no asset says nothing.
+    let nowhere = json!({"labels": {"asset": "elsewhere"}});
+    done(send(&server, "PATCH", "/api/v1/tags?tag=acme/line2/speed", &nowhere), 200);
+    assert_eq!(selected(&server, "asset=acme/line2"), ["acme/line2/speed"]);
+}
+
 /// What SQL shows of it.
 fn check(server: &Server) {
     let rows = |query: &str| server.rows(query);

@@ -4,6 +4,7 @@
 //! label, or the label names none, to the one of the longest path that begins the tag's. So every
 //! asset that a tag belongs to is a row of `assets`.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use tacitus_model::Tag;
@@ -73,4 +74,40 @@ impl Places {
             labelled.map_or(true, |ids| !ids.is_empty())
         })
     }
+}
+
+/// The tags of an asset and of all below it, as a condition for the index of tags. It holds for the
+/// labels that there are: one of a value that no tag has had yet is not known to it.
+#[must_use]
+pub fn tags_within(plant: &Plant, snapshot: &Snapshot, path: &str) -> TagQuery {
+    let path = path.trim_end_matches('/');
+    let labelled = snapshot.select(&TagQuery::HasLabel(ASSET_LABEL.to_owned()));
+    let mut inside = BTreeSet::new();
+    let mut elsewhere = BTreeSet::new();
+    for tag in labelled.unwrap_or_default() {
+        let labels = tag.definition.labels.iter();
+        let asset =
+            labels.filter(|(key, _)| key == ASSET_LABEL).find_map(|(_, value)| plant.asset(value));
+        let Some(asset) = asset else { continue };
+        let rest = asset.path.strip_prefix(path);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            inside.insert(asset.path.clone());
+        } else {
+            elsewhere.insert(asset.path.clone());
+        }
+    }
+    let label = |value: String| TagQuery::Label { key: ASSET_LABEL.to_owned(), value };
+    let own: String = path.chars().flat_map(literal).collect();
+    let by_path = TagQuery::AnyOf(vec![TagQuery::Glob(own), TagQuery::Prefix(format!("{path}/"))]);
+    let not_elsewhere =
+        TagQuery::Not(Box::new(TagQuery::AnyOf(elsewhere.into_iter().map(label).collect())));
+    let mut any = vec![TagQuery::AllOf(vec![by_path, not_elsewhere])];
+    any.extend(inside.into_iter().map(label));
+    TagQuery::AnyOf(any)
+}
+
+/// A character of a path, as a glob writes it.
+fn literal(character: char) -> impl Iterator<Item = char> {
+    let special = "*?{},\\[]".contains(character);
+    special.then_some('\\').into_iter().chain([character])
 }
