@@ -42,6 +42,7 @@ use tacitus_protocol::Point;
 use tacitus_storage::{Clock, Collection, Document, Engine, Kept};
 
 use crate::live::Feed;
+use crate::sources::Sources;
 use queue::{Parcel, Queue};
 use refusals::Refusals;
 use resolve::{REFUSED_NAMED_MAX, Resolver};
@@ -100,6 +101,7 @@ pub struct Ingest {
     resolver: Arc<Resolver>,
     refusals: Arc<Refusals>,
     feed: Arc<Feed>,
+    sources: Arc<Sources>,
     clock: Arc<dyn Clock>,
     batch_bytes_max: usize,
     room_wait: Duration,
@@ -125,6 +127,7 @@ impl Ingest {
             resolver: Arc::new(resolver),
             refusals,
             feed,
+            sources: Arc::new(Sources::new(Arc::clone(&clock))),
             clock,
             batch_bytes_max: settings.batch_bytes_max,
             room_wait: settings.room_wait,
@@ -143,6 +146,19 @@ impl Ingest {
     /// `source` (`mqtt`, `line`, `http`, `opcua:NAME`).
     pub fn resolve(&self, points: Vec<Point>, source: &str) -> Resolved {
         self.resolver.resolve(points, source, self.clock.now())
+    }
+
+    /// Takes note of the times that live points of a source have, before they are resolved. What
+    /// comes from a history is not meant.
+    pub(crate) fn heard(&self, source: &str, points: &[Point]) {
+        if let Some(newest) = points.iter().filter_map(|point| point.ts).max() {
+            self.sources.heard(source, newest);
+        }
+    }
+
+    /// How far the clocks of sources can be trusted.
+    pub(crate) fn sources(&self) -> &Arc<Sources> {
+        &self.sources
     }
 
     /// The same for a sender all of whose values are numbers: a first sample without a value makes

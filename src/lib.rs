@@ -40,3 +40,4 @@ pub mod postgres;
 pub mod secrets;
 pub mod server;
 pub mod shutdown;
+pub mod sources;

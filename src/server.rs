@@ -134,7 +134,8 @@ impl Server {
         let dir = &settings.data.dir;
         let collecting = Collecting::start(configured, dir, &engine, &ingest, &clock);
         let forwards = collecting.forward(settings.forwards.clone(), &engine, &clock).await;
-        collecting.show(&session, &forwards);
+        collecting.show(&session, &ingest, &forwards);
+        tokio::spawn(Arc::clone(ingest.sources()).watch(shutdown.clone()));
         let opcua = start_opcua(&settings, &engine, &ingest).await?;
         let addresses = Addresses {
             http,

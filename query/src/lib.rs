@@ -62,7 +62,7 @@ pub use history::{AccessError, Processed, Processing, TagHistory, standard_aggre
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
 pub use relation::{
     AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SCHEMA,
-    relations,
+    SourceRow, relations,
 };
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};

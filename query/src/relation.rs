@@ -34,8 +34,8 @@ use alarm::{ALARM_JOURNAL, ALARMS, AlarmRelation, Alarms};
 use asset::ASSETS;
 use audit::AUDIT;
 use information::{INFORMATION, Information};
-use landscape::{COLLECTORS, FORWARDS, GAPS};
-pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape};
+use landscape::{COLLECTORS, FORWARDS, GAPS, SOURCES};
+pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape, SourceRow};
 use occurrence::{ANNOTATIONS, Annotations, EVENTS, Events};
 pub use occurrence::{AnnotationRow, EventRow};
 use rows::{RowsTable, TagRelation};
@@ -49,8 +49,8 @@ pub const CATALOG: &str = "tacitus";
 pub const SCHEMA: &str = "public";
 
 /// The relations that say how things are now.
-const OF_NOW: [&str; 7] =
-    ["annotations", "assets", "collectors", "events", "forwards", "gaps", "shifts"];
+const OF_NOW: [&str; 8] =
+    ["annotations", "assets", "collectors", "events", "forwards", "gaps", "shifts", "sources"];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -197,6 +197,7 @@ impl Relations {
             "forwards" => Some(&FORWARDS),
             "gaps" => Some(&GAPS),
             "shifts" => Some(&SHIFTS),
+            "sources" => Some(&SOURCES),
             _ => None,
         }
     }
@@ -233,7 +234,7 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 13] = [
+    pub(crate) const NAMES: [&'static str; 14] = [
         "alarm_journal",
         "alarms",
         "annotations",
@@ -246,6 +247,7 @@ impl Relations {
         "latest",
         "samples",
         "shifts",
+        "sources",
         TAGS_NAME,
     ];
 
@@ -323,6 +325,7 @@ impl SchemaProvider for Relations {
             }
             "forwards" => Some(landscape::forwards(self.landscape.as_deref())?),
             "gaps" => Some(landscape::gaps(self.landscape.as_deref())?),
+            "sources" => Some(landscape::sources(self.landscape.as_deref())?),
             "shifts" => Some(Window::over(shift::Shifts(Arc::clone(places.plant())))),
             _ => None,
         })

@@ -58,10 +58,8 @@ fn surplus(
     if bytes > settings.buffer_bytes_max {
         return Some((stretch, "more waits than the buffer holds"));
     }
-    let status = engine.status();
-    let scarce = status.free_bytes < status.reserve_bytes.saturating_add(status.reserve_bytes / 2);
     let expires = || engine.held_from_expiring().is_some_and(|until| until > stretch.after);
-    (scarce && expires()).then_some((stretch, "the disk is nearly full"))
+    (engine.is_nearly_full() && expires()).then_some((stretch, "the disk is nearly full"))
 }
 
 fn write_down(parts: &Parts, settings: &Settings, lost: Backlog, why: &str) {

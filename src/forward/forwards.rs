@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::cursor::Cursor;
 use super::limits::{DEFINITION_BYTES_MAX, FORWARDS_MAX};
-use super::sender::{Parts, Sender, holder, record};
+use super::sender::{Parts, Sender, holder, record, watch};
 use super::settings::{SECRETS, Settings, Start, check};
 use super::state::{State, Status};
 use crate::collect::{Origin, Phase, Problem, changed, shown};
@@ -123,9 +123,12 @@ impl Forwards {
                     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                     let problems = problems.join(", ");
                     tracing::error!(name, problems, "a forwarder's definition is out of order");
+                    // Nobody would bound it.
+                    forwards.parts.engine.release(&holder(&name));
                 }
                 Err(error) => {
                     tracing::error!(name, %error, "a forwarder's definition is unreadable");
+                    forwards.parts.engine.release(&holder(&name));
                 }
             }
         }
@@ -279,23 +282,29 @@ impl Forwards {
         paused: bool,
         state: Arc<State>,
     ) -> Slot {
-        let running = if paused {
-            state.line().phase(Phase::Paused);
-            None
-        } else {
-            let (trigger, shutdown) = Trigger::new();
+        let (trigger, shutdown) = Trigger::new();
+        let (parts, own) = (self.parts.clone(), Arc::clone(&state));
+        // What does not send is kept within its bound all the same.
+        let watched = || {
             let (parts, own) = (self.parts.clone(), Arc::clone(&state));
-            match Sender::new(settings.clone(), parts, own, shutdown) {
-                Ok(sender) => Some((trigger, tokio::spawn(sender.run()))),
+            tokio::spawn(watch(settings.clone(), parts, own, shutdown.clone()))
+        };
+        let task = if paused {
+            state.line().phase(Phase::Paused);
+            watched()
+        } else {
+            match Sender::new(settings.clone(), parts, own, shutdown.clone()) {
+                Ok(sender) => tokio::spawn(sender.run()),
                 Err(broken) => {
                     let (name, why) = (&settings.name, &broken.0);
                     tracing::error!(name, why, "a forwarder cannot start");
                     state.line().error(broken.0);
                     state.line().stopped();
-                    None
+                    watched()
                 }
             }
         };
+        let running = Some((trigger, task));
         Slot { settings, definition, paused, state, running }
     }
 

@@ -358,11 +358,7 @@ impl Sender {
 
     /// Writes the cursor down, and lets the store have what the upstream has.
     async fn keep(&mut self) -> Result<(), Broken> {
-        let cursor = self.state.cursor().clone();
-        let name = &self.settings.name;
-        let kept = self.parts.keeper.keep(vec![record(name, Some(&cursor))]).await;
-        kept.map_err(|error| Broken(format!("the cursor waits for the disk: {error}")))?;
-        self.parts.engine.hold(&holder(name), cursor.through());
+        keep(&self.parts, &self.settings.name, &self.state).await?;
         self.kept_at = Instant::now();
         Ok(())
     }
@@ -388,12 +384,42 @@ impl Sender {
             return;
         }
         self.looked_at = Some(Instant::now());
-        if buffer::keep_within(&self.parts, &self.settings, &self.state)
-            && let Err(Broken(why)) = self.keep().await
-        {
-            self.state.line().error(why);
-        }
+        keep_within(&self.parts, &self.settings, &self.state).await;
     }
+}
+
+/// Keeps the buffer of a forwarder that does not send within its bound, until the stop is
+/// requested.
+pub(super) async fn watch(settings: Settings, parts: Parts, state: Arc<State>, shutdown: Shutdown) {
+    let settings = Arc::new(settings);
+    while tokio::time::timeout(WATCH_EVERY, shutdown.requested()).await.is_err() {
+        keep_within(&parts, &settings, &state).await;
+    }
+}
+
+/// Lets go what is too much, where that holds up nobody.
+async fn keep_within(parts: &Parts, settings: &Arc<Settings>, state: &Arc<State>) {
+    let (own, name) = (parts.clone(), settings.name.clone());
+    let (settings, kept) = (Arc::clone(settings), Arc::clone(state));
+    let work = move || buffer::keep_within(&own, &settings, &kept);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(false) => {}
+        Ok(true) => {
+            if let Err(Broken(why)) = keep(parts, &name, state).await {
+                state.line().error(why);
+            }
+        }
+        Err(error) => tracing::error!(name, %error, "the watch of a buffer ended badly"),
+    }
+}
+
+/// Writes the cursor down, and lets the store have what the upstream has.
+async fn keep(parts: &Parts, name: &str, state: &State) -> Result<(), Broken> {
+    let cursor = state.cursor().clone();
+    let kept = parts.keeper.keep(vec![record(name, Some(&cursor))]).await;
+    kept.map_err(|error| Broken(format!("the cursor waits for the disk: {error}")))?;
+    parts.engine.hold(&holder(name), cursor.through());
+    Ok(())
 }
 
 /// Why samples were refused, for people.

@@ -30,6 +30,7 @@ use crate::metrics::{Metrics, Reading};
 use crate::plant::Plants;
 use crate::server::Addresses;
 use crate::shutdown::Shutdown;
+use crate::sources::{self, Sources};
 
 /// What the routes know of the server.
 #[derive(Debug)]
@@ -169,6 +170,7 @@ pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
     readings.extend(collectors(&facts.collectors));
     readings.extend(gaps(&facts.gaps));
     readings.extend(forwards(&facts.forwards));
+    readings.extend(sources(facts.ingest.sources()));
     match facts.metrics.text(&readings) {
         Ok(text) => {
             let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -298,6 +300,22 @@ fn collectors(collectors: &Collectors) -> Vec<Reading> {
         each(counter("collector_gaps", "Interruptions written into histories"), |status| {
             status.gaps_total
         }),
+    ]
+}
+
+fn sources(sources: &Sources) -> Vec<Reading> {
+    use sources::Trust::{Ahead, Behind, Jumping, Trusted};
+    let all = sources.list();
+    let each = [Trusted, Ahead, Behind, Jumping].map(|trust| {
+        let count = all.iter().filter(|own| own.trust == trust).count();
+        (trust.name().to_owned(), count as u64)
+    });
+    let (jumps, own) = sources.jumps();
+    vec![
+        Reading::gauge("sources", "Sources that give times, by trust", 0).by("state", each),
+        Reading::counter("source_jumps", "Jumps of the times of sources", jumps),
+        Reading::counter("clock_jumps", "Jumps of the clock of this server", own),
+        Reading::counter("sources_forgotten", "Sources beyond the limit", sources.forgotten()),
     ]
 }
 

@@ -162,6 +162,7 @@ async fn keep_lines(
 ) -> Result<StatusCode, Problem> {
     let Writes { ingest, body_bytes_max } = writes.clone();
     let coding = headers.get(header::CONTENT_ENCODING).cloned();
+    let sender = sender("line", headers);
     let kept = apart(move || {
         let text = unpacked(coding.as_ref(), body, body_bytes_max)?;
         let mut kept = Kept::default();
@@ -176,6 +177,7 @@ async fn keep_lines(
         }
         let mut lines = Lines::new(&text, precision);
         while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
+            ingest.heard(&sender, &parsed.points);
             kept.add_lines(&ingest, parsed);
         }
         Ok(kept)
@@ -191,6 +193,7 @@ async fn keep_rows(
 ) -> Result<StatusCode, Problem> {
     let Writes { ingest, body_bytes_max } = writes.clone();
     let coding = headers.get(header::CONTENT_ENCODING).cloned();
+    let sender = sender("http", headers);
     let kept = apart(move || {
         let text = unpacked(coding.as_ref(), body, body_bytes_max)?;
         let points = samples::parse(&text).map_err(|error| {
@@ -198,12 +201,22 @@ async fn keep_rows(
                 .hint("no row of this body was kept; correct it and send all of it again")
                 .with("row", error.row)
         })?;
+        ingest.heard(&sender, &points);
         let mut kept = Kept::default();
         kept.add(ingest.resolve(points, "http"), |index| index + 1);
         Ok(kept)
     })
     .await?;
     finish(&writes.ingest, kept, "row").await
+}
+
+/// Who sends, where something in front of this server says so: `line:10.0.0.7`.
+fn sender(protocol: &str, headers: &HeaderMap) -> String {
+    let named = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let first = named.and_then(|value| value.split(',').next()).map_or("", str::trim);
+    // LIMIT: an address, or a name that somebody made up.
+    let first: String = first.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    format!("{protocol}:{}", if first.is_empty() { "local" } else { &first })
 }
 
 /// What became of a body.

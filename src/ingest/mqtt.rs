@@ -150,6 +150,9 @@ impl Mqtt {
             Ok(decoded) => decoded.points,
             Err(error) => return self.undecoded(message, &error),
         };
+        if points.iter().any(|point| point.ts.is_some()) {
+            self.ingest.heard(&format!("{SOURCE}:{}", message.client), &points);
+        }
         for mut point in points {
             match self.ingest.resolver.sample(&mut point, origin) {
                 Ok(sample) => batch.push(sample),

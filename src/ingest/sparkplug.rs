@@ -87,6 +87,7 @@ impl Sparkplug {
         }
         let mut actions = Vec::new();
         self.host().receive(topic, payload, received, &mut actions);
+        note_times(ingest, topic, &actions);
         self.carry_out(ingest, actions, received, payload, batch);
     }
 
@@ -243,6 +244,21 @@ pub(crate) enum Uncommanded {
     /// The broker is behind.
     #[error("the broker is behind")]
     Busy,
+}
+
+/// Takes note of the times that a node gave its values. Those of a death are the host's.
+fn note_times(ingest: &Ingest, topic: &str, actions: &[Action]) {
+    let Some(Topic::Message { verb, id, .. }) = Topic::parse(topic) else { return };
+    if !matches!(verb, Verb::NodeBirth | Verb::NodeData | Verb::DeviceBirth | Verb::DeviceData) {
+        return;
+    }
+    let times = actions.iter().filter_map(|action| match action {
+        Action::Sample(point) => point.ts,
+        _ => None,
+    });
+    if let Some(newest) = times.max() {
+        ingest.sources().heard(&format!("{SOURCE}:{}/{}", id.group, id.node), newest);
+    }
 }
 
 /// Makes the tag of a birth, or has a known one say what the birth says.

@@ -47,6 +47,7 @@ impl Store for Collected {
     }
 
     async fn put(&self, points: Vec<Point>, source: &str) -> Result<u64, StoreError> {
+        self.ingest.heard(source, &points);
         let resolved = self.ingest.resolve(points, source);
         let refused = resolved.refused_count as u64;
         loop {

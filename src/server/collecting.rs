@@ -78,13 +78,14 @@ impl Collecting {
         Arc::new(Forwards::start(configured, parts).await)
     }
 
-    /// Shows collectors, gaps and forwarders to SQL.
-    pub(super) fn show(&self, session: &Session, forwards: &Arc<Forwards>) {
+    /// Shows collectors, gaps, forwarders and the clocks of sources to SQL.
+    pub(super) fn show(&self, session: &Session, ingest: &Ingest, forwards: &Arc<Forwards>) {
         session.surround(Arc::new(Around {
             collectors: Arc::clone(&self.collectors),
             gaps: Arc::clone(&self.gaps),
             plants: Arc::clone(&self.plants),
             forwards: Arc::clone(forwards),
+            sources: Arc::clone(ingest.sources()),
         }));
     }
 

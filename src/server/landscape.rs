@@ -5,12 +5,15 @@ use std::sync::Arc;
 use serde_json::Value;
 use tacitus_model::TimeRange;
 use tacitus_query::plant::Plant;
-use tacitus_query::{AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape};
+use tacitus_query::{
+    AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SourceRow,
+};
 
 use crate::collect::{Collectors, Entry};
 use crate::forward::{self, Forwards};
 use crate::gaps::{Gap, Gaps};
 use crate::plant::{Annotation, Event, Mark, Plants};
+use crate::sources::{self, Sources};
 
 /// The collectors, the ledger of gaps, and what goes on to other servers.
 #[derive(Debug)]
@@ -18,6 +21,7 @@ pub(super) struct Around {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
     pub(super) forwards: Arc<Forwards>,
+    pub(super) sources: Arc<Sources>,
     pub(super) plants: Arc<Plants>,
 }
 
@@ -34,6 +38,10 @@ impl Landscape for Around {
         self.forwards.list().into_iter().map(forward).collect()
     }
 
+    fn sources(&self) -> Vec<SourceRow> {
+        self.sources.list().into_iter().map(source).collect()
+    }
+
     fn plant(&self) -> Arc<Plant> {
         self.plants.now()
     }
@@ -44,6 +52,22 @@ impl Landscape for Around {
 
     fn annotations(&self, starts: TimeRange, ends: TimeRange) -> Vec<AnnotationRow> {
         self.plants.annotations.find(starts, ends).iter().map(|own| annotation(own)).collect()
+    }
+}
+
+fn source(status: sources::Status) -> SourceRow {
+    let jump = status.last_jump;
+    SourceRow {
+        source: status.source,
+        state: status.trust.name(),
+        last_arrival: status.last_arrival,
+        last: status.last,
+        skew: seconds(status.skew_ns),
+        jitter: seconds(status.jitter_ns),
+        jumps: status.jumps,
+        jumped_at: jump.map(|jump| jump.at),
+        jumped_from: jump.map(|jump| seconds(jump.from_ns)),
+        jumped_to: jump.map(|jump| seconds(jump.to_ns)),
     }
 }
 

@@ -172,6 +172,16 @@ fn what_the_buffer_does_not_hold_is_given_up_and_written_down() {
         let lost = forwarder(&edge)["lost_samples"].as_u64()?;
         (lost > 0).then_some(())
     });
+    // One that is paused keeps to its bound too.
+    let path = "/api/v1/forwards/centre";
+    assert_eq!(request(&edge, "PATCH", path, &json!({"paused": true})).1["phase"], "paused");
+    let before = forwarder(&edge)["lost_samples"].as_u64().unwrap();
+    wait_for("another loss", || {
+        write(&edge, written, 2_000);
+        written += 2_000;
+        (forwarder(&edge)["lost_samples"].as_u64()? > before).then_some(())
+    });
+    assert_eq!(request(&edge, "PATCH", path, &json!({"paused": false})).0, 200);
     let gaps = "SELECT source, cause, state FROM gaps LIMIT 1";
     assert_eq!(edge.rows(gaps), ["forward:centre,overflow,lost"]);
     // What was given up stays given up across a kill, and stays here.

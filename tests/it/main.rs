@@ -45,6 +45,8 @@ mod poison;
 mod server;
 // Following the store: events, WebSocket, the tail of a query.
 mod live;
+// By how much the times of senders differ from when they arrive.
+mod sources;
 // The Sparkplug host as an edge node sees it.
 mod sparkplug;
 // SIGTERM: a polite stop.

@@ -1,5 +1,6 @@
-//! What is around the store; and the relations `collectors`, `gaps` and `forwards`: what brings
-//! samples here, when nothing came, and what goes on to other servers.
+//! What is around the store; and the relations `collectors`, `sources`, `gaps` and
+//! `forwards`: what brings samples here, by which clocks, when nothing came, and what goes on to other
+//! servers.
 //!
 //! *Invariant.* All of it is of now: rows come from whoever runs the collectors and keeps the
 //! plant, and a session that nobody gave these has relations without rows.
@@ -30,6 +31,9 @@ pub trait Landscape: fmt::Debug + Send + Sync {
 
     /// Every forwarder.
     fn forwards(&self) -> Vec<ForwardRow>;
+
+    /// How far the clocks of sources can be trusted.
+    fn sources(&self) -> Vec<SourceRow>;
 
     /// Assets and calendars.
     fn plant(&self) -> Arc<Plant>;
@@ -136,6 +140,31 @@ pub struct ForwardRow {
     pub last_error_at: Option<Timestamp>,
 }
 
+/// A row of `sources`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceRow {
+    /// Its name: `mqtt:CLIENT`, `opcua:NAME`, `server`.
+    pub source: String,
+    /// `trusted`, `ahead`, `behind` or `jumping`.
+    pub state: &'static str,
+    /// When something arrived last.
+    pub last_arrival: Timestamp,
+    /// The newest time in it.
+    pub last: Timestamp,
+    /// By how many seconds times lie before arrivals; negative: its clock is ahead.
+    pub skew: f64,
+    /// How far single ones are from that.
+    pub jitter: f64,
+    /// How often the skew changed at once.
+    pub jumps: u64,
+    /// When it did last.
+    pub jumped_at: Option<Timestamp>,
+    /// The skew before that, in seconds.
+    pub jumped_from: Option<f64>,
+    /// The skew after that, in seconds.
+    pub jumped_to: Option<f64>,
+}
+
 /// The columns of `collectors`.
 pub(super) static COLLECTORS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -236,6 +265,40 @@ pub(super) fn gaps(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TablePro
         wholes(rows.iter().map(|row| row.recovered)),
     ];
     table(&GAPS, columns)
+}
+
+/// The columns of `sources`.
+pub(super) static SOURCES: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        text("source", false),
+        text("state", false),
+        Field::new("last_arrival_ts", moment(), false),
+        Field::new("last_ts", moment(), false),
+        Field::new("skew", DataType::Float64, false),
+        Field::new("jitter", DataType::Float64, false),
+        Field::new("jumps", DataType::Int64, false),
+        Field::new("last_jump_ts", moment(), true),
+        Field::new("last_jump_from", DataType::Float64, true),
+        Field::new("last_jump_to", DataType::Float64, true),
+    ]))
+});
+
+/// The relation `sources`.
+pub(super) fn sources(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TableProvider>> {
+    let rows = landscape.map(Landscape::sources).unwrap_or_default();
+    let columns = vec![
+        texts(rows.iter().map(|row| Some(&*row.source))),
+        texts(rows.iter().map(|row| Some(row.state))),
+        moments(rows.iter().map(|row| Some(row.last_arrival))),
+        moments(rows.iter().map(|row| Some(row.last))),
+        numbers(rows.iter().map(|row| Some(row.skew))),
+        numbers(rows.iter().map(|row| Some(row.jitter))),
+        wholes(rows.iter().map(|row| row.jumps)),
+        moments(rows.iter().map(|row| row.jumped_at)),
+        numbers(rows.iter().map(|row| row.jumped_from)),
+        numbers(rows.iter().map(|row| row.jumped_to)),
+    ];
+    table(&SOURCES, columns)
 }
 
 /// The relation `forwards`.

@@ -26,7 +26,7 @@ use tacitus_query::calendar::Calendar;
 use tacitus_query::plant::{Asset, Plant};
 use tacitus_query::{
     AnnotationRow, CollectorRow, EVENTS_LABEL, EventRow, ForwardRow, GapRow, Landscape, Limits,
-    Session,
+    Session, SourceRow,
 };
 use tacitus_storage::{Engine, FixedClock, Parts, SeededChance, Settings, SimDisk};
 
@@ -68,6 +68,10 @@ impl Landscape for Around {
     }
 
     fn gaps(&self) -> Vec<GapRow> {
+        Vec::new()
+    }
+
+    fn sources(&self) -> Vec<SourceRow> {
         Vec::new()
     }
 

@@ -15,7 +15,7 @@ use tacitus_protocol::Point;
 use tacitus_protocol::remote_write::{Request, Version};
 
 use super::{Kept, POINTS_AT_ONCE, Problem, REFUSED_NAMED_MAX, Refused, Writes};
-use super::{answer, apart, finish, invalid};
+use super::{answer, apart, finish, invalid, sender};
 use crate::ingest::Ingest;
 
 pub(super) async fn write(
@@ -52,9 +52,10 @@ impl IntoResponse for Told {
 async fn keep(writes: &Writes, headers: &HeaderMap, body: Bytes) -> Result<Told, Problem> {
     let version = version(headers)?;
     let Writes { ingest, body_bytes_max } = writes.clone();
+    let sender = sender("prometheus", headers);
     let kept = apart(move || {
         let bytes = unpacked(&body, body_bytes_max)?;
-        read(&ingest, &bytes, version)
+        read(&ingest, &bytes, version, &sender)
     })
     .await?;
     let told = Told { samples: kept.batches.iter().map(Batch::len).sum() };
@@ -99,7 +100,7 @@ fn unpacked(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, Problem> {
     snap::raw::Decoder::new().decompress_vec(body).map_err(broken)
 }
 
-fn read(ingest: &Ingest, bytes: &[u8], version: Version) -> Result<Kept, Problem> {
+fn read(ingest: &Ingest, bytes: &[u8], version: Version, sender: &str) -> Result<Kept, Problem> {
     let mut request = Request::new(bytes, version)
         .map_err(|fault| invalid(fault.to_string()).hint("nothing was kept"))?;
     let mut kept = Kept::default();
@@ -124,10 +125,10 @@ fn read(ingest: &Ingest, bytes: &[u8], version: Version) -> Result<Kept, Problem
             Err(fault) => refuse(&mut kept, fault.to_string()),
         }
         if waiting.points.len() >= POINTS_AT_ONCE {
-            waiting.add_to(ingest, &mut kept);
+            waiting.add_to(ingest, sender, &mut kept);
         }
     }
-    waiting.add_to(ingest, &mut kept);
+    waiting.add_to(ingest, sender, &mut kept);
     Ok(kept)
 }
 
@@ -139,7 +140,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn add_to(&mut self, ingest: &Ingest, kept: &mut Kept) {
+    fn add_to(&mut self, ingest: &Ingest, sender: &str, kept: &mut Kept) {
+        ingest.heard(sender, &self.points);
         let numbers = std::mem::take(&mut self.numbers);
         let resolved = ingest.resolve_numbers(std::mem::take(&mut self.points), "prometheus");
         kept.add(resolved, |index| numbers.get(index).copied().unwrap_or_default());

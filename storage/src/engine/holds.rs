@@ -12,6 +12,7 @@
 //! not kept over a restart: they are set again before upkeep begins.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use tacitus_model::{TagId, TimeRange, Timestamp};
@@ -129,6 +130,12 @@ impl Engine {
             backlog.add(part, of_head(head), 0, times);
         }
         backlog
+    }
+
+    /// Whether little more than the reserve is free, when last looked.
+    pub fn is_nearly_full(&self) -> bool {
+        let scarce = self.reserve_bytes.saturating_add(self.reserve_bytes / 2);
+        self.free_bytes.load(Ordering::Relaxed) < scarce
     }
 
     /// The last sequence of what holds alone keep from expiring, of the partition that is due
