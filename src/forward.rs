@@ -44,6 +44,6 @@ pub fn check(
 /// The identity of a store as servers tell it each other.
 #[must_use]
 pub fn identity(engine: &tacitus_storage::Engine) -> String {
-    let [a, b, c, d, e, f, g, h, ..] = engine.identity();
-    format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    let half = u128::from_be_bytes(engine.identity()) >> 64;
+    format!("{half:016x}")
 }

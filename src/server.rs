@@ -156,11 +156,7 @@ impl Server {
             plants: Arc::clone(&collecting.plants),
             trust: Arc::clone(&collecting.trust),
             forwards: Arc::clone(&forwards),
-            receiver: forward::Receiver {
-                engine: Arc::clone(&engine),
-                ingest: ingest.clone(),
-                identity: forward::identity(&engine),
-            },
+            receiver: forward::Receiver::new(&engine, &ingest),
             metrics,
             addresses,
             started,

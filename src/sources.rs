@@ -75,7 +75,7 @@ pub struct Status {
 pub struct Sources {
     clock: Arc<dyn Clock>,
     own: Mutex<Own>,
-    known: RwLock<HashMap<Box<str>, Arc<Source>>>,
+    known: RwLock<HashMap<String, Arc<Source>>>,
     forgotten: AtomicU64,
     jumps: AtomicU64,
 }
@@ -142,7 +142,7 @@ impl Sources {
             (own.offset_ns, own.drift.status(OWN, now, now, (0, now)))
         };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let of_source = |(name, source): (&Box<str>, &Arc<Source>)| {
+        let of_source = |(name, source): (&String, &Arc<Source>)| {
             let at = |moment: &AtomicI64| Timestamp::from_nanos(moment.load(Ordering::Relaxed));
             let (arrival, last) = (at(&source.last_arrival_ns), at(&source.last_ns));
             let drift = source.drift.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,7 +212,7 @@ impl Sources {
         }
         if known.len() >= SOURCES_MAX {
             let silent =
-                |(_, own): &(&Box<str>, &Arc<Source>)| own.last_arrival_ns.load(Ordering::Relaxed);
+                |(_, own): &(&String, &Arc<Source>)| own.last_arrival_ns.load(Ordering::Relaxed);
             let oldest = known.iter().min_by_key(silent).map(|(name, _)| name.clone());
             if let Some(oldest) = oldest {
                 known.remove(&oldest);
@@ -225,7 +225,7 @@ impl Sources {
             looked_ns: AtomicI64::new(i64::MIN),
             drift: Mutex::default(),
         });
-        known.insert(source.into(), Arc::clone(&own));
+        known.insert(source.to_owned(), Arc::clone(&own));
         own
     }
 }

@@ -18,8 +18,8 @@ use crate::ingest::{Ingest, Listed, Resolved};
 /// Who takes what is forwarded.
 #[derive(Debug, Clone)]
 pub(crate) struct Receiver {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) ingest: Ingest,
+    engine: Arc<Engine>,
+    ingest: Ingest,
     /// The identity of this server.
     pub(crate) identity: String,
 }
@@ -47,6 +47,12 @@ pub(crate) struct Taken {
 }
 
 impl Receiver {
+    /// The upstream's side of this server.
+    pub(crate) fn new(engine: &Arc<Engine>, ingest: &Ingest) -> Self {
+        let identity = super::identity(engine);
+        Self { engine: Arc::clone(engine), ingest: ingest.clone(), identity }
+    }
+
     /// Reads a message, defines its tags, deletes what it deletes. Waits for the disk.
     pub(crate) fn take(&self, bytes: &[u8]) -> Result<Taken, Unfit> {
         let (header, rows) = decode(bytes).map_err(Unfit::Wrong)?;

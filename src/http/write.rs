@@ -215,7 +215,7 @@ fn sender(protocol: &str, headers: &HeaderMap) -> String {
     let named = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let first = named.and_then(|value| value.split(',').next()).map_or("", str::trim);
     // LIMIT: an address, or a name that somebody made up.
-    let first: String = first.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    let first: String = first.chars().filter(char::is_ascii_graphic).take(64).collect();
     format!("{protocol}:{}", if first.is_empty() { "local" } else { &first })
 }
 
