@@ -87,7 +87,7 @@ fn damage_is_named_repaired_and_told() {
     server.kill();
     assert_eq!(run(&["backup", text(&backup), "--copy", "--data", text(&data)]).0, 0);
     assert_eq!(run(&["verify", "--data", text(&data)]).0, 0);
-    flip(&segment(&data), 4100);
+    flip(&segment(&data), 164);
     let (code, found) = run(&["verify", "--data", text(&data)]);
     assert_eq!(code, 3);
     let damage = &found["damages"][0];
@@ -97,7 +97,7 @@ fn damage_is_named_repaired_and_told() {
     assert_eq!(run(&["verify", "--data", text(&data)]).0, 0);
     assert_eq!(samples(&data), 3000 - 1024);
 
-    flip(&segment(&backup), 4100);
+    flip(&segment(&backup), 164);
     assert_eq!(run(&["verify", text(&backup)]).0, 3);
     let copy = dir.path().join("copy");
     assert_eq!(run(&["restore", text(&backup), "--data", text(&copy)]).0, 3);
