@@ -3,7 +3,7 @@
 //!
 //! `TAGS=100000 CONNECTIONS=20 SECONDS=600 cargo bench --bench plant`
 
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may panic")]
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -193,11 +193,9 @@ fn main() {
     });
     let sent = own * connections * seconds;
     let sum = own * connections * (seconds * (seconds - 1) / 2);
-    let every = format!(
-        "SELECT count(*), sum(rows), sum(total), min(rows), max(rows) FROM \
-         (SELECT tag, count(*) AS rows, sum(value) AS total FROM samples GROUP BY tag)"
-    );
-    println!("found by SQL: tags, samples, sum, fewest and most of a tag: {}", server.ask(&every));
+    let every = "SELECT count(*), sum(rows), sum(total), min(rows), max(rows) FROM \
+                 (SELECT tag, count(*) AS rows, sum(value) AS total FROM samples GROUP BY tag)";
+    println!("found by SQL: tags, samples, sum, fewest and most of a tag: {}", server.ask(every));
     println!("sent: {}, {sent}, {sum}, {seconds}, {seconds}", own * connections);
     println!(
         "{:.0} acknowledged a second, {:.1} s of processor time a million, {} MiB on disk, \
