@@ -48,8 +48,8 @@ impl Server {
         let length = statement.len();
         write!(
             stream,
-            "POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\n\
-             Connection: close\r\nContent-Length: {length}\r\n\r\n{statement}"
+            "POST /api/v1/sql HTTP/1.0\r\nHost: localhost\r\nAccept: text/csv\r\n\
+             Content-Length: {length}\r\n\r\n{statement}"
         )
         .unwrap();
         let mut answer = String::new();
@@ -178,19 +178,23 @@ fn main() {
                 scope.spawn(move || publish(address, connection, own, seconds, heard))
             })
             .collect();
-        for minute in 0.. {
-            thread::sleep(Duration::from_secs(60 * minute).saturating_sub(begin.elapsed()));
-            let (resident, part) = server.memory();
-            println!(
-                "minute {minute}: {} acknowledged, {resident:.0} MiB resident, {part:.0} anonymous",
-                heard.load(Ordering::Relaxed)
-            );
-            anonymous.push(part);
-            if all.iter().all(thread::ScopedJoinHandle::is_finished) {
+        for second in 0_u64.. {
+            let ended = all.iter().all(thread::ScopedJoinHandle::is_finished);
+            if ended || second.is_multiple_of(60) {
+                let (resident, part) = server.memory();
+                println!(
+                    "{second} s: {} acknowledged, {resident:.0} MiB resident, {part:.0} anonymous",
+                    heard.load(Ordering::Relaxed)
+                );
+                anonymous.push(part);
+            }
+            if ended {
                 break;
             }
+            thread::sleep(Duration::from_secs(second + 1).saturating_sub(begin.elapsed()));
         }
     });
+    let took = begin.elapsed();
     let sent = own * connections * seconds;
     let sum = own * connections * (seconds * (seconds - 1) / 2);
     let every = "SELECT count(*), sum(rows), sum(total), min(rows), max(rows) FROM \
@@ -200,7 +204,7 @@ fn main() {
     println!(
         "{:.0} acknowledged a second, {:.1} s of processor time a million, {} MiB on disk, \
          anonymous memory rises by {:.1} MiB an hour in the second half",
-        heard.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64(),
+        heard.load(Ordering::Relaxed) as f64 / took.as_secs_f64(),
         server.processor() * 1e6 / sent as f64,
         server.disk_bytes() >> 20,
         slope_per_hour(&anonymous)
