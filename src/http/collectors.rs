@@ -49,11 +49,21 @@ pub(super) async fn define(
 /// What is to be changed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Changes {
-    /// Whether it is kept from collecting.
-    paused: Option<bool>,
+pub(super) struct Changes {
+    /// Whether it is kept from its work.
+    pub(super) paused: Option<bool>,
     /// Settings to replace; `null` removes one.
-    settings: Option<Map<String, Value>>,
+    pub(super) settings: Option<Map<String, Value>>,
+}
+
+impl Changes {
+    /// The changes in a body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+        object(body).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("the changes cannot be read: {error}"))
+                .hint("send {\"paused\": true}, or {\"settings\": {…}}; nothing was changed")
+        })
+    }
 }
 
 /// `PATCH /api/v1/collectors/{name}`.
@@ -62,10 +72,7 @@ pub(super) async fn change(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let changes: Changes = object(&body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the changes cannot be read: {error}"))
-            .hint("send {\"paused\": true}, or {\"settings\": {…}}; nothing was changed")
-    })?;
+    let changes = Changes::read(&body)?;
     let entry = facts.collectors.change(&name, changes.settings, changes.paused).await?;
     Ok(answer(&document(&entry)))
 }

@@ -16,9 +16,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::collectors::Changes;
 use super::json::{answer, object};
 use super::moment::rfc3339;
 use super::tags::apart;
@@ -104,26 +104,13 @@ pub(super) async fn define(
     Ok(answer(&document(&entry)))
 }
 
-/// What is to be changed.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Changes {
-    /// Whether it is kept from sending.
-    paused: Option<bool>,
-    /// Settings to replace; `null` removes one.
-    settings: Option<Map<String, Value>>,
-}
-
 /// `PATCH /api/v1/forwards/{name}`.
 pub(super) async fn change(
     State(facts): State<Arc<Facts>>,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let changes: Changes = object(&body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the changes cannot be read: {error}"))
-            .hint("send {\"paused\": true}, or {\"settings\": {…}}; nothing was changed")
-    })?;
+    let changes = Changes::read(&body)?;
     let entry = facts.forwards.change(&name, changes.settings, changes.paused).await?;
     Ok(answer(&document(&entry)))
 }
