@@ -40,12 +40,14 @@ pub(crate) enum Bug {
     KeepResent,
     /// A sequence is shown before all rows of its batch are in the head.
     ShowHalf,
+    /// What a copy of the store has not read yet is rewritten as if it had.
+    IgnoreHold,
 }
 
 #[cfg(test)]
 impl Bug {
     /// Every fault there is.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::AcknowledgeBeforeSync,
         Self::SkipDirectorySync,
         Self::AcceptTornTail,
@@ -63,6 +65,7 @@ impl Bug {
         Self::ForgetQualities,
         Self::KeepResent,
         Self::ShowHalf,
+        Self::IgnoreHold,
     ];
 }
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! seed ─▶ writers │ corrections │ names │ imports      ─┐
-//!      ─▶ step │ seal │ upkeep │ scrub │ backup         ├─▶ the store ─▶ compared with a plain map
+//!      ─▶ step │ seal │ upkeep │ scrub │ backup │ copy  ├─▶ the store ─▶ compared with a plain map
 //!      ─▶ power cuts │ faults │ full disk │ bits │ clock ─┘
 //! ```
 //! Background work is interrupted in its middle, as other threads would do it, at moments that the
@@ -14,7 +14,7 @@
 //!
 //! *Invariant.* What is acknowledged is there, with its exact bits, once; what is not is there
 //! whole or not at all; nothing else is. This holds for rows, windows, latest samples, the past,
-//! tags and names, and backups.
+//! tags and names, backups, and a copy that follows.
 
 #![expect(clippy::print_stdout, reason = "the counts are part of what the run shows")]
 
@@ -23,6 +23,7 @@ mod book;
 mod checks;
 mod dice;
 mod faults;
+mod follower;
 mod hands;
 mod labours;
 mod names;
@@ -54,6 +55,7 @@ enum Act {
     Rest,
     Scrub,
     Backup,
+    Follow,
     Time,
     Jump,
     Strike,
@@ -65,7 +67,7 @@ enum Act {
 }
 
 /// How often, where a seed does not say otherwise.
-const ACTS: [(Act, u64); 21] = [
+const ACTS: [(Act, u64); 22] = [
     (Act::Send, 24),
     (Act::Edit, 3),
     (Act::Delete, 3),
@@ -79,6 +81,7 @@ const ACTS: [(Act, u64); 21] = [
     (Act::Rest, 1),
     (Act::Scrub, 2),
     (Act::Backup, 2),
+    (Act::Follow, 3),
     (Act::Time, 5),
     (Act::Jump, 2),
     (Act::Strike, 4),
@@ -118,6 +121,7 @@ fn perform(shared: &Shared, act: Act) -> Result<(), String> {
         Act::Rest => labours::rest(shared),
         Act::Scrub => labours::scrub(shared),
         Act::Backup => labours::backup(shared),
+        Act::Follow => world().follow(),
         Act::Time => world().pass_time(),
         Act::Jump => world().jump(),
         Act::Strike => {
@@ -186,6 +190,7 @@ fn finish(world: &mut World) -> Result<(), String> {
     world.cut()?;
     world.check()?;
     world.check_backup()?;
+    world.check_copy()?;
     world.engine().compact().map_err(|error| error.to_string())?;
     world.check()?;
     let disk = world.disk.clone();
@@ -270,6 +275,11 @@ fn half_of_a_batch_shown_to_a_reader_is_found() {
 #[test]
 fn a_clock_that_is_believed_is_found() {
     finds(Bug::BelieveClock);
+}
+
+#[test]
+fn a_hold_that_is_not_kept_is_found() {
+    finds(Bug::IgnoreHold);
 }
 
 #[test]

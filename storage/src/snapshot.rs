@@ -23,6 +23,8 @@ use crate::segment::{StateTime, TagEntry};
 use crate::version::Version;
 use crate::visibility::Visibility;
 
+#[cfg(test)]
+pub(crate) use changes::Copy;
 pub use changes::{Bookmark, Changes, ChangesMax, Stretch};
 
 /// The store at one moment. Cloning is cheap.

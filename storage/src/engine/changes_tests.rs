@@ -9,63 +9,12 @@ use tacitus_model::{Kind, TagDefinition, TagId, TagPath, Timestamp, Value};
 use crate::clock::FixedClock;
 use crate::compaction::Retention;
 use crate::disk::SimDisk;
-use crate::engine::program_tests::{Model, Op, Run, ops};
+use crate::engine::program_tests::{Op, Run, ops};
 use crate::engine::tests::{floats, open_with, range, rows, small};
 use crate::engine::{Engine, Settings};
-use crate::snapshot::{Bookmark, Changes, ChangesMax, Stretch};
+use crate::snapshot::{Bookmark, ChangesMax, Copy, Stretch};
 
 const DAY_NS: i64 = 86_400_000_000_000;
-
-/// A copy, and how far it has come.
-#[derive(Debug, Clone, Default)]
-struct Copy {
-    rows: Model,
-    through: u64,
-    place: Option<(Stretch, Bookmark)>,
-}
-
-impl Copy {
-    /// Applies one piece; whether there was one.
-    fn pull(&mut self, engine: &Engine, rows_max: usize) -> bool {
-        let snapshot = engine.snapshot();
-        let (stretch, from) = match self.place {
-            Some(place) => place,
-            None => match snapshot.stretch_after(self.through) {
-                Some(stretch) => (stretch, Bookmark::START),
-                None => return false,
-            },
-        };
-        if from == Bookmark::START {
-            for deletion in snapshot.deletions(stretch) {
-                self.rows.retain(|(tag, ts), _| {
-                    !deletion.tags.contains(tag)
-                        || !deletion.range.contains(Timestamp::from_nanos(*ts))
-                });
-            }
-        }
-        let most = ChangesMax { rows: rows_max, bytes: 1 << 20 };
-        let Changes { rows, next } = snapshot.changes(stretch, from, most, |_| true).unwrap();
-        let mut count = 0;
-        for (tag, block) in rows {
-            count += block.len();
-            for row in 0..block.len() {
-                let value = (block.value(row), block.quality(row));
-                self.rows.insert((tag, block.times[row]), value);
-            }
-        }
-        assert!(count <= rows_max, "{count} rows");
-        self.place = next.map(|next| (stretch, next));
-        if next.is_none() {
-            self.through = stretch.until;
-            engine.hold("copy", self.through);
-        }
-        true
-    }
-
-    fn drain(&mut self, engine: &Engine) {
-        while self.pull(engine, 5) {}
-    }
-}
 
 /// What happens between two operations: pieces applied, of how many rows, and whether the copier
 /// then loses what it did after its last stretch.
@@ -82,27 +31,27 @@ proptest! {
     ) {
         let mut run = Run::start(if looks_back { 7 * DAY_NS } else { 0 });
         let mut copy = Copy::default();
-        run.engine().hold("copy", 0);
+        copy.hold(run.engine());
         for (op, (count, rows_max, forgets)) in program {
             let reopened = matches!(op, Op::Reopen);
             run = run.perform(op);
             if reopened {
-                run.engine().hold("copy", copy.through);
+                copy.hold(run.engine());
             }
             for _ in 0..count {
-                copy.pull(run.engine(), rows_max);
+                copy.pull(run.engine(), rows_max).unwrap();
             }
             if forgets {
                 // A kill after the upstream has it, and before that was written down.
-                copy.place = None;
+                copy.forget_place();
             }
         }
-        copy.drain(run.engine());
+        copy.drain(run.engine(), 5).unwrap();
         prop_assert_eq!(&copy.rows, run.model());
         // From the very begin again, over what is there: the same.
-        let mut again = Copy { rows: copy.rows.clone(), ..Copy::default() };
-        again.drain(run.engine());
-        prop_assert_eq!(&again.rows, run.model());
+        copy.begin_again();
+        copy.drain(run.engine(), 5).unwrap();
+        prop_assert_eq!(&copy.rows, run.model());
     }
 }
 

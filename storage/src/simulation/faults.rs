@@ -119,6 +119,7 @@ impl World {
         let sequence = engine.snapshot().sequence();
         self.names.settle(&engine.snapshot())?;
         self.engine = Some(Arc::new(engine));
+        self.hold_again();
         let acknowledged = self.book.pasts.last().map_or(0, |past| past.sequence);
         if sequence < acknowledged {
             return Err(format!("it opens at {sequence}, {acknowledged} was acknowledged"));

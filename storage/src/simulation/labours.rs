@@ -178,13 +178,14 @@ impl World {
         self.others -= 1;
         self.counts.meanwhile += 1;
         self.note(&format!("  meanwhile, {moment:?}:"));
-        let done = match (moment, self.dice.below(6)) {
+        let done = match (moment, self.dice.below(7)) {
             (_, 0) => self.define(),
             (_, 1) => self.edit(),
             (_, 2) => self.delete(),
-            (Moment::Rewrite | Moment::Copy, 3) => self.plainly("seal", Engine::seal),
-            (Moment::Copy, 4) => self.plainly("compact", Engine::compact),
-            (Moment::Rewrite, 4) => self.plainly("step", |engine| engine.step().map(drop)),
+            (_, 3) => self.follow(),
+            (Moment::Rewrite | Moment::Copy, 4) => self.plainly("seal", Engine::seal),
+            (Moment::Copy, 5) => self.plainly("compact", Engine::compact),
+            (Moment::Rewrite, 5) => self.plainly("step", |engine| engine.step().map(drop)),
             _ => self.send(),
         };
         self.violation = done.err();

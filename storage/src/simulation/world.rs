@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Outcome};
 use crate::simulation::book::{Book, Class, DAY_NS, Effect, Expiry, RAW_NS, SLACK_NS};
 use crate::simulation::checks::{self, Unread};
 use crate::simulation::dice::Dice;
+use crate::simulation::follower::Follower;
 use crate::simulation::hands::Hands;
 use crate::simulation::names::Names;
 use crate::simulation::trace::Trace;
@@ -39,6 +40,7 @@ pub(super) struct Counts {
     pub(super) jumps: u64,
     pub(super) restores: u64,
     pub(super) checks: u64,
+    pub(super) copies: u64,
 }
 
 impl Counts {
@@ -54,6 +56,7 @@ impl Counts {
         self.jumps += other.jumps;
         self.restores += other.restores;
         self.checks += other.checks;
+        self.copies += other.copies;
     }
 }
 
@@ -76,6 +79,8 @@ pub(super) struct World {
     pub(super) changes: (usize, usize),
     /// What the newest backup may hold; nothing is known of it after one that failed.
     pub(super) backed_up: Option<Rc<super::book::Rows>>,
+    /// Who keeps a copy.
+    pub(super) follower: Option<Follower>,
     /// Acts that may still come in the middle of the work under way.
     pub(super) others: u32,
     /// What a nested act found wrong.
@@ -98,6 +103,7 @@ impl World {
             faults: SimFaults::default(),
             changes: (0, 0),
             backed_up: None,
+            follower: None,
             others: 0,
             violation: None,
             settings,

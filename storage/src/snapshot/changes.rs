@@ -14,6 +14,9 @@
 //!
 //! *Not here.* That what is not given yet is kept: [`crate::Engine::hold`].
 
+#[cfg(test)]
+mod copy;
+
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -28,6 +31,9 @@ use crate::manifest::Tier;
 use crate::merge::{Merge, PageRun, Part, Source};
 use crate::segment::{PageReader, Segment, TagEntry};
 use crate::visibility::Visibility;
+
+#[cfg(test)]
+pub(crate) use copy::Copy;
 
 /// Sequences that lie together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
