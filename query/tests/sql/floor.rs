@@ -181,6 +181,24 @@ fn plant() -> Plant {
     plant
 }
 
+/// What the press said, and when.
+const STATES: [(&str, &str); 14] = [
+    ("04:30", "running"),
+    ("05:50", "jam"),
+    ("06:05", "running"),
+    ("06:30:00", "jam"),
+    ("06:30:40", "running"),
+    ("07:55", "jam"),
+    ("08:20", "running"),
+    ("09:00", "changeover"),
+    ("09:20", "running"),
+    ("10:00", "nobody knows"),
+    ("10:10", "running"),
+    ("12:30", "idle"),
+    ("13:30", "running"),
+    ("16:00", "jam"),
+];
+
 /// The machines of the table above.
 pub(crate) fn machines() -> Session {
     let engine = engine();
@@ -189,22 +207,6 @@ pub(crate) fn machines() -> Session {
         let index = names.iter().position(|own| *own == name);
         index.map_or(Value::Null, |index| Value::State(u32::try_from(index).unwrap()))
     };
-    let states = [
-        ("04:30", "running"),
-        ("05:50", "jam"),
-        ("06:05", "running"),
-        ("06:30:00", "jam"),
-        ("06:30:40", "running"),
-        ("07:55", "jam"),
-        ("08:20", "running"),
-        ("09:00", "changeover"),
-        ("09:20", "running"),
-        ("10:00", "nobody knows"),
-        ("10:10", "running"),
-        ("12:30", "idle"),
-        ("13:30", "running"),
-        ("16:00", "jam"),
-    ];
     let tag = TagDefinition {
         states: names.map(str::to_owned).to_vec(),
         ..definition("plant/line1/press/state", Kind::State)
@@ -212,7 +214,7 @@ pub(crate) fn machines() -> Session {
     store(
         &engine,
         tag,
-        states.map(|(clock, name)| {
+        STATES.map(|(clock, name)| {
             let value = state(name);
             let quality = if value == Value::Null { Quality::BAD } else { Quality::GOOD };
             (at(clock), value, quality)

@@ -1,5 +1,6 @@
 //! What `oee` and `downtime` say of machines in a store: the reference vectors, sums that must be
 //! those of their parts, definitions that change, limits.
+#![expect(clippy::print_stderr, reason = "a test that compared nothing must say so")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

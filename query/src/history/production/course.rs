@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use datafusion::error::Result;
 use serde::Deserialize;
+use tacitus_model::Timestamp;
 
 use super::super::series::TagSamples;
 use super::bucket::schedule;
@@ -137,7 +138,7 @@ fn planned(ground: &Ground, asset: &str, kinds: &[String], (from, to): (i64, i64
     let events = of_kinds(ground, asset, kinds, (from, to)).into_iter();
     stops.extend(events.map(|event| PlannedStop {
         from: event.start.nanos(),
-        to: event.end.map_or(i64::MAX, |end| end.nanos()),
+        to: event.end.map_or(i64::MAX, Timestamp::nanos),
         reason: if event.text.trim().is_empty() { event.kind } else { event.text }.into(),
     }));
     PlannedTime::new(shifts, stops)
@@ -176,7 +177,7 @@ fn recode(timeline: &mut Timeline<Condition>, causes: &mut Causes, event: &Event
     let Recoding { reason, class } = serde_json::from_str(&event.attributes).unwrap_or_default();
     let text = Some(event.text.clone()).filter(|text| !text.trim().is_empty());
     let reason: Option<Arc<str>> = reason.or(text).map(Into::into);
-    let (from, to) = (event.start.nanos(), event.end.map_or(i64::MAX, |end| end.nanos()));
+    let (from, to) = (event.start.nanos(), event.end.map_or(i64::MAX, Timestamp::nanos));
     let mut too_many = false;
     timeline.change(from, to, |condition| match condition {
         Condition::Stop(told, cause) => {

@@ -14,11 +14,14 @@ use super::too_much;
 use crate::limits::CONDITION_CHANGES_MAX;
 use crate::oee::{CycleUnit, Timeline};
 
+/// What a value says.
+type Read<T> = Box<dyn Fn(&TagSamples, Value) -> Option<T> + Send>;
+
 /// A tag on its way to a timeline.
 pub(super) struct Held<T> {
     samples: TagSamples,
     scan: TagScan,
-    read: Box<dyn Fn(&TagSamples, Value) -> Option<T> + Send>,
+    read: Read<T>,
     timeline: Timeline<Option<T>>,
 }
 

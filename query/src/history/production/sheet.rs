@@ -226,7 +226,7 @@ impl Work {
                 let Some(rule) = self.machine.model.counts().get(at) else { return Ok(None) };
                 match samples(ground, &self.machine, &rule.tag) {
                     Some(samples) => {
-                        Step::Count(at, Some(Counting::open(samples, &self.machine, at)?))
+                        Step::Count(at, Some(Counting::open(&samples, &self.machine, at)?))
                     }
                     None => Step::Count(at + 1, None),
                 }
@@ -295,7 +295,7 @@ struct Counting {
 }
 
 impl Counting {
-    fn open(samples: TagSamples, machine: &Machine, at: usize) -> Result<Self> {
+    fn open(samples: &TagSamples, machine: &Machine, at: usize) -> Result<Self> {
         let definition = &samples.tag.definition;
         if definition.kind == Kind::Text {
             let what = format!("\"{}\" has texts, and cannot count", definition.path);

@@ -27,7 +27,7 @@ pub(super) struct Counts {
     pub(super) to_total: f64,
     pub(super) to_good: f64,
     pub(super) rollover_max: Option<f64>,
-    pub(super) counts_up: bool,
+    pub(super) is_counter: bool,
     pub(super) samples: Vec<(i64, f64)>,
 }
 
@@ -72,7 +72,7 @@ impl Machine {
             let before = before.last().map(|(_, value)| *value);
             let mut counter = Counter::new(counts.rollover_max, before);
             for (at, value) in after.into_iter().filter(|(at, _)| *at < to) {
-                let pieces = if counts.counts_up { counter.count(value) } else { value };
+                let pieces = if counts.is_counter { counter.count(value) } else { value };
                 let counted = Counted {
                     total: counts.to_total * pieces,
                     good: counts.to_good * pieces,
@@ -100,7 +100,7 @@ pub(super) fn parts_of(machines: &[Machine], from: i64, to: i64) -> Parts {
 
 /// A counter of all pieces, good as long as nobody says otherwise.
 pub(super) fn total(samples: Vec<(i64, f64)>) -> Counts {
-    Counts { to_total: 1.0, to_good: 1.0, counts_up: true, samples, rollover_max: None }
+    Counts { to_total: 1.0, to_good: 1.0, is_counter: true, samples, rollover_max: None }
 }
 
 /// A counter of rejected pieces.

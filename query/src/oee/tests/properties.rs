@@ -48,7 +48,7 @@ fn machine() -> impl Strategy<Value = Machine> {
         .prop_map(
             |((states, shifts, planned, products), (all, bad, corrected, wrap), rest)| {
                 let (micro_s, setup_is_no_loss, horizon) = rest;
-                let correction = Counts { counts_up: false, ..reject(corrected) };
+                let correction = Counts { is_counter: false, ..reject(corrected) };
                 Machine {
                     micro_stop_ns: micro_s * SECOND,
                     setup_is_no_loss,

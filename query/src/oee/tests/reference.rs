@@ -117,6 +117,7 @@ fn check(what: &str, parts: &Parts, want: &Value) -> usize {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that compared nothing must say so")]
 fn every_bucket_of_every_machine_is_as_computed_elsewhere() {
     let Some(vectors) = vectors() else {
         eprintln!("there are no reference vectors: set TACITUS_REFERENCE to their folder");

@@ -31,7 +31,7 @@ fn check(machine: &Machine, (from, to): (i64, i64), want: [f64; 6]) {
         parts.planned_s(),
         parts.unknown_s(),
     ];
-    assert_eq!(own.map(|seconds| seconds / 60.0), want);
+    assert_eq!(own.map(|seconds| Some(seconds / 60.0)), want.map(Some));
 }
 
 #[test]
@@ -135,16 +135,16 @@ fn what_is_counted_outside_of_shifts_is_told_apart() {
 
 #[test]
 fn a_correction_counts_at_the_time_it_is_of() {
-    let later = Counts { counts_up: false, ..reject(minutes(&[(10, 4.0), (50, -1.0)])) };
+    let later = Counts { is_counter: false, ..reject(minutes(&[(10, 4.0), (50, -1.0)])) };
     let machine = Machine {
         states: minutes(&[(0, RUN)]),
         products: vec![(at(0), "a", 1.0)],
         counters: vec![total(minutes(&[(0, 0.0), (20, 10.0), (59, 20.0)])), later],
         ..Machine::default()
     };
-    assert_eq!(machine.parts(at(0), at(30)).reject(), 4.0);
-    assert_eq!(machine.parts(at(30), at(60)).reject(), -1.0);
-    assert_eq!(machine.parts(at(0), at(60)).good, 17.0);
+    let (early, late) = (machine.parts(at(0), at(30)), machine.parts(at(30), at(60)));
+    assert_eq!((early.reject(), late.reject()), (4.0, -1.0));
+    assert_eq!((early.good, late.good, machine.parts(at(0), at(60)).good), (6.0, 11.0, 17.0));
 }
 
 #[test]
@@ -176,7 +176,8 @@ fn a_line_is_the_sum_of_its_machines() {
     let slow = Machine { shifts: Some(vec![(at(0), at(10))]), ..machine(60.0, 0, 8.0) };
     let fast = machine(1.0, 30, 1800.0);
     let line = super::machine::parts_of(&[slow.clone(), fast.clone()], at(0), at(60));
-    assert_eq!(slow.parts(at(0), at(60)).total, 0.0, "counted after its shift");
+    let own = slow.parts(at(0), at(60));
+    assert_eq!((own.total, own.unscheduled_count), (0.0, 8.0), "counted after its shift");
     assert_eq!((line.pbt_s(), line.oee()), (4200.0, Some(1800.0 / 4200.0)));
     assert_eq!(fast.parts(at(0), at(60)).oee(), Some(0.5));
 }
