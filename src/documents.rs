@@ -37,3 +37,5 @@ pub const EVENTS: Collection = Collection(14);
 pub const ANNOTATIONS: Collection = Collection(15);
 /// Forwarders that were added at run time.
 pub const FORWARDS: Collection = Collection(16);
+/// How the effectiveness of assets is worked out, by path.
+pub const OEE_DEFINITIONS: Collection = Collection(17);

@@ -14,6 +14,7 @@ mod asset;
 mod event;
 pub mod limits;
 mod mistake;
+mod oee;
 mod register;
 mod spans;
 #[cfg(test)]
@@ -76,6 +77,7 @@ impl Plants {
                 }
             }
         }
+        oee::restore(&*keeper, &mut plant);
         let door = tokio::sync::Mutex::new(());
         let (events, annotations) =
             (Register::new(Arc::clone(&keeper)), Register::new(Arc::clone(&keeper)));

@@ -11,6 +11,8 @@
 //! | `interpolate` | one a time and tag: the value then |
 //! | `wide` | one a time: a column for each tag |
 //! | `plot` | what a trend of so many pixels shows |
+//! | `oee`, `iso22400` | one a bucket and asset: what it did with its time |
+//! | `downtime` | one a stretch in which a machine did not run |
 //!
 //! *Invariant.* They read the snapshot of the statement, as the relations do. What they give does
 //! not depend on whether it came from samples or from statistics.
@@ -23,6 +25,7 @@ mod interpolate;
 mod planner;
 mod plot;
 mod producer;
+mod production;
 mod raw;
 mod resample;
 mod selection;
@@ -35,10 +38,13 @@ pub(crate) use planner::{Functions, Placeholders};
 pub(crate) use producer::{Made, Piece, Producer, Rows};
 
 /// The functions and how they are called, for hints.
-pub(crate) const USAGES: [(&str, &str); 5] = [
+pub(crate) const USAGES: [(&str, &str); 8] = [
     ("history", "history(tags, from, to [, bounds => 'outside'])"),
     ("interpolate", "interpolate(tags, from, to, step) or interpolate(tags, times)"),
     ("plot", "plot(tags, from, to, pixels)"),
     ("resample", "resample(tags, from, to, step, 'average', 'maximum', … [, timezone => '…'])"),
     ("wide", "wide(tags, from, to, step [, 'average'])"),
+    ("oee", production::OEE_USAGE),
+    ("iso22400", production::ISO22400_USAGE),
+    ("downtime", production::DOWNTIME_USAGE),
 ];

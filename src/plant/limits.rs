@@ -32,3 +32,9 @@ pub const RECORD_BYTES_MAX: usize = 8 * 1024;
 
 /// LIMIT: a page is made in memory.
 pub const PAGE_MAX: usize = 10_000;
+
+/// LIMIT: assets with OEE definitions, each some kilobytes.
+pub const OEES_MAX: usize = 10_000;
+
+/// LIMIT: all OEE definitions of one asset: a hundred, or one with two thousand products.
+pub const OEE_BYTES_MAX: usize = 256 * 1024;

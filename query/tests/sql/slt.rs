@@ -8,7 +8,7 @@ use std::path::Path;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tacitus_query::{Format, QueryError, Renderer, Session};
 
-use crate::fixture;
+use crate::{fixture, floor};
 
 /// A session as the SQL-logic runner sees it. It reads answers as JSON, as an HTTP client would.
 struct Client(Session);
@@ -91,9 +91,13 @@ async fn sql_answers_as_its_documents_say() {
     assert!(!files.is_empty());
     let (engine, alarming) = (fixture::plant(), fixture::alarming());
     for file in files {
-        let tells_of_alarms = file.file_stem().is_some_and(|name| name == "alarms");
-        let engine = if tells_of_alarms { &alarming } else { &engine };
-        let mut runner = Runner::new(|| async { Ok(Client(fixture::session(engine))) });
+        let name = file.file_stem().and_then(|name| name.to_str()).unwrap();
+        let session = || match name {
+            "alarms" => fixture::session(&alarming),
+            "oee" => floor::machines(),
+            _ => fixture::session(&engine),
+        };
+        let mut runner = Runner::new(|| async { Ok(Client(session())) });
         runner.with_column_validator(sqllogictest::strict_column_validator);
         if std::env::var_os("SLT_COMPLETE").is_some() {
             let validator = sqllogictest::default_validator;
