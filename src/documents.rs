@@ -37,3 +37,5 @@ pub const EVENTS: Collection = Collection(14);
 pub const ANNOTATIONS: Collection = Collection(15);
 /// Forwarders that were added at run time.
 pub const FORWARDS: Collection = Collection(16);
+/// Plans of control charts with their limits, by name.
+pub const SPC_PLANS: Collection = Collection(18);

@@ -11,6 +11,8 @@
 //! | `interpolate` | one a time and tag: the value then |
 //! | `wide` | one a time: a column for each tag |
 //! | `plot` | what a trend of so many pixels shows |
+//! | `spc` | one a point of a control chart |
+//! | `capability` | one: how well a process keeps to its specification |
 //!
 //! *Invariant.* They read the snapshot of the statement, as the relations do. What they give does
 //! not depend on whether it came from samples or from statistics.
@@ -19,26 +21,34 @@
 
 mod access;
 mod argument;
+mod baseline;
+mod capability;
+mod control;
 mod interpolate;
 mod planner;
 mod plot;
+mod points;
 mod producer;
 mod raw;
 mod resample;
 mod selection;
 mod series;
 mod step;
+mod subgroups;
 mod wide;
 
 pub use access::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
+pub use baseline::{Frozen, freeze};
 pub(crate) use planner::{Functions, Placeholders};
 pub(crate) use producer::{Made, Piece, Producer, Rows};
 
 /// The functions and how they are called, for hints.
-pub(crate) const USAGES: [(&str, &str); 5] = [
+pub(crate) const USAGES: [(&str, &str); 7] = [
     ("history", "history(tags, from, to [, bounds => 'outside'])"),
     ("interpolate", "interpolate(tags, from, to, step) or interpolate(tags, times)"),
     ("plot", "plot(tags, from, to, pixels)"),
     ("resample", "resample(tags, from, to, step, 'average', 'maximum', … [, timezone => '…'])"),
     ("wide", "wide(tags, from, to, step [, 'average'])"),
+    ("capability", capability::USAGE),
+    ("spc", control::USAGE),
 ];

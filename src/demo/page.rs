@@ -33,6 +33,8 @@ Ask in SQL, in another terminal:
 
   tacitus sql "SELECT shift('demo', ts) AS shift, crew('demo', ts) AS crew, avg(value) AS speed FROM samples WHERE asset(tag) = 'demo/line1/filler' AND tag LIKE '%/speed' GROUP BY 1, 2" --url http://{http}
 
+  tacitus sql "SELECT ts, chart, value, lcl, ucl, rules FROM spc('filling', now() - INTERVAL '1 hour', now()) WHERE rules IS NOT NULL" --url http://{http}
+
 Follow what changes (Ctrl-C ends it):
 
   curl -sN "http://{http}/api/v1/live/events?glob=demo/line1/*/speed"

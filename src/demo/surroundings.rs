@@ -1,4 +1,4 @@
-//! What people would have said of the plant: its assets, its shifts, a note.
+//! What people would have said of the plant: its assets, its shifts, a control chart, a note.
 //!
 //! *Invariant.* It is said once: a demonstration that starts again on its data changes nothing.
 
@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use tacitus_model::Timestamp;
 use tacitus_query::calendar::CalendarDefinition;
+use tacitus_query::spc::PlanDefinition;
 
 use super::plant::Plant;
 use crate::plant::{AnnotationDraft, AssetDefinition, Mark, Plants};
@@ -33,6 +34,19 @@ fn calendar() -> Value {
     })
 }
 
+/// One bottle a minute.
+fn filling() -> Value {
+    json!({
+        "description": "one bottle a minute",
+        "chart": "i_mr",
+        "tag": "demo/line1/filler/fill_volume",
+        "subgroup": {"interval_s": 60, "count": 1},
+        "rules": ["nelson1", "nelson2", "nelson3"],
+        "gap_s": 900,
+        "lsl": 498, "usl": 503, "target": 500.4,
+    })
+}
+
 /// Says it, where nobody has said anything yet.
 pub(super) async fn describe(plant: &Plant, plants: &Plants, now: Timestamp) -> Result<(), String> {
     if plants.now().assets().len() > 0 {
@@ -43,6 +57,9 @@ pub(super) async fn describe(plant: &Plant, plants: &Plants, now: Timestamp) -> 
         serde_json::from_value(calendar()).map_err(|error| refuse(&error))?;
     plants.put_calendar("three-shift", calendar).await.map_err(|error| refuse(&error))?;
     plants.put_assets(assets(plant)).await.map_err(|error| refuse(&error))?;
+    let filling: PlanDefinition =
+        serde_json::from_value(filling()).map_err(|error| refuse(&error))?;
+    plants.put_spc_plan("filling", filling).await.map_err(|error| refuse(&error))?;
     let note = AnnotationDraft {
         of: Mark::Asset("demo".to_owned()),
         start: now,

@@ -17,6 +17,8 @@ pub enum Kind {
     Event,
     /// An annotation.
     Annotation,
+    /// A plan of control charts.
+    SpcPlan,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Calendar => "/api/v1/calendars",
             Self::Event => "/api/v1/events",
             Self::Annotation => "/api/v1/annotations",
+            Self::SpcPlan => "/api/v1/spc",
         }
     }
 }
@@ -39,6 +42,7 @@ impl fmt::Display for Kind {
             Self::Calendar => "calendar",
             Self::Event => "event",
             Self::Annotation => "annotation",
+            Self::SpcPlan => "plan",
         })
     }
 }
@@ -77,6 +81,12 @@ impl Mistake {
     #[must_use]
     pub fn no_calendar(name: &str) -> Self {
         Self::Unknown(Kind::Calendar, name.to_owned())
+    }
+
+    /// There is no plan of this name.
+    #[must_use]
+    pub fn no_spc_plan(name: &str) -> Self {
+        Self::Unknown(Kind::SpcPlan, name.to_owned())
     }
 }
 

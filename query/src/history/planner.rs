@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::argument::Argument;
 use super::producer::Made;
-use super::{USAGES, interpolate, plot, raw, resample, wide};
+use super::{USAGES, capability, control, interpolate, plot, raw, resample, wide};
 use crate::error::{QueryError, SqlState};
 use crate::plant::Places;
 use chrono::{DateTime, Utc};
@@ -83,6 +83,8 @@ impl Functions {
             "resample" => resample::call(places, given)?,
             "interpolate" => interpolate::call(places, given)?,
             "wide" => wide::call(places, given)?,
+            "spc" => control::call(places, given)?,
+            "capability" => capability::call(places, given)?,
             _ => plot::call(places, given)?,
         };
         let source = provider_as_source(Arc::new(Made(producer)));
