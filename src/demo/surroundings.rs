@@ -117,6 +117,8 @@ mod tests {
         }
         assert!(plants.annotations.get(2).is_none());
         let now = plants.now();
+        let charted = &now.spc_plan("filling").unwrap().tags;
+        assert!(plant.signals().iter().any(|signal| [signal.path()] == charted.as_slice()));
         for signal in plant.signals() {
             let path = signal.path();
             assert_eq!(now.calendar_name(&path), Some("three-shift"), "{path}");

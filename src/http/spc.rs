@@ -133,7 +133,8 @@ async fn draft(
             let (engine, plan) = (Arc::clone(&facts.engine), Arc::clone(plan));
             let span = baseline.clone();
             let found = apart(move || {
-                tacitus_query::freeze(&engine.snapshot(), &plan, &span).map_err(unsaid)
+                tacitus_query::freeze(&engine.snapshot(), &plan, &span)
+                    .map_err(|error| unsaid(&error))
             });
             let found = found.await?;
             let (basis, subgroups, left_out) = (found.basis, found.subgroups, found.left_out);
@@ -154,7 +155,7 @@ async fn draft(
 }
 
 /// Why a baseline says no limits.
-fn unsaid(error: QueryError) -> Problem {
+fn unsaid(error: &QueryError) -> Problem {
     let status = match error.sqlstate().class() {
         "XX" | "58" => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,

@@ -53,10 +53,11 @@ fn gathered(
     let span = Span { start: baseline.from, to: baseline.to, cut: i64::MAX };
     let mut groups = Groups::open(&sources, grouper, exclusions, span)?;
     let mut all = Vec::new();
-    while groups.piece(&mut all)? {
+    let mut more = true;
+    while more {
+        more = groups.piece(&mut all)?;
         check(all.len())?;
     }
-    check(all.len())?;
     let left_out = all.iter().map(|group| group.left_out).sum::<u64>() + groups.grouper.left_out();
     Ok((all, left_out))
 }

@@ -21,9 +21,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 
 use super::argument::{Argument, Arguments, Signature};
-use super::control::{Unasked, asked, check, stretches};
+use super::control::{Asked, Unasked, check, stretches};
 use super::producer::{Piece, Producer, Rows, rows_between};
-use super::subgroups::{Groups, Sources, Span};
+use super::subgroups::{Groups, Span};
 use crate::error::{QueryError, SqlState};
 use crate::limits::SPC_VALUES_MAX;
 use crate::plant::Places;
@@ -117,32 +117,25 @@ fn numbers(own: &Capability, specification: &Specification) -> Vec<(&'static str
 
 /// A call of `capability`.
 #[derive(Debug)]
-struct Question {
-    name: Arc<str>,
-    plan: Arc<Plan>,
-    sources: Sources,
-    from: i64,
-    to: i64,
-}
+struct Question(Asked);
 
 /// Reads the arguments of a call.
 pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
-    let Some((name, plan, from, to)) = asked(places, &arguments)? else {
+    let Some(asked) = Asked::of(places, &arguments)? else {
         return Ok(Arc::new(Unasked(Arc::clone(&SCHEMA))));
     };
-    let kind = plan.recipe.kind;
+    let (name, kind) = (&asked.name, asked.plan.recipe.kind);
     if kind.is_of_counts() || kind == ChartKind::TSquared {
         let what = arguments.invalid(format!("plan \"{name}\" has charts of {}", kind.name()));
         return Err(what.with_hint("capability is of one measured value").into());
     }
-    let sources = Sources::of(places.snapshot(), &plan)?;
-    Ok(Arc::new(Question { name: name.into(), plan, sources, from, to }))
+    Ok(Arc::new(Question(asked)))
 }
 
 impl fmt::Display for Question {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "CapabilityExec: plan={}", self.name)
+        write!(out, "CapabilityExec: plan={}", self.0.name)
     }
 }
 
@@ -156,22 +149,23 @@ impl Producer for Question {
     }
 
     fn open(&self, _: usize) -> Result<Box<dyn Rows>> {
-        let grouper = Grouper::new(self.plan.grouping, self.plan.gap_ns).keeping();
-        let span = Span { start: self.from, to: self.to, cut: i64::MAX };
-        let exclusions = self.plan.exclusions().into();
+        let Asked { name, plan, sources, from, to } = &self.0;
+        let grouper = Grouper::new(plan.grouping, plan.gap_ns).keeping();
+        let span = Span { start: *from, to: *to, cut: i64::MAX };
         Ok(Box::new(Gathering {
-            groups: Some(Groups::open(&self.sources, grouper, exclusions, span)?),
+            groups: Some(Groups::open(sources, grouper, plan.exclusions().into(), span)?),
             all: Vec::new(),
             values: Vec::new(),
-            name: Arc::clone(&self.name),
-            plan: Arc::clone(&self.plan),
-            from: self.from,
-            to: self.to,
+            name: Arc::clone(name),
+            plan: Arc::clone(plan),
+            from: *from,
+            to: *to,
         }))
     }
 
     fn rows_estimate(&self) -> Option<usize> {
-        rows_between(self.sources.snapshot(), self.sources.tags(), self.from, self.to)
+        let Asked { sources, from, to, .. } = &self.0;
+        rows_between(sources.snapshot(), sources.tags(), *from, *to)
     }
 
     fn order(&self) -> Vec<(&'static str, bool)> {

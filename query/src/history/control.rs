@@ -50,7 +50,7 @@ const FIRST_WIDTH_NS: i64 = 60_000_000_000;
 const WIDER: i64 = 8;
 
 /// A plan by its name.
-pub(super) fn named(places: &Places, name: &str) -> Result<Arc<Plan>> {
+fn named(places: &Places, name: &str) -> Result<Arc<Plan>> {
     let plant = places.plant();
     plant.spc_plan(name).cloned().ok_or_else(|| {
         let what = format!("plan \"{name}\" does not exist");
@@ -64,33 +64,38 @@ pub(super) fn named(places: &Places, name: &str) -> Result<Arc<Plan>> {
     })
 }
 
-/// The plan and the range of a call; `None` where a parameter is not there yet.
-pub(super) fn asked(
-    places: &Places,
-    arguments: &Arguments,
-) -> Result<Option<(String, Arc<Plan>, i64, i64)>> {
-    let (from, to) = range(arguments)?;
-    if arguments.is_incomplete() {
-        return Ok(None);
+/// What a call asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) name: Arc<str>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) sources: Sources,
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+impl Asked {
+    /// What arguments ask for; `None` where a parameter is not there yet.
+    pub(super) fn of(places: &Places, arguments: &Arguments) -> Result<Option<Self>> {
+        let (from, to) = range(arguments)?;
+        if arguments.is_incomplete() {
+            return Ok(None);
+        }
+        if from > to {
+            return Err(arguments.invalid("from is after to").into());
+        }
+        let Some(name) = arguments.text("plan")? else {
+            return Err(arguments.invalid("plan cannot be null").into());
+        };
+        let plan = named(places, name)?;
+        let sources = Sources::of(places.snapshot(), &plan)?;
+        Ok(Some(Self { name: name.into(), plan, sources, from, to }))
     }
-    if from > to {
-        return Err(arguments.invalid("from is after to").into());
-    }
-    let Some(name) = arguments.text("plan")? else {
-        return Err(arguments.invalid("plan cannot be null").into());
-    };
-    Ok(Some((name.to_owned(), named(places, name)?, from, to)))
 }
 
 /// A call of `spc`.
 #[derive(Debug)]
-struct Control {
-    name: Arc<str>,
-    plan: Arc<Plan>,
-    sources: Sources,
-    from: i64,
-    to: i64,
-}
+struct Control(Asked);
 
 /// A call whose parameters are not there yet: it has columns and no rows.
 #[derive(Debug)]
@@ -99,11 +104,10 @@ pub(super) struct Unasked(pub(super) SchemaRef);
 /// Reads the arguments of a call.
 pub(super) fn call(places: &Places, given: Vec<Argument>) -> Result<Arc<dyn Producer>> {
     let arguments = Arguments::new(SIGNATURE, given)?;
-    let Some((name, plan, from, to)) = asked(places, &arguments)? else {
-        return Ok(Arc::new(Unasked(Arc::clone(&SCHEMA))));
-    };
-    let sources = Sources::of(places.snapshot(), &plan)?;
-    Ok(Arc::new(Control { name: name.into(), plan, sources, from, to }))
+    Ok(match Asked::of(places, &arguments)? {
+        Some(asked) => Arc::new(Control(asked)),
+        None => Arc::new(Unasked(Arc::clone(&SCHEMA))),
+    })
 }
 
 impl fmt::Display for Unasked {
@@ -136,7 +140,7 @@ impl Producer for Unasked {
 
 impl fmt::Display for Control {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "SpcExec: plan={}, from={}", self.name, rfc3339(self.from))
+        write!(out, "SpcExec: plan={}, from={}", self.0.name, rfc3339(self.0.from))
     }
 }
 
@@ -150,23 +154,25 @@ impl Producer for Control {
     }
 
     fn open(&self, _: usize) -> Result<Box<dyn Rows>> {
+        let Asked { name, plan, sources, from, to } = &self.0;
         Ok(Box::new(Following {
-            name: Arc::clone(&self.name),
-            stretches: stretches(&self.plan, self.from, self.to).into_iter(),
-            plan: Arc::clone(&self.plan),
-            sources: self.sources.clone(),
-            exclusions: self.plan.exclusions().into(),
-            from: self.from,
-            to: self.to,
+            name: Arc::clone(name),
+            stretches: stretches(plan, *from, *to).into_iter(),
+            plan: Arc::clone(plan),
+            sources: sources.clone(),
+            exclusions: plan.exclusions().into(),
+            from: *from,
+            to: *to,
             step: Step::Next,
         }))
     }
 
     fn rows_estimate(&self) -> Option<usize> {
-        let held = stretches(&self.plan, self.from, self.to);
-        let first = held.first().filter(|_| follows_all(&self.plan));
-        let from = first.map_or(self.from, |first| first.start.min(self.from));
-        rows_between(self.sources.snapshot(), self.sources.tags(), from, self.to)
+        let Asked { plan, sources, from, to, .. } = &self.0;
+        let held = stretches(plan, *from, *to);
+        let first = held.first().filter(|_| follows_all(plan));
+        let start = first.map_or(*from, |first| first.start.min(*from));
+        rows_between(sources.snapshot(), sources.tags(), start, *to)
     }
 
     fn order(&self) -> Vec<(&'static str, bool)> {
@@ -342,8 +348,9 @@ impl Following {
     }
 
     fn gather(&mut self, mut groups: Box<Groups>, mut all: Vec<Subgroup>) -> Result<Piece> {
-        if groups.piece(&mut all)? {
-            check(all.len())?;
+        let more = groups.piece(&mut all)?;
+        check(all.len())?;
+        if more {
             self.step = Step::Gather { groups, all };
             return Ok(Piece::More);
         }

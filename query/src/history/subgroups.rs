@@ -219,7 +219,8 @@ impl Groups {
         let Some(point) = self.main.peek().map_err(stored)? else {
             let end = self.end()?;
             let last = self.grouper.finish(end);
-            return Ok(self.give(last, out));
+            self.give(last, out);
+            return Ok(());
         };
         let beyond = point.ts >= self.span.to;
         if beyond && !self.grouper.waits() {

@@ -86,6 +86,7 @@ struct State {
 }
 
 /// A statistic before it is judged.
+#[derive(Debug, Clone, Copy)]
 struct Statistic {
     value: f64,
     center: Option<f64>,
@@ -337,7 +338,10 @@ fn quadratic(matrix: &[f64], x: &[f64]) -> Option<f64> {
             let value = if row == column {
                 // What is lost by rounding where variables tell the same.
                 let least = matrix.get(row * n + row)? * 1e-12;
-                if left <= least { return None } else { left.sqrt() }
+                if left <= least {
+                    return None;
+                }
+                left.sqrt()
             } else {
                 left / factor.get(column * n + column)?
             };

@@ -249,9 +249,11 @@ fn the_distance_of_several_variables() {
     let product = |a: usize, b: usize| {
         pairs.iter().map(|pair| (pair[a] - mean(a)) * (pair[b] - mean(b))).sum::<f64>() / 5.0
     };
-    let (a, b, c) = (product(0, 0), product(0, 1), product(1, 1));
+    let (first, both, second) = (product(0, 0), product(0, 1), product(1, 1));
     let (x, y) = (pairs[3][0] - mean(0), pairs[3][1] - mean(1));
-    close(points[3].value, (c * x * x - 2.0 * b * x * y + a * y * y) / (a * c - b * b));
+    let want =
+        (second * x * x - 2.0 * both * x * y + first * y * y) / (first * second - both * both);
+    close(points[3].value, want);
     let total: f64 = points.iter().map(|point| point.value).sum();
     close(total, 5.0 * 2.0);
     // Beta(1, b) has a closed form: 1 − (1 − x)^b.

@@ -8,7 +8,7 @@ use std::path::Path;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tacitus_query::{Format, QueryError, Renderer, Session};
 
-use crate::fixture;
+use crate::{charts, fixture};
 
 /// A session as the SQL-logic runner sees it. It reads answers as JSON, as an HTTP client would.
 struct Client(Session);
@@ -89,10 +89,13 @@ async fn sql_answers_as_its_documents_say() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
-    let (engine, alarming) = (fixture::plant(), fixture::alarming());
+    let (engine, alarming, charted) = (fixture::plant(), fixture::alarming(), charts::engine());
     for file in files {
-        let tells_of_alarms = file.file_stem().is_some_and(|name| name == "alarms");
-        let engine = if tells_of_alarms { &alarming } else { &engine };
+        let engine = match file.file_stem().and_then(|name| name.to_str()) {
+            Some("alarms") => &alarming,
+            Some("spc") => &charted,
+            _ => &engine,
+        };
         let mut runner = Runner::new(|| async { Ok(Client(fixture::session(engine))) });
         runner.with_column_validator(sqllogictest::strict_column_validator);
         if std::env::var_os("SLT_COMPLETE").is_some() {

@@ -3,7 +3,6 @@
 //! They are read from a folder beside the repository, or the one named by `TACITUS_REFERENCE`;
 //! where neither is there, the test says so and ends.
 #![expect(clippy::print_stderr, reason = "a test that compared nothing must say so")]
-#![expect(clippy::panic, reason = "a test that cannot go on may panic")]
 
 use std::path::PathBuf;
 
