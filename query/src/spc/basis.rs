@@ -50,6 +50,19 @@ pub enum Basis {
     },
 }
 
+impl Basis {
+    /// Whether every number is one: sums of the greatest numbers are not.
+    fn is_finite(&self) -> bool {
+        match self {
+            Self::Process { center, sigma } => center.is_finite() && sigma.is_finite(),
+            Self::Rate { center, sigma_z } => center.is_finite() && sigma_z.is_finite(),
+            Self::Joint { means, covariance, .. } => {
+                means.iter().chain(covariance).all(|number| number.is_finite())
+            }
+        }
+    }
+}
+
 /// Why there is no basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
@@ -69,6 +82,11 @@ pub enum Lack {
 /// # Errors
 /// Why there is none.
 pub fn basis(kind: ChartKind, method: Method, groups: &[Subgroup]) -> Result<Basis, Lack> {
+    let found = estimated(kind, method, groups)?;
+    if found.is_finite() { Ok(found) } else { Err(Lack::Spread) }
+}
+
+fn estimated(kind: ChartKind, method: Method, groups: &[Subgroup]) -> Result<Basis, Lack> {
     let counted = || groups.iter().filter(|group| group.excluded.is_none());
     if counted().next().is_none() {
         return Err(Lack::Groups);

@@ -312,6 +312,14 @@ fn after_a_gap_runs_and_sums_begin_anew() {
     assert_eq!(flags(&groups), 0);
 }
 
+/// What is kept as limits must be numbers.
+#[test]
+fn values_too_great_for_sums_say_no_limits() {
+    let groups = of_values(&[[f64::MAX], [-f64::MAX], [f64::MAX]]);
+    assert_eq!(basis(ChartKind::IMr, Method::MovingRange, &groups), Err(Lack::Spread));
+    assert_eq!(basis(ChartKind::IMr, Method::MovingRange, &[]), Err(Lack::Groups));
+}
+
 /// NIST/SEMATECH e-Handbook 6.1.6, and one-sided specifications.
 #[test]
 fn capability_of_a_mean_and_a_deviation() {
