@@ -39,3 +39,5 @@ pub const ANNOTATIONS: Collection = Collection(15);
 pub const FORWARDS: Collection = Collection(16);
 /// How the effectiveness of assets is worked out, by path.
 pub const OEE_DEFINITIONS: Collection = Collection(17);
+/// Plans of control charts with their limits, by name.
+pub const SPC_PLANS: Collection = Collection(18);

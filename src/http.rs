@@ -27,6 +27,7 @@ mod plant;
 mod problem;
 mod select;
 mod sparkplug;
+mod spc;
 mod sql;
 mod status;
 mod tags;
@@ -115,6 +116,11 @@ fn routes() -> Vec<Route> {
         route("get", "/api/v1/annotations/{id}", get(events::annotation)),
         route("patch", "/api/v1/annotations/{id}", patch(events::change_annotation)),
         route("delete", "/api/v1/annotations/{id}", delete(events::remove_annotation)),
+        route("get", "/api/v1/spc", get(spc::plans)),
+        route("get", "/api/v1/spc/{name}", get(spc::plan)),
+        route("put", "/api/v1/spc/{name}", put(spc::define)),
+        route("delete", "/api/v1/spc/{name}", delete(spc::remove)),
+        route("post", "/api/v1/spc/{name}/limits", post(spc::freeze)),
         route("get", "/api/v1/opcua/certificates", get(certificates::list)),
         route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
         route("get", "/api/v1/live", get(live::follow)),

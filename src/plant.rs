@@ -1,4 +1,5 @@
-//! The plant around the tags: assets and calendars, events and annotations, as people keep them.
+//! The plant around the tags: assets, calendars, events, annotations and control charts, as people
+//! keep them.
 //!
 //! ```text
 //! HTTP ─▶ check ─▶ documents of the store (synced) ─▶ in memory ─▶ SQL, the next statement
@@ -11,6 +12,7 @@
 
 mod annotation;
 mod asset;
+mod control;
 mod event;
 pub mod limits;
 mod mistake;
@@ -28,6 +30,8 @@ use tacitus_storage::Document;
 
 pub use annotation::{Annotation, AnnotationDraft, Mark};
 pub use asset::AssetDefinition;
+pub(crate) use control::baseline_faults;
+pub use control::{Draft, Numbers};
 pub use event::{Event, EventDraft};
 pub use mistake::Mistake;
 pub use register::{Record, Register};
@@ -78,6 +82,7 @@ impl Plants {
             }
         }
         oee::restore(&*keeper, &mut plant);
+        control::restore(&*keeper, &mut plant);
         let door = tokio::sync::Mutex::new(());
         let (events, annotations) =
             (Register::new(Arc::clone(&keeper)), Register::new(Arc::clone(&keeper)));

@@ -47,6 +47,7 @@ mod run;
 mod scan;
 mod session;
 mod settings;
+pub mod spc;
 mod statement;
 mod summary;
 mod tail;
@@ -59,7 +60,9 @@ pub use connection::{Connection, Prepared};
 pub use dialect::Dialect;
 pub use error::{QueryError, SqlState};
 pub use format::{Format, Plain, Plainness, Renderer, type_name};
-pub use history::{AccessError, Processed, Processing, TagHistory, standard_aggregates};
+pub use history::{
+    AccessError, Frozen, Processed, Processing, TagHistory, freeze, standard_aggregates,
+};
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
 pub use relation::{
     AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SCHEMA,

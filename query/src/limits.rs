@@ -149,6 +149,20 @@ pub(crate) const OEE_EVENT_KINDS_MAX: usize = 100;
 /// Values of a state tag in one definition. LIMIT: a value is compared with all of them.
 pub(crate) const STATE_VALUES_MAX: usize = 1000;
 
+/// Run rules that a plan names. LIMIT: there are twelve, and two sets of them.
+pub(crate) const SPC_RULES_MAX: usize = 16;
+
+/// Variables of a chart of several. LIMIT: each point solves for as many squared, and each subgroup
+/// holds as many.
+pub(crate) const SPC_VARIABLES_MAX: usize = 8;
+
+/// Subgroups that limits are worked out from at once: of a baseline, of a span without limits, of a
+/// capability. LIMIT: each takes some hundred bytes of memory that is not counted.
+pub(crate) const SPC_SUBGROUPS_MAX: usize = 100_000;
+
+/// Values of a capability. LIMIT: they are sorted in memory, eight bytes each.
+pub(crate) const SPC_VALUES_MAX: usize = 1_000_000;
+
 /// What statements of one [`Session`](crate::Session) may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use crate::calendar::{Calendar, Schedule};
 use crate::oee::OeeVersions;
+use crate::spc;
 use crate::zone::Zone;
 
 pub use places::tags_within;
@@ -65,13 +66,15 @@ pub struct Asset {
     pub attributes: String,
 }
 
-/// All assets and calendars at one moment.
+/// All assets, calendars and control charts at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Plant {
     assets: BTreeMap<String, Arc<Asset>>,
     calendars: BTreeMap<String, Arc<Calendar>>,
     /// How the effectiveness of assets is worked out, by path.
     oees: BTreeMap<String, Arc<OeeVersions>>,
+    /// Plans of control charts, by name.
+    spc_plans: BTreeMap<String, Arc<spc::Plan>>,
 }
 
 impl Plant {
@@ -141,6 +144,27 @@ impl Plant {
     #[must_use]
     pub fn calendar(&self, name: &str) -> Option<&Arc<Calendar>> {
         self.calendars.get(name)
+    }
+
+    /// Puts a plan of control charts in, in place of the one of its name.
+    pub fn put_spc_plan(&mut self, name: &str, plan: spc::Plan) {
+        self.spc_plans.insert(name.to_owned(), Arc::new(plan));
+    }
+
+    /// Takes a plan of control charts out.
+    pub fn take_spc_plan(&mut self, name: &str) -> Option<Arc<spc::Plan>> {
+        self.spc_plans.remove(name)
+    }
+
+    /// The plan of control charts of a name.
+    #[must_use]
+    pub fn spc_plan(&self, name: &str) -> Option<&Arc<spc::Plan>> {
+        self.spc_plans.get(name)
+    }
+
+    /// Every plan of control charts, by name.
+    pub fn spc_plans(&self) -> impl ExactSizeIterator<Item = (&str, &Arc<spc::Plan>)> {
+        self.spc_plans.iter().map(|(name, plan)| (name.as_str(), plan))
     }
 
     /// The assets on the way from a path up, itself first.

@@ -1,4 +1,5 @@
-//! What people would have said of the plant: its assets, its shifts, how effective it is, a note.
+//! What people would have said of the plant: its assets, its shifts, how effective it is, a control
+//! chart, a note.
 //!
 //! *Invariant.* It is said once: a demonstration that starts again on its data changes nothing.
 
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tacitus_model::Timestamp;
 use tacitus_query::calendar::CalendarDefinition;
 use tacitus_query::oee::OeeDefinition;
+use tacitus_query::spc::PlanDefinition;
 
 use super::plant::Plant;
 use crate::plant::{AnnotationDraft, AssetDefinition, Mark, Plants};
@@ -31,6 +33,19 @@ fn calendar() -> Value {
     })
 }
 
+/// One bottle a minute.
+fn filling() -> Value {
+    json!({
+        "description": "one bottle a minute",
+        "chart": "i_mr",
+        "tag": "demo/line1/filler/fill_volume",
+        "subgroup": {"interval_s": 60, "count": 1},
+        "rules": ["nelson1", "nelson2", "nelson3"],
+        "gap_s": 900,
+        "lsl": 498, "usl": 503, "target": 500.4,
+    })
+}
+
 /// Says it, where nobody has said anything yet.
 pub(super) async fn describe(plant: &Plant, plants: &Plants, now: Timestamp) -> Result<(), String> {
     if plants.now().assets().len() > 0 {
@@ -47,6 +62,9 @@ pub(super) async fn describe(plant: &Plant, plants: &Plants, now: Timestamp) -> 
             serde_json::from_value(definition).map_err(|error| refuse(&error))?;
         plants.put_oee(asset, definition).await.map_err(|error| refuse(&error))?;
     }
+    let filling: PlanDefinition =
+        serde_json::from_value(filling()).map_err(|error| refuse(&error))?;
+    plants.put_spc_plan("filling", filling).await.map_err(|error| refuse(&error))?;
     let note = AnnotationDraft {
         of: Mark::Asset("demo".to_owned()),
         start: now,
@@ -135,6 +153,8 @@ mod tests {
         }
         assert!(plants.annotations.get(2).is_none());
         let now = plants.now();
+        let charted = &now.spc_plan("filling").unwrap().tags;
+        assert!(plant.signals().iter().any(|signal| [signal.path()] == charted.as_slice()));
         for signal in plant.signals() {
             let path = signal.path();
             assert_eq!(now.calendar_name(&path), Some("three-shift"), "{path}");

@@ -38,3 +38,18 @@ pub const OEES_MAX: usize = 10_000;
 
 /// LIMIT: all OEE definitions of one asset: a hundred, or one with two thousand products.
 pub const OEE_BYTES_MAX: usize = 256 * 1024;
+
+/// LIMIT: plans of control charts; a plant charts some hundred characteristics.
+pub const SPC_PLANS_MAX: usize = 5_000;
+
+/// LIMIT: the name of a plan is part of an address.
+pub const SPC_NAME_BYTES_MAX: usize = 128;
+
+/// LIMIT: one plan with all limits that were ever frozen for it, and with what they leave out.
+pub const SPC_PLAN_BYTES_MAX: usize = 256 * 1024;
+
+/// LIMIT: spans that one baseline leaves out.
+pub const SPC_EXCLUSIONS_MAX: usize = 200;
+
+/// LIMIT: who freezes limits, and why: a line each.
+pub const SPC_REASON_BYTES_MAX: usize = 1024;

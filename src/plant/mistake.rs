@@ -19,6 +19,8 @@ pub enum Kind {
     Annotation,
     /// How the effectiveness of an asset is worked out.
     Oee,
+    /// A plan of control charts.
+    SpcPlan,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Event => "/api/v1/events",
             Self::Annotation => "/api/v1/annotations",
             Self::Oee => "/api/v1/oee",
+            Self::SpcPlan => "/api/v1/spc",
         }
     }
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Kind {
             Self::Event => "event",
             Self::Annotation => "annotation",
             Self::Oee => "OEE definition",
+            Self::SpcPlan => "plan",
         })
     }
 }
@@ -87,6 +91,12 @@ impl Mistake {
     #[must_use]
     pub fn no_oee(asset: &str) -> Self {
         Self::Unknown(Kind::Oee, asset.to_owned())
+    }
+
+    /// There is no plan of this name.
+    #[must_use]
+    pub fn no_spc_plan(name: &str) -> Self {
+        Self::Unknown(Kind::SpcPlan, name.to_owned())
     }
 }
 

@@ -51,6 +51,8 @@ mod live;
 mod sources;
 // The Sparkplug host as an edge node sees it.
 mod sparkplug;
+// Control charts: defined, frozen, killed, asked.
+mod spc;
 // SIGTERM: a polite stop.
 mod stop;
 // The wire of PostgreSQL in TLS.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::argument::Argument;
 use super::producer::Made;
 use super::production::Ground;
-use super::{USAGES, interpolate, plot, production, raw, resample, wide};
+use super::{USAGES, capability, control, interpolate, plot, production, raw, resample, wide};
 use crate::error::{QueryError, SqlState};
 use crate::plant::Places;
 use crate::relation::Landscape;
@@ -91,6 +91,8 @@ impl Functions {
             "oee" => production::oee(&self.ground, given)?,
             "iso22400" => production::iso22400(&self.ground, given)?,
             "downtime" => production::downtime(&self.ground, given)?,
+            "spc" => control::call(places, given)?,
+            "capability" => capability::call(places, given)?,
             _ => plot::call(places, given)?,
         };
         let source = provider_as_source(Arc::new(Made(producer)));

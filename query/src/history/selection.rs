@@ -54,6 +54,11 @@ pub(super) fn select(places: &Places, texts: &[String]) -> Result<Vec<Arc<Tag>>>
     Ok(tags)
 }
 
+/// The tag that a name leads to.
+pub(super) fn one(snapshot: &Snapshot, name: &str) -> Result<Arc<Tag>> {
+    Ok(snapshot.find(name).ok_or_else(|| unknown(snapshot, name))?)
+}
+
 /// The tags of assets, and of all below them.
 fn of_assets(places: &Places, pattern: &str) -> Result<Vec<Arc<Tag>>> {
     let pattern = pattern.strip_suffix("/**").unwrap_or(pattern).trim_end_matches('/');

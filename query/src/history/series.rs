@@ -126,19 +126,19 @@ fn hash(text: &str) -> f64 {
 
 /// Goes through samples once, forward.
 #[derive(Debug)]
-struct Cursor {
+pub(super) struct Cursor {
     scan: TagScan,
     block: Option<Block>,
     row: usize,
 }
 
 impl Cursor {
-    fn new(scan: TagScan) -> Self {
+    pub(super) fn new(scan: TagScan) -> Self {
         Self { scan, block: None, row: 0 }
     }
 
     /// The sample under the cursor.
-    fn peek(&mut self) -> Result<Option<Point>, Error> {
+    pub(super) fn peek(&mut self) -> Result<Option<Point>, Error> {
         loop {
             if let Some(point) = self.block.as_ref().and_then(|block| point(block, self.row)) {
                 return Ok(Some(point));
@@ -151,7 +151,8 @@ impl Cursor {
         }
     }
 
-    fn pass(&mut self) {
+    /// Goes to the next one.
+    pub(super) fn pass(&mut self) {
         self.row += 1;
     }
 

@@ -149,6 +149,7 @@ impl Landscape for Around {
         plant.put_asset(Asset { timezone: newyork, ..asset("plant/line2", "line") });
         plant.put_calendar("three-shift", calendar(THREE_SHIFT));
         plant.put_calendar("office", calendar(OFFICE));
+        crate::charts::put(&mut plant);
         Arc::new(plant)
     }
 }

@@ -8,6 +8,8 @@
 mod bombs;
 /// Functions in the place of relations.
 mod calls;
+/// Control charts and capability.
+mod charts;
 /// Codes, hints and places of errors.
 mod errors;
 /// The store that all tests ask.

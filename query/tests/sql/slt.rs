@@ -8,7 +8,7 @@ use std::path::Path;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tacitus_query::{Format, QueryError, Renderer, Session};
 
-use crate::{fixture, floor};
+use crate::{charts, fixture, floor};
 
 /// A session as the SQL-logic runner sees it. It reads answers as JSON, as an HTTP client would.
 struct Client(Session);
@@ -89,11 +89,12 @@ async fn sql_answers_as_its_documents_say() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
-    let (engine, alarming) = (fixture::plant(), fixture::alarming());
+    let (engine, alarming, charted) = (fixture::plant(), fixture::alarming(), charts::engine());
     for file in files {
         let name = file.file_stem().and_then(|name| name.to_str()).unwrap();
         let session = || match name {
             "alarms" => fixture::session(&alarming),
+            "spc" => fixture::session(&charted),
             "oee" => floor::machines(),
             _ => fixture::session(&engine),
         };
