@@ -37,5 +37,7 @@ pub const EVENTS: Collection = Collection(14);
 pub const ANNOTATIONS: Collection = Collection(15);
 /// Forwarders that were added at run time.
 pub const FORWARDS: Collection = Collection(16);
+/// How the effectiveness of assets is worked out, by path.
+pub const OEE_DEFINITIONS: Collection = Collection(17);
 /// Plans of control charts with their limits, by name.
 pub const SPC_PLANS: Collection = Collection(18);

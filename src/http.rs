@@ -21,6 +21,7 @@ mod guard;
 mod json;
 mod live;
 mod moment;
+mod oee;
 mod page;
 mod plant;
 mod problem;
@@ -102,6 +103,9 @@ fn routes() -> Vec<Route> {
         route("get", "/api/v1/calendars/{name}", get(plant::calendar)),
         route("put", "/api/v1/calendars/{name}", put(plant::define_calendar)),
         route("delete", "/api/v1/calendars/{name}", delete(plant::remove_calendar)),
+        route("get", "/api/v1/oee", get(oee::list)),
+        route("put", "/api/v1/oee", put(oee::define)),
+        route("delete", "/api/v1/oee", delete(oee::remove)),
         route("get", "/api/v1/events", get(events::events)),
         route("post", "/api/v1/events", post(events::add_event)),
         route("get", "/api/v1/events/{id}", get(events::event)),

@@ -20,6 +20,7 @@ mod queue;
 mod refusals;
 mod resolve;
 mod sparkplug;
+mod spellings;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -38,14 +39,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacitus_model::{Batch, Sample, Tag, TagDefinition, Timestamp};
-use tacitus_protocol::Point;
+use tacitus_protocol::{Point, line};
 use tacitus_storage::{Clock, Collection, Document, Engine, Kept};
 
 use crate::live::Feed;
 use crate::sources::Sources;
 use queue::{Parcel, Queue};
 use refusals::Refusals;
-use resolve::{REFUSED_NAMED_MAX, Resolver};
+use resolve::{Origin, REFUSED_NAMED_MAX, Resolver};
+use spellings::Spellings;
 
 /// What ingestion may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +101,7 @@ pub enum WriteError {
 pub struct Ingest {
     queue: Arc<Queue>,
     resolver: Arc<Resolver>,
+    spellings: Arc<Spellings>,
     refusals: Arc<Refusals>,
     feed: Arc<Feed>,
     sources: Arc<Sources>,
@@ -119,12 +122,14 @@ impl Ingest {
     ) -> std::io::Result<(Self, Committer)> {
         let refusals = Arc::new(Refusals::default());
         let queue = Arc::new(Queue::new(settings.queue_bytes_max));
+        let spellings = Arc::new(Spellings::new(Arc::clone(&engine)));
         let resolver = Resolver::new(Arc::clone(&engine), settings.tags_max, Arc::clone(&refusals));
         let feed = Arc::new(Feed::new(engine.snapshot().sequence()));
         let committer = Committer::start(engine, Arc::clone(&queue), Arc::clone(&feed))?;
         let ingest = Self {
             queue,
             resolver: Arc::new(resolver),
+            spellings,
             refusals,
             feed,
             sources: Arc::new(Sources::new(Arc::clone(&clock))),
@@ -146,6 +151,31 @@ impl Ingest {
     /// `source` (`mqtt`, `line`, `http`, `opcua:NAME`).
     pub fn resolve(&self, points: Vec<Point>, source: &str) -> Resolved {
         self.resolver.resolve(points, source, self.clock.now())
+    }
+
+    /// Reads on in lines, those of known series without making their names, and makes samples of
+    /// them; `None` when nothing is left. `sender` is whose clock their times tell of.
+    pub(crate) fn resolve_lines(
+        &self,
+        lines: &mut line::Lines<'_>,
+        points_max: usize,
+        sender: &str,
+    ) -> Option<(line::Parsed, Resolved)> {
+        let releases = self.spellings.releases();
+        let mut parsed = lines.read_knowing(points_max, Some(&*self.spellings))?;
+        let points = std::mem::take(&mut parsed.points);
+        self.heard(sender, &points);
+        let mut spellings = std::mem::take(&mut parsed.spellings).into_iter().peekable();
+        let learn = |place: usize, tag| {
+            while spellings.next_if(|(own, _)| *own < place).is_some() {}
+            if let Some((_, spelling)) = spellings.next_if(|(own, _)| *own == place) {
+                self.spellings.learn(spelling, tag, releases);
+            }
+        };
+        let origin =
+            Origin { source: "line", form: None, now: self.clock.now(), is_unheard: false };
+        let resolved = self.resolver.resolve_telling(points, origin, learn);
+        Some((parsed, resolved))
     }
 
     /// Takes note of the times that live points of a source have, before they are resolved. What

@@ -16,6 +16,7 @@ mod control;
 mod event;
 pub mod limits;
 mod mistake;
+mod oee;
 mod register;
 mod spans;
 #[cfg(test)]
@@ -80,6 +81,7 @@ impl Plants {
                 }
             }
         }
+        oee::restore(&*keeper, &mut plant);
         control::restore(&*keeper, &mut plant);
         let door = tokio::sync::Mutex::new(());
         let (events, annotations) =

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX, Timestamp, Value};
+use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX, TagId, Timestamp, Value};
 
 use crate::Point;
 use crate::json::Number;
@@ -166,10 +166,20 @@ pub struct Parsed {
     pub points: Vec<Point>,
     /// For each point, the number of its line.
     pub lines: Vec<usize>,
+    /// How series and field of new points are spelled, with the places of these points: what
+    /// [`Spellings`] may learn.
+    pub spellings: Vec<(usize, Box<[u8]>)>,
     /// The first refused lines.
     pub refused: Vec<LineError>,
     /// How many lines were refused in all.
     pub refused_count: usize,
+}
+
+/// What earlier lines taught: senders spell a series in the same way again and again, and then it
+/// need not be read.
+pub trait Spellings {
+    /// The tag of a series and field that are spelled so.
+    fn tag(&self, spelling: &[u8]) -> Option<TagId>;
 }
 
 /// A body of lines that is read in pieces, so that its points need not be in memory at once.
@@ -189,14 +199,28 @@ impl<'a> Lines<'a> {
     /// Reads on until there are at least `points_max` points, or the body ends: `None` when
     /// nothing is left.
     pub fn read(&mut self, points_max: usize) -> Option<Parsed> {
+        self.read_knowing(points_max, None)
+    }
+
+    /// The same; points of series that are known by their spelling have a tag and no path.
+    pub fn read_knowing(
+        &mut self,
+        points_max: usize,
+        known: Option<&dyn Spellings>,
+    ) -> Option<Parsed> {
         let mut parsed = Parsed::default();
         while parsed.points.len() < points_max && self.scan.next_line() {
             let line = self.scan.line();
             let before = parsed.points.len();
-            match points(&mut self.scan, self.precision, &mut parsed.points) {
+            let taken = match known {
+                Some(known) => self.points_knowing(known, &mut parsed),
+                None => points(&mut self.scan, self.precision, &mut parsed.points),
+            };
+            match taken {
                 Ok(()) => parsed.lines.resize(parsed.points.len(), line),
                 Err(reason) => {
                     parsed.points.truncate(before);
+                    while parsed.spellings.pop_if(|(at, _)| *at >= before).is_some() {}
                     parsed.refused_count += 1;
                     // LIMIT: a body of broken lines would be answered with a body of errors.
                     if parsed.refused.len() < LINES_NAMED_MAX {
@@ -208,6 +232,77 @@ impl<'a> Lines<'a> {
         }
         (parsed.refused_count > 0 || !parsed.points.is_empty()).then_some(parsed)
     }
+
+    /// Reads one line, by its spelling where that is known.
+    fn points_knowing(&mut self, known: &dyn Spellings, parsed: &mut Parsed) -> Result<(), Fault> {
+        let Some(series) = self.scan.plain_series() else {
+            return points(&mut self.scan, self.precision, &mut parsed.points);
+        };
+        let (start, before) = (self.scan.place(), parsed.points.len());
+        if self.known_points(series, known, &mut parsed.points)? {
+            return Ok(());
+        }
+        parsed.points.truncate(before);
+        self.scan.go_to(start);
+        points(&mut self.scan, self.precision, &mut parsed.points)?;
+        let end = self.scan.place();
+        self.scan.go_to(start);
+        self.learn(series, before, parsed);
+        self.scan.go_to(end);
+        Ok(())
+    }
+
+    /// Reads a line all of whose fields are known; whether they are.
+    fn known_points(
+        &mut self,
+        series: &[u8],
+        known: &dyn Spellings,
+        out: &mut Vec<Point>,
+    ) -> Result<bool, Fault> {
+        let (start, first) = (self.scan.place(), out.len());
+        let mut spelled = Vec::new();
+        self.scan.skip(series.len() + 1);
+        loop {
+            let Some(name) = self.scan.plain_name() else { return Ok(false) };
+            let tag = if out.len() == first {
+                known.tag(self.scan.bytes(&start, series.len() + 1 + name.len()))
+            } else {
+                spell(series, name, &mut spelled);
+                known.tag(&spelled)
+            };
+            let Some(tag) = tag else { return Ok(false) };
+            let value = value(&mut self.scan)?;
+            out.push(Point { tag: Some(tag), ..Point::new(String::new(), value) });
+            if !self.scan.take(b',') {
+                break;
+            }
+        }
+        end_line(&mut self.scan, self.precision, out.get_mut(first..).unwrap_or_default())?;
+        Ok(true)
+    }
+
+    /// Notes how the points of a line are spelled that was read just now.
+    fn learn(&mut self, series: &[u8], first: usize, parsed: &mut Parsed) {
+        self.scan.skip(series.len() + 1);
+        for at in first..parsed.points.len() {
+            let Some(name) = self.scan.plain_name() else { return };
+            let mut spelled = Vec::new();
+            spell(series, name, &mut spelled);
+            parsed.spellings.push((at, spelled.into()));
+            if value(&mut self.scan).is_err() || !self.scan.take(b',') {
+                return;
+            }
+        }
+    }
+}
+
+/// How a series and one of its fields are spelled. No two are spelled alike: there is no space
+/// within either.
+fn spell(series: &[u8], field: &[u8], spelled: &mut Vec<u8>) {
+    spelled.clear();
+    spelled.extend_from_slice(series);
+    spelled.push(b' ');
+    spelled.extend_from_slice(field);
 }
 
 /// Reads a whole body of lines.
@@ -232,11 +327,16 @@ fn points(scan: &mut Scan<'_>, precision: Precision, out: &mut Vec<Point>) -> Re
             break;
         }
     }
+    end_line(scan, precision, out.get_mut(first..).unwrap_or_default())
+}
+
+/// Reads the time at the end of a line, which all its points have.
+fn end_line(scan: &mut Scan<'_>, precision: Precision, points: &mut [Point]) -> Result<(), Fault> {
     let ts = match scan.time()? {
         Some(count) => Some(precision.moment(count).ok_or(Fault::TimeRange)?),
         None => None,
     };
-    out.iter_mut().skip(first).for_each(|point| point.ts = ts);
+    points.iter_mut().for_each(|point| point.ts = ts);
     Ok(())
 }
 

@@ -7,13 +7,15 @@
 
 use std::sync::Arc;
 
-use tacitus_model::{Quality, Timestamp, Value};
+use tacitus_model::{Quality, TagId, Timestamp, Value};
 
 /// One observation under the name its source gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
     /// The name of the tag it is for; not yet checked to be a tag path.
     pub path: String,
+    /// The tag itself, where the reader knew it: the path may then be empty.
+    pub tag: Option<TagId>,
     /// When it was so; `None` means the moment of its arrival.
     pub ts: Option<Timestamp>,
     /// What it was.
@@ -32,6 +34,7 @@ impl Point {
     pub fn new(path: impl Into<String>, value: Value) -> Self {
         Self {
             path: path.into(),
+            tag: None,
             ts: None,
             value,
             quality: Quality::GOOD,

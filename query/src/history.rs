@@ -11,6 +11,8 @@
 //! | `interpolate` | one a time and tag: the value then |
 //! | `wide` | one a time: a column for each tag |
 //! | `plot` | what a trend of so many pixels shows |
+//! | `oee`, `iso22400` | one a bucket and asset: what it did with its time |
+//! | `downtime` | one a stretch in which a machine did not run |
 //! | `spc` | one a point of a control chart |
 //! | `capability` | one: how well a process keeps to its specification |
 //!
@@ -29,6 +31,7 @@ mod planner;
 mod plot;
 mod points;
 mod producer;
+mod production;
 mod raw;
 mod resample;
 mod selection;
@@ -43,12 +46,15 @@ pub(crate) use planner::{Functions, Placeholders};
 pub(crate) use producer::{Made, Piece, Producer, Rows};
 
 /// The functions and how they are called, for hints.
-pub(crate) const USAGES: [(&str, &str); 7] = [
+pub(crate) const USAGES: [(&str, &str); 10] = [
     ("history", "history(tags, from, to [, bounds => 'outside'])"),
     ("interpolate", "interpolate(tags, from, to, step) or interpolate(tags, times)"),
     ("plot", "plot(tags, from, to, pixels)"),
     ("resample", "resample(tags, from, to, step, 'average', 'maximum', … [, timezone => '…'])"),
     ("wide", "wide(tags, from, to, step [, 'average'])"),
+    ("oee", production::OEE_USAGE),
+    ("iso22400", production::ISO22400_USAGE),
+    ("downtime", production::DOWNTIME_USAGE),
     ("capability", capability::USAGE),
     ("spc", control::USAGE),
 ];

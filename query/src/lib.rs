@@ -35,6 +35,7 @@ mod history;
 mod holding;
 mod limits;
 mod memory;
+pub mod oee;
 mod pacing;
 mod padding;
 mod parameters;

@@ -116,6 +116,39 @@ pub(crate) const SHIFT_ROWS_MAX: usize = 100_000;
 /// some hundred bytes.
 pub(crate) const CONDITIONS_MAX: usize = 100_000;
 
+/// Causes of stops that one asset's state tags may tell of in one call. LIMIT: each is in memory,
+/// some hundred bytes.
+pub(crate) const STOP_CAUSES_MAX: usize = 10_000;
+
+/// Changes of the condition, and of the product, of a machine that one call may work through. LIMIT:
+/// each is in memory, some 70 bytes.
+pub(crate) const CONDITION_CHANGES_MAX: usize = 500_000;
+
+/// Rows of one asset that a call of `oee` may make. LIMIT: each is in memory, some 300 bytes.
+pub(crate) const OEE_BUCKETS_MAX: usize = 100_000;
+
+/// Days that one call of `oee` or `downtime` may span. LIMIT: the shifts of all are in memory.
+pub(crate) const OEE_DAYS_MAX: i64 = 20 * 366;
+
+/// How far beyond the asked span the ends of a stop are looked for, in seconds, and so the longest
+/// micro stop. LIMIT: samples of so long are read.
+pub(crate) const OEE_LOOK_S_MAX: f64 = 86_400.0;
+
+/// Machines that one row may be made of, with all on the way to them. LIMIT: each is read.
+pub(crate) const OEE_MACHINES_MAX: usize = 10_000;
+
+/// Assets that a definition may name as its parts. LIMIT: each may be a pattern.
+pub(crate) const OEE_MEMBERS_MAX: usize = 1000;
+
+/// Products with an ideal cycle in one definition. LIMIT: the definition is in memory.
+pub(crate) const OEE_PRODUCTS_MAX: usize = 2000;
+
+/// Kinds of events that are planned stops, in one definition. LIMIT: each event is compared.
+pub(crate) const OEE_EVENT_KINDS_MAX: usize = 100;
+
+/// Values of a state tag in one definition. LIMIT: a value is compared with all of them.
+pub(crate) const STATE_VALUES_MAX: usize = 1000;
+
 /// Run rules that a plan names. LIMIT: there are twelve, and two sets of them.
 pub(crate) const SPC_RULES_MAX: usize = 16;
 

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::calendar::{Calendar, Schedule};
+use crate::oee::OeeVersions;
 use crate::spc;
 use crate::zone::Zone;
 
@@ -70,6 +71,8 @@ pub struct Asset {
 pub struct Plant {
     assets: BTreeMap<String, Arc<Asset>>,
     calendars: BTreeMap<String, Arc<Calendar>>,
+    /// How the effectiveness of assets is worked out, by path.
+    oees: BTreeMap<String, Arc<OeeVersions>>,
     spc_plans: BTreeMap<String, Arc<spc::Plan>>,
 }
 
@@ -98,6 +101,26 @@ impl Plant {
     /// Takes a calendar out.
     pub fn take_calendar(&mut self, name: &str) -> Option<Arc<Calendar>> {
         self.calendars.remove(name)
+    }
+
+    /// Puts the OEE definitions of an asset in, in place of those it has; none take them out.
+    pub fn put_oee(&mut self, asset: &str, versions: OeeVersions) {
+        if versions.all().is_empty() {
+            self.oees.remove(asset);
+        } else {
+            self.oees.insert(asset.to_owned(), Arc::new(versions));
+        }
+    }
+
+    /// The OEE definitions of an asset.
+    #[must_use]
+    pub fn oee(&self, asset: &str) -> Option<&Arc<OeeVersions>> {
+        self.oees.get(asset)
+    }
+
+    /// The assets with OEE definitions, by path.
+    pub fn oees(&self) -> impl ExactSizeIterator<Item = (&str, &Arc<OeeVersions>)> {
+        self.oees.iter().map(|(asset, versions)| (asset.as_str(), versions))
     }
 
     /// Every asset, by path.

@@ -214,6 +214,11 @@ impl Relations {
         &self.places
     }
 
+    /// What is around the store.
+    pub(crate) fn around(&self) -> Option<&Arc<dyn Landscape>> {
+        self.landscape.as_ref()
+    }
+
     /// The relations that a plan may be kept of.
     pub(crate) const KEPT: [&'static str; 3] = ["latest", "samples", TAGS_NAME];
 

@@ -133,7 +133,7 @@ impl Run {
         values: Option<Vec<ScalarValue>>,
     ) -> Result<(SessionState, Arc<Placeholders>), QueryError> {
         let mut state = (*self.state).clone();
-        let places = relations.places().clone();
+        let (places, around) = (relations.places().clone(), relations.around().cloned());
         let of_tags = function::tag::of_tags(&places).into_iter();
         for function in of_tags.chain(function::working::of_calendars(&places)) {
             state.register_udf(Arc::new(function)).map_err(|error| self.classify(&error))?;
@@ -144,7 +144,7 @@ impl Run {
             options.execution.time_zone = Some(self.time_zone.clone());
         }
         state.mark_start_execution();
-        let called = Functions::register(&mut state, places, values);
+        let called = Functions::register(&mut state, places, around, values);
         Ok((state, called.map_err(|error| self.classify(&error))?))
     }
 

@@ -32,6 +32,7 @@ mod rule;
 mod share;
 mod sheet;
 mod stream;
+mod windows;
 
 pub(crate) use rule::Summarize;
 

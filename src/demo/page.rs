@@ -33,6 +33,14 @@ Ask in SQL, in another terminal:
 
   tacitus sql "SELECT shift('demo', ts) AS shift, crew('demo', ts) AS crew, avg(value) AS speed FROM samples WHERE asset(tag) = 'demo/line1/filler' AND tag LIKE '%/speed' GROUP BY 1, 2" --url http://{http}
 
+How effective the lines were, and where the time went:
+
+  tacitus sql "SELECT asset, label, round(availability, 3) AS a, round(performance, 3) AS p, round(quality, 3) AS q, round(oee, 3) AS oee FROM oee('demo/line?', now() - INTERVAL '1 hour', now(), '15 minutes') ORDER BY asset, start_ts" --url http://{http}
+
+  tacitus sql "SELECT class, reason, count(*) AS times, sum(duration_s) AS seconds FROM downtime('demo/line1', now() - INTERVAL '1 hour', now()) GROUP BY 1, 2 ORDER BY 4 DESC" --url http://{http}
+
+Where a process left its limits:
+
   tacitus sql "SELECT ts, chart, value, lcl, ucl, rules FROM spc('filling', now() - INTERVAL '1 hour', now()) WHERE rules IS NOT NULL" --url http://{http}
 
 Follow what changes (Ctrl-C ends it):

@@ -1,4 +1,5 @@
-//! What people would have said of the plant: its assets, its shifts, a control chart, a note.
+//! What people would have said of the plant: its assets, its shifts, how effective it is, a control
+//! chart, a note.
 //!
 //! *Invariant.* It is said once: a demonstration that starts again on its data changes nothing.
 
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use tacitus_model::Timestamp;
 use tacitus_query::calendar::CalendarDefinition;
+use tacitus_query::oee::OeeDefinition;
 use tacitus_query::spc::PlanDefinition;
 
 use super::plant::Plant;
@@ -15,15 +17,12 @@ use crate::plant::{AnnotationDraft, AssetDefinition, Mark, Plants};
 /// Three shifts by four crews; the day begins at six.
 fn calendar() -> Value {
     json!({
-        "description": "early, late and night, by four crews",
+        "description": "early, late and night, by four crews; who has a break is relieved",
         "day_start": "06:00",
         "shifts": [
-            {"name": "early", "start": "06:00", "end": "14:00",
-             "breaks": [{"start": "09:00", "end": "09:15"}, {"start": "12:00", "end": "12:30"}]},
-            {"name": "late", "start": "14:00", "end": "22:00",
-             "breaks": [{"start": "18:00", "end": "18:30"}]},
-            {"name": "night", "start": "22:00", "end": "06:00",
-             "breaks": [{"start": "02:00", "end": "02:30"}]},
+            {"name": "early", "start": "06:00", "end": "14:00"},
+            {"name": "late", "start": "14:00", "end": "22:00"},
+            {"name": "night", "start": "22:00", "end": "06:00"},
         ],
         "rotation": {
             "from": "2026-01-05",
@@ -56,7 +55,13 @@ pub(super) async fn describe(plant: &Plant, plants: &Plants, now: Timestamp) -> 
     let calendar: CalendarDefinition =
         serde_json::from_value(calendar()).map_err(|error| refuse(&error))?;
     plants.put_calendar("three-shift", calendar).await.map_err(|error| refuse(&error))?;
-    plants.put_assets(assets(plant)).await.map_err(|error| refuse(&error))?;
+    let assets = assets(plant);
+    plants.put_assets(assets.clone()).await.map_err(|error| refuse(&error))?;
+    for (asset, definition) in assets.iter().filter_map(effectiveness) {
+        let definition: OeeDefinition =
+            serde_json::from_value(definition).map_err(|error| refuse(&error))?;
+        plants.put_oee(asset, definition).await.map_err(|error| refuse(&error))?;
+    }
     let filling: PlanDefinition =
         serde_json::from_value(filling()).map_err(|error| refuse(&error))?;
     plants.put_spc_plan("filling", filling).await.map_err(|error| refuse(&error))?;
@@ -100,6 +105,37 @@ fn assets(plant: &Plant) -> Vec<AssetDefinition> {
     places.into_iter().map(asset).collect()
 }
 
+/// How the effectiveness of an asset is worked out: of a machine by its state and counts, of a
+/// line as its last machine, of the site as the sum of its lines.
+fn effectiveness(asset: &AssetDefinition) -> Option<(&str, Value)> {
+    let path = asset.path.as_str();
+    let definition = match asset.level.as_deref()? {
+        "site" => json!({"sum_of": ["line1", "line2"]}),
+        "line" => json!({"same_as": "palletiser"}),
+        "cell" => {
+            let (line, _) = path.rsplit_once('/')?;
+            json!({
+                "state": {
+                    "tag": "state",
+                    "run": ["running"],
+                    "stops": [
+                        {"values": ["changeover"], "class": "setup"},
+                        {"values": ["blocked"], "reason": "waits for what comes after"},
+                        {"values": ["starved"], "reason": "waits for what comes before"},
+                    ],
+                },
+                "good": {"tag": "good_count"},
+                "reject": {"tag": "reject_count"},
+                "product": {"tag": format!("{line}/product")},
+                "ideal_cycle": {"tag": format!("{line}/ideal_rate"), "tag_is": "per_minute"},
+                "micro_stop_s": 20,
+            })
+        }
+        _ => return None,
+    };
+    Some((path, definition))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -124,6 +160,7 @@ mod tests {
             assert_eq!(now.calendar_name(&path), Some("three-shift"), "{path}");
             let place = now.place(&path).map(|asset| asset.path.as_str());
             assert_eq!(place, path.rsplit_once('/').map(|(above, _)| above));
+            assert_eq!(place.and_then(|place| now.oee(place)).is_some(), path.contains("line"));
         }
     }
 }

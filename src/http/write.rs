@@ -169,16 +169,17 @@ async fn keep_lines(
         if !is_partial {
             let mut lines = Lines::new(&text, precision);
             while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
-                kept.add_lines(&ingest, line::Parsed { points: Vec::new(), ..parsed });
+                kept.add_lines(&parsed, Resolved::default());
             }
             if kept.refused_count > 0 {
                 return Ok(kept);
             }
         }
         let mut lines = Lines::new(&text, precision);
-        while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
-            ingest.heard(&sender, &parsed.points);
-            kept.add_lines(&ingest, parsed);
+        while let Some((parsed, resolved)) =
+            ingest.resolve_lines(&mut lines, POINTS_AT_ONCE, &sender)
+        {
+            kept.add_lines(&parsed, resolved);
         }
         Ok(kept)
     })
@@ -235,7 +236,7 @@ struct Refused {
 }
 
 impl Kept {
-    fn add_lines(&mut self, ingest: &Ingest, parsed: line::Parsed) {
+    fn add_lines(&mut self, parsed: &line::Parsed, resolved: Resolved) {
         self.refused_count += parsed.refused_count;
         self.refused.extend(
             parsed
@@ -243,7 +244,6 @@ impl Kept {
                 .iter()
                 .map(|error| Refused { number: error.line, reason: error.reason.to_string() }),
         );
-        let resolved = ingest.resolve(parsed.points, "line");
         self.add(resolved, |index| parsed.lines.get(index).copied().unwrap_or_default());
     }
 

@@ -12,7 +12,7 @@ use tacitus_model::{
 };
 use tacitus_protocol::Point;
 use tacitus_protocol::topic::Form;
-use tacitus_storage::{Catalog, Collection, Engine};
+use tacitus_storage::{Catalog, Collection, Engine, TagFit};
 
 use super::refusals::{Refusal, Refusals};
 
@@ -126,13 +126,29 @@ impl Resolver {
     }
 
     fn resolve_by(&self, points: Vec<Point>, origin: Origin<'_>) -> Resolved {
+        self.resolve_telling(points, origin, |_, _| {})
+    }
+
+    /// The same; tells of the place of each point that fits which tag it is of.
+    pub(super) fn resolve_telling(
+        &self,
+        points: Vec<Point>,
+        origin: Origin<'_>,
+        mut tell: impl FnMut(usize, TagId),
+    ) -> Resolved {
         let Origin { source, now, .. } = origin;
         let mut resolved =
             Resolved { batch: Batch::with_capacity(points.len()), ..Resolved::default() };
         for (index, mut point) in points.into_iter().enumerate() {
             match self.sample(&mut point, origin) {
-                Ok(sample) => resolved.batch.push(sample),
+                Ok(sample) => {
+                    tell(index, sample.tag);
+                    resolved.batch.push(sample);
+                }
                 Err(reason) => {
+                    if let Some(tag) = point.tag.and_then(|tag| self.catalog().get(tag)) {
+                        tag.definition.path.as_str().clone_into(&mut point.path);
+                    }
                     let text = reason.to_string();
                     let payload = shown(&point.value);
                     let refusal = Refusal::new(now, source, &point.path, &text, payload.as_bytes());
@@ -181,16 +197,34 @@ impl Resolver {
     }
 
     fn fitted(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
-        let tag = match self.find(&point.path) {
-            Some(tag) => tag,
-            None => self.create(point, origin)?,
+        let known = match point.tag {
+            Some(tag) => self.catalog().fit_of(tag),
+            None => self.catalog().fit(&point.path),
         };
-        let value = fit(&mut point.value, &tag.definition)?;
+        let TagFit { id: tag, kind, quantum_ns } = if let Some(known) = known {
+            known
+        } else {
+            let Tag { id, definition, .. } = &*self.create(point, origin)?;
+            TagFit { id: *id, kind: definition.kind, quantum_ns: definition.quantum_ns }
+        };
+        let value = self.fitting(&mut point.value, tag, kind)?;
         let ts = match point.ts {
-            Some(ts) => ts.quantised(tag.definition.quantum_ns),
-            None => self.arrival(tag.id, origin.now),
+            Some(ts) => ts.quantised(quantum_ns),
+            None => self.arrival(tag, origin.now),
         };
-        Ok(Sample { tag: tag.id, ts, value, quality: point.quality })
+        Ok(Sample { tag, ts, value, quality: point.quality })
+    }
+
+    /// Takes a value out as one of a tag's kind. Most are: then the tag need not be looked at.
+    fn fitting(&self, value: &mut Value, tag: TagId, kind: Kind) -> Result<Value, Reason> {
+        let is_so = value.kind().is_none_or(|own| own == kind);
+        if is_so && kind != Kind::State {
+            return Ok(std::mem::replace(value, Value::Null));
+        }
+        match self.catalog().get(tag) {
+            Some(tag) => fit(value, &tag.definition),
+            None => value.clone().coerced(kind).map_err(Reason::Kind),
+        }
     }
 
     /// The sample of a value that arrived for a known tag.

@@ -33,6 +33,12 @@ pub const RECORD_BYTES_MAX: usize = 8 * 1024;
 /// LIMIT: a page is made in memory.
 pub const PAGE_MAX: usize = 10_000;
 
+/// LIMIT: assets with OEE definitions, each some kilobytes.
+pub const OEES_MAX: usize = 10_000;
+
+/// LIMIT: all OEE definitions of one asset: a hundred, or one with two thousand products.
+pub const OEE_BYTES_MAX: usize = 256 * 1024;
+
 /// LIMIT: plans of control charts; a plant charts some hundred characteristics.
 pub const SPC_PLANS_MAX: usize = 5_000;
 

@@ -17,6 +17,8 @@ pub enum Kind {
     Event,
     /// An annotation.
     Annotation,
+    /// How the effectiveness of an asset is worked out.
+    Oee,
     /// A plan of control charts.
     SpcPlan,
 }
@@ -30,6 +32,7 @@ impl Kind {
             Self::Calendar => "/api/v1/calendars",
             Self::Event => "/api/v1/events",
             Self::Annotation => "/api/v1/annotations",
+            Self::Oee => "/api/v1/oee",
             Self::SpcPlan => "/api/v1/spc",
         }
     }
@@ -42,6 +45,7 @@ impl fmt::Display for Kind {
             Self::Calendar => "calendar",
             Self::Event => "event",
             Self::Annotation => "annotation",
+            Self::Oee => "OEE definition",
             Self::SpcPlan => "plan",
         })
     }
@@ -81,6 +85,12 @@ impl Mistake {
     #[must_use]
     pub fn no_calendar(name: &str) -> Self {
         Self::Unknown(Kind::Calendar, name.to_owned())
+    }
+
+    /// There is no OEE definition of this asset, or none of the time that was named.
+    #[must_use]
+    pub fn no_oee(asset: &str) -> Self {
+        Self::Unknown(Kind::Oee, asset.to_owned())
     }
 
     /// There is no plan of this name.

@@ -9,10 +9,9 @@
 //! sums, whatever was read and whatever not.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::block::Block;
-use crate::cache::{Halves, PageBlock};
+use crate::cache::{PageBlock, Parts};
 use crate::error::Error;
 use crate::merge::{Merge, PageRun, Part};
 use crate::segment::{BLOCK_RECORDS, PageNumbers, PageReader, Place, ROLL_PAGES, StateTime};
@@ -20,6 +19,9 @@ use crate::statistics::{Statistics, Times};
 
 /// Pages of one record of the pyramid's second level.
 const GREAT_ROLL_PAGES: usize = ROLL_PAGES * ROLL_PAGES;
+
+/// LIMIT: parts of a page that are kept for the next who asks, which is less than the page decoded.
+const PARTS_MAX: usize = 64;
 
 /// How edges are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +55,15 @@ pub(crate) struct Fold<'a> {
     windows: Windows,
     /// Room for the page that is read.
     room: Option<PageNumbers>,
+    /// Room for its parts.
+    parts: Vec<Statistics>,
 }
 
 impl<'a> Fold<'a> {
     pub(crate) fn new(edges: &'a [i64], mode: Edges, step: bool) -> Self {
         let statistics = vec![Statistics::default(); edges.len().saturating_sub(1)];
         let windows = Windows { statistics, pages_known: 0, pages_read: 0 };
-        Self { edges, mode, step, at: 0, windows, room: None }
+        Self { edges, mode, step, at: 0, windows, room: None, parts: Vec::new() }
     }
 
     pub(crate) fn over(mut self, merge: &mut Merge) -> Result<Windows, Error> {
@@ -104,17 +108,12 @@ impl<'a> Fold<'a> {
     fn rows(&mut self, block: &Block) {
         let step = self.step;
         let part = |rows| Statistics::of(block.run(rows, step));
-        let _parts = self.split(Times::Each(&block.times), block.len(), part);
+        self.split(Times::Each(&block.times), block.len(), part);
     }
 
-    /// Counts every part of some rows in the window that it is in; the parts where they are two.
-    fn split(
-        &mut self,
-        times: Times<'_>,
-        rows: usize,
-        part: impl Fn(Range<usize>) -> Statistics,
-    ) -> Option<[Statistics; 2]> {
-        let (mut parts, mut last) = (0, [Statistics::default(); 2]);
+    /// Counts every part of some rows in the window that it is in, and notes it.
+    fn split(&mut self, times: Times<'_>, rows: usize, part: impl Fn(Range<usize>) -> Statistics) {
+        self.parts.clear();
         let mut from = 0;
         while from < rows {
             let end = self.find(times.at(from));
@@ -123,11 +122,9 @@ impl<'a> Fold<'a> {
             let until = times.before(end, rows).max(from + 1);
             let own = part(from..until);
             self.absorb(&own);
-            parts += 1;
-            last = [last[1], own];
+            self.parts.push(own);
             from = until;
         }
-        (parts == 2).then_some(last)
     }
 
     fn run(&mut self, run: &PageRun) -> Result<(), Error> {
@@ -192,22 +189,23 @@ impl<'a> Fold<'a> {
         place: &Place,
         known: &Statistics,
     ) -> Result<(), Error> {
-        let edge = self.only_edge(known);
-        if let Some(halves) = edge.and_then(|edge| run.segment.halves(place, edge, self.step)) {
-            self.absorb(&halves.before);
-            self.find(halves.after.first_ns);
-            self.absorb(&halves.after);
+        let (inside, step) = (self.edges_within(known), self.step);
+        if let Some(parts) = inside.and_then(|inside| run.segment.parts(place, inside, step)) {
+            for part in &parts.statistics {
+                self.find(part.first_ns);
+                self.absorb(part);
+            }
             return Ok(());
         }
         let mut room = self.room.take().unwrap_or_default();
-        let step = self.step;
         let read = room.read(&run.segment, &run.entry, place, known.rows, step);
         // What cannot be read shows again with the rows.
         if let Ok(Some(numbers)) = read {
             let part = |rows| numbers.part(rows).statistics();
-            let parts = self.split(numbers.times, numbers.digits.len(), part);
-            if let (Some(edge_ns), Some([before, after])) = (edge, parts) {
-                run.segment.keep_halves(place, Arc::new(Halves { edge_ns, step, before, after }));
+            self.split(numbers.times, numbers.digits.len(), part);
+            if let Some(edges) = inside {
+                let (edges, statistics) = (edges.into(), self.parts.as_slice().into());
+                run.segment.keep_parts(place, Parts { edges, step, statistics });
             }
         } else {
             self.rows(&run.read(page, false)?);
@@ -216,10 +214,12 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    /// The end of the window found last, where it is the only edge within a page.
-    fn only_edge(&self, page: &Statistics) -> Option<i64> {
-        let (end, next) = (*self.edges.get(self.at + 1)?, *self.edges.get(self.at + 2)?);
-        (end <= page.last_ns && page.last_ns < next).then_some(end)
+    /// The edges within a page that begins in the window found last, where they are few and the
+    /// page ends before the last edge of all.
+    fn edges_within(&self, page: &Statistics) -> Option<&'a [i64]> {
+        let ahead = self.edges.get(self.at + 1..)?;
+        let count = ahead.iter().take(PARTS_MAX).take_while(|edge| **edge <= page.last_ns).count();
+        (count < ahead.len().min(PARTS_MAX)).then(|| ahead.get(..count))?
     }
 
     /// Takes pages that end before the end of the window, at most so many; how many.

@@ -29,14 +29,15 @@ pub(crate) struct PageBlock {
     pub(crate) statistics: Vec<Statistics>,
 }
 
-/// A page on both sides of an edge between windows. Those who ask again, as a trend on a wall does,
-/// mostly ask with the same edges.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Halves {
-    pub(crate) edge_ns: i64,
+/// What is known of a page between the edges of windows. Those who ask again, as a trend on a wall
+/// does, mostly ask with the same edges.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The edges within the page.
+    pub(crate) edges: Box<[i64]>,
     pub(crate) step: bool,
-    pub(crate) before: Statistics,
-    pub(crate) after: Statistics,
+    /// By time; of a window without rows there is none.
+    pub(crate) statistics: Box<[Statistics]>,
 }
 
 /// Something decoded.
@@ -47,7 +48,7 @@ pub(crate) enum Cached {
     Tags(Arc<Vec<TagEntry>>),
     States(Arc<Vec<StateTime>>),
     Chunk(Chunk),
-    Halves(Arc<Halves>),
+    Parts(Arc<Parts>),
 }
 
 #[derive(Debug, Clone)]
@@ -63,7 +64,9 @@ impl Weighter<Key, Cached> for Weight {
             Cached::Tags(tags) => tags.len() * size_of::<TagEntry>(),
             Cached::States(states) => states.len() * size_of::<StateTime>(),
             Cached::Chunk(chunk) => chunk.bytes(),
-            Cached::Halves(_) => size_of::<Halves>(),
+            Cached::Parts(parts) => {
+                size_of::<Parts>() + size_of_val(&*parts.edges) + size_of_val(&*parts.statistics)
+            }
         };
         (bytes + size_of::<(Key, Cached)>() * 2) as u64
     }

@@ -29,6 +29,7 @@ mod tags;
 mod terms;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use roaring::RoaringBitmap;
@@ -49,6 +50,7 @@ pub(crate) use file::{read_catalog, read_catalogs, seal_catalog, write_catalog};
 pub use pattern::Glob;
 pub use query::TagQuery;
 pub(crate) use record::{decode_entry, encode_entry};
+pub use tags::TagFit;
 
 /// The sequence of an entry that no commit has written yet.
 pub(crate) const UNCOMMITTED: u64 = u64::MAX;
@@ -59,6 +61,7 @@ pub struct Catalog {
     inner: RwLock<Inner>,
     /// Levels of the index of paths that are becoming one.
     merge: Mutex<Option<Merge>>,
+    releases: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +118,22 @@ impl Catalog {
     /// The tag with this id.
     pub fn get(&self, id: TagId) -> Option<Arc<Tag>> {
         self.read().tag(id)
+    }
+
+    /// What a sample has to fit that comes under this name; makes nothing but the answer.
+    pub fn fit(&self, path: &str) -> Option<TagFit> {
+        let inner = self.read();
+        inner.tags.fit(inner.find(path)?)
+    }
+
+    /// What a sample of this tag has to fit.
+    pub fn fit_of(&self, id: TagId) -> Option<TagFit> {
+        self.read().tags.fit(id)
+    }
+
+    /// How often a name was released. While that is the same, a name that led to a tag leads to it.
+    pub fn releases(&self) -> u64 {
+        self.releases.load(Ordering::Acquire)
     }
 
     /// Every name that a tag has or had, in the order it got them; changes that no commit has
@@ -225,6 +244,7 @@ impl Catalog {
         }
         if let Some(released) = entry.release(path) {
             inner.names.stage(&released, None);
+            self.releases.fetch_add(1, Ordering::Release);
         }
         inner.stage(entry);
         Ok(())

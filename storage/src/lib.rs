@@ -68,7 +68,7 @@ pub use aggregate::{Edges, Windows};
 pub use audit::{AuditEntry, Change};
 pub use backup::{BackupOptions, BackupReport, RestoreOptions, RestoreReport, restore};
 pub use block::Block;
-pub use catalog::{Catalog, Glob, TagName, TagQuery};
+pub use catalog::{Catalog, Glob, TagFit, TagName, TagQuery};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, FixedClock};
 pub use codec::Totals;

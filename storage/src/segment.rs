@@ -29,7 +29,7 @@ use roaring::RoaringBitmap;
 use tacitus_model::{Kind, TagId, Timestamp};
 
 use crate::block::Row;
-use crate::cache::{BlockCache, Cached, Halves, PageBlock};
+use crate::cache::{BlockCache, Cached, PageBlock, Parts};
 use crate::checksum::checksum;
 use crate::disk::{Disk, DiskFile};
 use crate::engine::Pins;
@@ -260,18 +260,18 @@ impl Segment {
             .collect()
     }
 
-    /// A page on both sides of an edge, if someone asked for that lately.
-    pub(crate) fn halves(&self, place: &Place, edge_ns: i64, step: bool) -> Option<Arc<Halves>> {
-        match self.cache.get(self.header.number, HALVES | place.values.offset)? {
-            Cached::Halves(own) if own.edge_ns == edge_ns && own.step == step => Some(own),
+    /// A page between these edges, if someone asked for that lately.
+    pub(crate) fn parts(&self, place: &Place, edges: &[i64], step: bool) -> Option<Arc<Parts>> {
+        match self.cache.get(self.header.number, PARTS | place.values.offset)? {
+            Cached::Parts(own) if *own.edges == *edges && own.step == step => Some(own),
             _ => None,
         }
     }
 
-    /// Keeps what is known of a page on both sides of an edge.
-    pub(crate) fn keep_halves(&self, place: &Place, halves: Arc<Halves>) {
-        let cached = Cached::Halves(halves);
-        self.cache.put(self.header.number, HALVES | place.values.offset, cached);
+    /// Keeps what is known of a page between edges.
+    pub(crate) fn keep_parts(&self, place: &Place, parts: Parts) {
+        let cached = Cached::Parts(Arc::new(parts));
+        self.cache.put(self.header.number, PARTS | place.values.offset, cached);
     }
 
     fn tag_block(&self, block: usize) -> Result<Arc<Vec<TagEntry>>, Error> {
@@ -333,8 +333,8 @@ impl Segment {
     }
 }
 
-/// Marks an offset of values as the place of [`Halves`] in the cache: no file is that long.
-const HALVES: u64 = 1 << 63;
+/// Marks an offset of values as the place of [`Parts`] in the cache: no file is that long.
+const PARTS: u64 = 1 << 63;
 
 impl Drop for Segment {
     fn drop(&mut self) {

@@ -17,7 +17,8 @@ use crate::server::{Server, tacitus};
 /// How many samples a writer sends in one cycle at most: bounds the scan, not the pressure.
 const QUOTA: u64 = 4000;
 
-fn number(variable: &str) -> Option<u64> {
+/// A number that whoever runs the tests gave.
+pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 

@@ -37,6 +37,8 @@ mod kill;
 mod mqtt;
 // The wire of PostgreSQL, asked by a real driver.
 mod postgres;
+// What machines did with their time.
+mod oee;
 // Assets, calendars, events and annotations, kept and asked for.
 mod plant;
 // A sync that fails: no acknowledgement after it, exit code 4.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Server, agent, tacitus};
 
-fn send(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn send(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let url = format!("http://{}{path}", server.http);
     let body = body.to_string();
     let mut answer = match method {
@@ -22,11 +22,11 @@ fn send(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value)
     (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-fn get(server: &Server, path: &str) -> Value {
+pub(crate) fn get(server: &Server, path: &str) -> Value {
     serde_json::from_str(&server.get(path).1).unwrap()
 }
 
-fn done((status, answer): (u16, Value), want: u16) -> Value {
+pub(crate) fn done((status, answer): (u16, Value), want: u16) -> Value {
     assert_eq!(status, want, "{answer}");
     answer
 }
@@ -119,12 +119,12 @@ fn check(server: &Server) {
     assert_eq!(rows("SELECT path, parent FROM assets WHERE level = 'line' ORDER BY path").len(), 2);
 }
 
-fn run(arguments: &[&str]) {
+pub(crate) fn run(arguments: &[&str]) {
     let output = tacitus().args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

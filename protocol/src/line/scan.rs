@@ -8,6 +8,13 @@ use std::borrow::Cow;
 use super::Fault;
 
 /// A place in a body of lines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    offset: usize,
+    breaks: usize,
+}
+
+/// The cursor.
 #[derive(Debug)]
 pub(super) struct Scan<'a> {
     text: &'a [u8],
@@ -55,6 +62,43 @@ impl<'a> Scan<'a> {
     pub(super) fn skip_line(&mut self) {
         self.breaks = 0;
         self.offset = self.line_end(self.line_offset);
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { offset: self.offset, breaks: self.breaks }
+    }
+
+    /// Goes back to a place in the line at hand, or forward again.
+    pub(super) fn go_to(&mut self, place: Place) {
+        (self.offset, self.breaks) = (place.offset, place.breaks);
+    }
+
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.offset = self.offset.saturating_add(bytes).min(self.text.len());
+    }
+
+    /// So many bytes from a place on.
+    pub(super) fn bytes(&self, from: &Place, len: usize) -> &'a [u8] {
+        let rest = self.text.get(from.offset..).unwrap_or_default();
+        rest.get(..len).unwrap_or(rest)
+    }
+
+    /// Measurement and labels as they are spelled, before one space; `None` with an escape.
+    pub(super) fn plain_series(&self) -> Option<&'a [u8]> {
+        let rest = self.text.get(self.offset..)?;
+        let end = rest.iter().position(|byte| matches!(byte, b' ' | b'\\' | b'\n'))?;
+        (rest.get(end) == Some(&b' ')).then(|| rest.get(..end))?
+    }
+
+    /// A field's name, and the `=` after it; `None` where that is not all, or with an escape.
+    pub(super) fn plain_name(&mut self) -> Option<&'a [u8]> {
+        let rest = self.text.get(self.offset..)?;
+        let end = |byte: &u8| matches!(byte, b'=' | b' ' | b',' | b'\\' | b'\n' | b'\r');
+        let end = rest.iter().position(end)?;
+        let is_whole = end > 0 && rest.get(end) == Some(&b'=');
+        let name = rest.get(..end).filter(|_| is_whole)?;
+        self.skip(end + 1);
+        Some(name)
     }
 
     pub(super) fn take(&mut self, byte: u8) -> bool {

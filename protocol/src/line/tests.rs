@@ -1,5 +1,7 @@
 //! What lines become, and what each wrong one gets.
 
+use std::collections::HashMap;
+
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
@@ -246,6 +248,82 @@ proptest! {
         if float.is_finite() {
             let points = one(&format!("m f={float:?}"));
             prop_assert_eq!(&points[0].value, &Value::Float(float));
+        }
+    }
+}
+
+/// Learns what a server would: each path is a tag.
+#[derive(Default)]
+struct Learner {
+    paths: Vec<String>,
+    known: HashMap<Box<[u8]>, TagId>,
+}
+
+impl Spellings for Learner {
+    fn tag(&self, spelling: &[u8]) -> Option<TagId> {
+        self.known.get(spelling).copied()
+    }
+}
+
+/// What was read: points with their names, the numbers of their lines, and what was refused.
+type Told = (Vec<(String, Point)>, Vec<usize>, Vec<LineError>);
+
+impl Learner {
+    /// Reads a body in small pieces and learns of each; how many of its points were known.
+    fn read(&mut self, body: &str) -> (Told, usize) {
+        let mut lines = Lines::new(body.as_bytes(), Precision::Nanos);
+        let (mut points, mut numbers, mut refused, mut known) = (vec![], vec![], vec![], 0);
+        while let Some(parsed) = lines.read_knowing(3, Some(self)) {
+            for (place, spelling) in parsed.spellings {
+                self.paths.push(parsed.points[place].path.clone());
+                let tag = u32::try_from(self.paths.len() - 1).unwrap();
+                self.known.insert(spelling, TagId(tag));
+            }
+            for point in parsed.points {
+                known += usize::from(point.tag.is_some());
+                let path = point.tag.map(|tag| self.paths[tag.0 as usize].clone());
+                let path = path.unwrap_or_else(|| point.path.clone());
+                let point = Point::new("", point.value).at(point.ts);
+                points.push((path, point));
+            }
+            numbers.extend(parsed.lines);
+            refused.extend(parsed.refused);
+        }
+        ((points, numbers, refused), known)
+    }
+}
+
+#[test]
+fn a_series_that_is_spelled_as_before_is_known() {
+    let mut learner = Learner::default();
+    let body = "m,a=1 f=1,g=2i 5\nm,b=2 f=3\nm,a=1  f=1\nm,a=\\ 1 f=1\n";
+    assert_eq!(learner.read(body).1, 0);
+    // Two spaces and an escape are read anew each time.
+    assert_eq!(learner.read(body).1, 3);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_was_learnt_changes_nothing(
+        bodies in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![
+            "m,a=1 f=1 1\n", "m,a=1 f=1,g=2i 2\n", "m,b=2,a=1 f=3\n", "m,a=1,b=2 f=4\n", "m f=1\n",
+            "m,a=1 f=1,g=x\n", "m,a=1 f=\"x\ny\",g=2i\n", "m", ",a=1", ",a=1,b=2", "m\\ x", " ",
+            "  ", "\n", "f=1", "g=2i", "f\\ g=t", ",", "=", "\\", "#c\n", " 1", "\r\n", "\t", "\"",
+        ]), 0..12), 1..5),
+    ) {
+        let mut learner = Learner::default();
+        for body in bodies {
+            let body = body.concat();
+            let plain = parse(body.as_bytes(), Precision::Nanos);
+            let wanted: Vec<(String, Point)> = plain
+                .points
+                .into_iter()
+                .map(|point| (point.path, Point::new("", point.value).at(point.ts)))
+                .collect();
+            let told = learner.read(&body).0;
+            prop_assert_eq!(told, (wanted, plain.lines, plain.refused), "{}", body);
         }
     }
 }

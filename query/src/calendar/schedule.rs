@@ -31,6 +31,9 @@ pub struct ShiftSpan {
     pub end_ns: i64,
     /// Its length without breaks.
     pub planned_ns: i64,
+    /// Its breaks, as first moments and the moments after their last; where two overlap, the later
+    /// begins when the earlier ends.
+    pub breaks: Vec<(i64, i64)>,
 }
 
 impl Schedule {
@@ -40,6 +43,16 @@ impl Schedule {
         let other = || zone.and_then(|name| Zone::named(name).ok()).unwrap_or(Zone::Utc);
         let zone = calendar.zone.unwrap_or_else(other);
         Self { calendar, zone }
+    }
+
+    /// The time zone of its wall.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// Whether it knows of shifts, and not only of days.
+    pub(crate) fn has_shifts(&self) -> bool {
+        !self.calendar.shifts.is_empty()
     }
 
     /// The production day of a moment, in days since 1970-01-01.
@@ -78,7 +91,7 @@ impl Schedule {
     }
 
     /// The moment at which a production day starts.
-    pub(super) fn day_start(&self, day: i32) -> i128 {
+    pub(crate) fn day_start(&self, day: i32) -> i128 {
         self.moment(self.day_wall_ns(day))
     }
 
@@ -106,11 +119,16 @@ impl Schedule {
             return None;
         }
         let (mut rested, mut awake) = (0, start);
+        let mut breaks = Vec::with_capacity(rule.breaks.len());
         for (after_s, pause_s) in &rule.breaks {
             let from = self.moment(start_wall + nanos(*after_s));
             let to = (from + nanos(*pause_s)).min(end);
             // Where clocks jump, breaks may overlap: what both cover is rested once.
-            rested += (to - from.max(awake)).max(0);
+            let from = from.max(awake);
+            if from < to {
+                rested += to - from;
+                breaks.push((i64::try_from(from).ok()?, i64::try_from(to).ok()?));
+            }
             awake = awake.max(to);
         }
         Some(ShiftSpan {
@@ -120,6 +138,7 @@ impl Schedule {
             start_ns: i64::try_from(start).ok()?,
             end_ns: i64::try_from(end).ok()?,
             planned_ns: i64::try_from(end - start - rested).ok()?,
+            breaks,
         })
     }
 }

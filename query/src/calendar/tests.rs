@@ -355,6 +355,8 @@ proptest! {
         }
         for span in &spans {
             prop_assert!(0 <= span.planned_ns && span.planned_ns <= span.end_ns - span.start_ns);
+            let rested: i64 = span.breaks.iter().map(|(from, to)| to - from).sum();
+            prop_assert_eq!(span.planned_ns + rested, span.end_ns - span.start_ns);
             prop_assert_eq!(schedule.production_day(span.start_ns), span.day);
         }
     }

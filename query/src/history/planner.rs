@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::argument::Argument;
 use super::producer::Made;
-use super::{USAGES, capability, control, interpolate, plot, raw, resample, wide};
+use super::production::Ground;
+use super::{USAGES, capability, control, interpolate, plot, production, raw, resample, wide};
 use crate::error::{QueryError, SqlState};
 use crate::plant::Places;
+use crate::relation::Landscape;
 use chrono::{DateTime, Utc};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -46,7 +48,7 @@ impl Placeholders {
 /// Plans calls of the functions.
 #[derive(Debug)]
 pub(crate) struct Functions {
-    places: Places,
+    ground: Ground,
     /// The values of `$1`, `$2`, …; `None` where only the columns are asked for.
     parameters: Option<Vec<ScalarValue>>,
     started: Option<DateTime<Utc>>,
@@ -58,12 +60,15 @@ impl Functions {
     pub(crate) fn register(
         state: &mut SessionState,
         places: Places,
+        around: Option<Arc<dyn Landscape>>,
         parameters: Option<Vec<ScalarValue>>,
     ) -> Result<Arc<Placeholders>> {
         let placeholders = Arc::new(Placeholders::default());
         let started = state.execution_props().query_execution_start_time;
+        let now_ns = started.and_then(|now| now.timestamp_nanos_opt());
+        let ground = Ground { places, around, now_ns };
         let functions =
-            Self { places, parameters, started, placeholders: Arc::clone(&placeholders) };
+            Self { ground, parameters, started, placeholders: Arc::clone(&placeholders) };
         state.register_relation_planner(Arc::new(functions))?;
         Ok(placeholders)
     }
@@ -77,12 +82,15 @@ impl Functions {
     ) -> Result<RelationPlanning> {
         let given: Result<Vec<Argument>> =
             given.into_iter().map(|argument| self.argument(name, argument, context)).collect();
-        let (given, places) = (given?, &self.places);
+        let (given, places) = (given?, &self.ground.places);
         let producer = match name {
             "history" => raw::call(places, given)?,
             "resample" => resample::call(places, given)?,
             "interpolate" => interpolate::call(places, given)?,
             "wide" => wide::call(places, given)?,
+            "oee" => production::oee(&self.ground, given)?,
+            "iso22400" => production::iso22400(&self.ground, given)?,
+            "downtime" => production::downtime(&self.ground, given)?,
             "spc" => control::call(places, given)?,
             "capability" => capability::call(places, given)?,
             _ => plot::call(places, given)?,

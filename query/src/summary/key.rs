@@ -1,11 +1,11 @@
-//! What samples are grouped by, and the windows of time that this makes.
+//! What samples are grouped by.
 //!
 //! A key reads the tag alone, or the time alone and rises with it. So the samples of one tag fall
-//! into windows of time, one a group. Where a window ends is found by asking the expression: the
-//! next windows are guessed to be as long as the last one, and searched for where that is wrong
-//! (months, days when clocks change).
+//! into windows of time, one a group.
 //!
-//! *Invariant.* All moments of a window have the same keys, and the moment after it another.
+//! *Invariant.* No key depends on anything but the tag and the time.
+//!
+//! *Not here.* Where windows end: [`super::windows`].
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +13,6 @@ use arrow::array::{
     Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringViewArray,
     TimestampNanosecondArray, UInt32Array,
 };
-use arrow::compute::kernels::partition::partition;
 use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{Schema, SchemaRef, TimestampNanosecondType};
 use datafusion::error::Result;
@@ -24,6 +23,7 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSor
 use tacitus_model::Tag;
 
 use super::figure::column_of;
+use super::windows::search;
 use crate::relation::SampleColumn;
 
 static TAG: LazyLock<SchemaRef> =
@@ -151,6 +151,15 @@ impl Keys {
         Ok(columns)
     }
 
+    /// The key of a moment as a moment, where there is one key of time and it is one: mostly when
+    /// its window begins.
+    pub(super) fn begin_of(&self, moment: i64) -> Result<Option<i64>> {
+        let keys = self.of_times(&[moment])?;
+        let [key] = keys.as_slice() else { return Ok(None) };
+        let key = key.as_primitive_opt::<TimestampNanosecondType>();
+        Ok(key.filter(|key| key.null_count() == 0).and_then(|key| key.values().first().copied()))
+    }
+
     /// The first moments of the windows that some moments are in, or moments a little later that
     /// begin windows too; none is after `end`.
     pub(super) fn begins(&self, moments: &[i64], end: i64) -> Result<Vec<i64>> {
@@ -197,105 +206,4 @@ fn rises(expr: &Arc<dyn PhysicalExpr>) -> bool {
         SortProperties::Singleton => true,
         SortProperties::Unordered => false,
     }
-}
-
-/// Finds where windows end.
-#[derive(Debug, Default)]
-pub(super) struct Windows {
-    /// How long the last whole window was.
-    width: Option<i64>,
-}
-
-impl Windows {
-    /// How long windows are, where that is known.
-    pub(super) fn width(&self) -> Option<i64> {
-        self.width
-    }
-
-    /// The edges of at most `count` windows from `from` on; the last edge is at most `end`.
-    pub(super) fn edges(
-        &mut self,
-        keys: &Keys,
-        from: i64,
-        end: i64,
-        count: usize,
-    ) -> Result<Vec<i64>> {
-        let mut edges = vec![from];
-        let mut last = from;
-        while last < end && edges.len() <= count {
-            let before = edges.len();
-            if let Some(width) = self.width {
-                Self::guess(keys, &mut edges, width, end, count)?;
-            }
-            if edges.len() == before {
-                let next = search(keys, last, end)?;
-                // A window that is cut off by the end says how long windows are at least.
-                let width = next - last;
-                self.width =
-                    if next < end { Some(width) } else { self.width.map(|known| known.max(width)) };
-                edges.push(next);
-            }
-            last = edges.last().copied().unwrap_or(end);
-        }
-        Ok(edges)
-    }
-
-    /// Adds the windows that are as long as the last one.
-    fn guess(keys: &Keys, edges: &mut Vec<i64>, width: i64, end: i64, count: usize) -> Result<()> {
-        let Some(last) = edges.last().copied() else { return Ok(()) };
-        let guesses: Vec<i64> =
-            std::iter::successors(last.checked_add(width), |edge| edge.checked_add(width))
-                .take_while(|edge| *edge < end)
-                .take((count + 1).saturating_sub(edges.len()))
-                .collect();
-        // A moment, then each guess with the moment before it: where all are right, pairs are runs
-        // of equal keys.
-        let mut times = vec![last];
-        times.extend(guesses.iter().flat_map(|edge| [edge - 1, *edge]));
-        if guesses.len() + edges.len() <= count {
-            // The last window is cut off by the end.
-            times.push(end - 1);
-        }
-        let runs = partition(&keys.of_times(&times)?)?.ranges();
-        let right = runs.iter().enumerate().take_while(|(at, run)| **run == (2 * at..2 * at + 2));
-        let right = right.count();
-        edges.extend(guesses.iter().copied().chain([end]).take(right));
-        Ok(())
-    }
-}
-
-/// The first moment after `last`, before `end`, whose keys differ from those of `last`; else `end`.
-fn search(keys: &Keys, last: i64, end: i64) -> Result<i64> {
-    /// The first step, in nanoseconds; each is twice the one before.
-    const STEP_NS: i64 = 1_000_000;
-    /// Moments looked at together.
-    const MOMENTS: i128 = 64;
-    if keys.times().is_empty() {
-        return Ok(end);
-    }
-    let steps = std::iter::successors(Some(STEP_NS), |step| step.checked_mul(2));
-    let far = steps.map_while(|step| last.checked_add(step)).take_while(|moment| *moment < end);
-    let moments: Vec<i64> = far.chain([end - 1]).collect();
-    let (mut same, mut other) = divided(keys, last, &moments, end)?;
-    while other - same > 1 {
-        let (low, span) = (i128::from(same), i128::from(other - same));
-        let mut moments: Vec<i64> = (1..=MOMENTS)
-            .filter_map(|at| i64::try_from(low + span * at / (MOMENTS + 1)).ok())
-            .filter(|moment| *moment > same && *moment < other)
-            .collect();
-        moments.dedup();
-        (same, other) = divided(keys, last, &moments, other)?;
-    }
-    Ok(other)
-}
-
-/// Of rising moments, the last with the keys of `last` (or `last` itself) and the first with
-/// other keys (or `end`).
-fn divided(keys: &Keys, last: i64, moments: &[i64], end: i64) -> Result<(i64, i64)> {
-    let mut times = vec![last];
-    times.extend_from_slice(moments);
-    let runs = partition(&keys.of_times(&times)?)?.ranges();
-    let equal = runs.first().map_or(1, |run| run.end);
-    let same = times.get(equal - 1).copied().unwrap_or(last);
-    Ok((same, times.get(equal).copied().unwrap_or(end)))
 }

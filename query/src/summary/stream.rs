@@ -19,12 +19,12 @@ use tacitus_model::Tag;
 use tacitus_storage::{Edges, Statistics};
 
 use super::Summary;
-use super::key::Windows;
 use super::known::{Inquiry, Piece, Pieces};
 use super::needs::Verdict;
 use super::rows::Grouped;
 use super::share::Share;
 use super::sheet::Sheet;
+use super::windows::Windows;
 use crate::limits::STEPS_PER_POLL_MAX;
 use crate::scan::Gathered;
 
@@ -71,7 +71,6 @@ struct TagWork {
     from: i64,
     /// Before this moment all is asked by windows.
     end: i64,
-    windows: Windows,
     pieces: Pieces,
     /// Groups of which rows are counted.
     groups: Option<Grouped>,
@@ -82,6 +81,7 @@ pub(super) struct SummaryStream {
     summary: Arc<Summary>,
     share: Share,
     current: Option<TagWork>,
+    windows: Windows,
     sheet: Sheet,
     gathered: Gathered,
     ended: bool,
@@ -92,7 +92,8 @@ impl SummaryStream {
     pub(super) fn new(summary: Arc<Summary>, share: Share, counters: Counters) -> Self {
         let gathered = Gathered::new(Arc::clone(&summary.schema));
         let sheet = Sheet::default();
-        Self { summary, share, current: None, sheet, gathered, ended: false, counters }
+        let windows = Windows::default();
+        Self { summary, share, current: None, windows, sheet, gathered, ended: false, counters }
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
@@ -126,8 +127,8 @@ impl SummaryStream {
     }
 
     /// Looks at a tag as a whole, and decides how it is asked.
-    fn open(&self, tag: Arc<Tag>) -> Result<Option<TagWork>> {
-        let summary = &self.summary;
+    fn open(&mut self, tag: Arc<Tag>) -> Result<Option<TagWork>> {
+        let summary = Arc::clone(&self.summary);
         let Some(extent) = summary.scan.snapshot.extent(tag.id) else { return Ok(None) };
         let range = extent.intersect(&self.share.range);
         if range.is_empty() {
@@ -135,14 +136,7 @@ impl SummaryStream {
         }
         self.counters.tags_read.add(1);
         let (from, last) = (range.first.nanos(), range.last.nanos());
-        let mut work = TagWork {
-            tag,
-            from,
-            end: from,
-            windows: Windows::default(),
-            pieces: Pieces::default(),
-            groups: None,
-        };
+        let mut work = TagWork { tag, from, end: from, pieces: Pieces::default(), groups: None };
         // The last moment there is cannot be before an edge.
         if let Some(end) = last.checked_add(1)
             && summary.needs.statistics_serve()
@@ -157,7 +151,7 @@ impl SummaryStream {
             if summary.needs.verdict(&whole) == Verdict::Void {
                 return Ok(None);
             }
-            if self.worth_asking(&mut work.windows, from, end, &whole)? {
+            if self.worth_asking(from, end, &whole)? {
                 work.end = end;
                 return Ok(Some(work));
             }
@@ -174,16 +168,10 @@ impl SummaryStream {
     }
 
     /// Whether windows have enough samples for their statistics to save work.
-    fn worth_asking(
-        &self,
-        windows: &mut Windows,
-        from: i64,
-        end: i64,
-        whole: &Statistics,
-    ) -> Result<bool> {
+    fn worth_asking(&mut self, from: i64, end: i64, whole: &Statistics) -> Result<bool> {
         // The first window is cut off; the second says how long they are.
-        windows.edges(&self.summary.keys, from, end, 2)?;
-        let Some(width) = windows.width() else { return Ok(true) };
+        self.windows.edges(&self.summary.keys, from, end, 2)?;
+        let Some(width) = self.windows.width() else { return Ok(true) };
         let windows = (i128::from(end) - i128::from(from)) / i128::from(width.max(1)) + 1;
         Ok(i128::from(whole.rows) >= windows * ROWS_OF_WINDOW_MIN)
     }
@@ -228,7 +216,7 @@ impl SummaryStream {
     /// Asks for the next windows.
     fn ask(&mut self, work: &mut TagWork) -> Result<()> {
         let keys = &self.summary.keys;
-        let edges = work.windows.edges(keys, work.from, work.end, WINDOWS_MAX)?;
+        let edges = self.windows.edges(keys, work.from, work.end, WINDOWS_MAX)?;
         let (summary, tag, counters) = (&*self.summary, &*work.tag, &self.counters);
         work.pieces = Inquiry { summary, tag, counters }.pieces(&edges)?;
         work.from = edges.last().copied().unwrap_or(work.end);

@@ -14,8 +14,12 @@ mod charts;
 mod errors;
 /// The store that all tests ask.
 mod fixture;
+/// Machines, and what stands around them.
+mod floor;
 /// What statements may take: time, memory, rows, places.
 mod limits;
+/// What machines did with their time.
+mod oee;
 /// The published tables of OPC UA Part 13.
 mod part13;
 /// A filter answers the same whether the store answers it or not.

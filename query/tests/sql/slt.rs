@@ -8,7 +8,7 @@ use std::path::Path;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tacitus_query::{Format, QueryError, Renderer, Session};
 
-use crate::{charts, fixture};
+use crate::{charts, fixture, floor};
 
 /// A session as the SQL-logic runner sees it. It reads answers as JSON, as an HTTP client would.
 struct Client(Session);
@@ -91,12 +91,14 @@ async fn sql_answers_as_its_documents_say() {
     assert!(!files.is_empty());
     let (engine, alarming, charted) = (fixture::plant(), fixture::alarming(), charts::engine());
     for file in files {
-        let engine = match file.file_stem().and_then(|name| name.to_str()) {
-            Some("alarms") => &alarming,
-            Some("spc") => &charted,
-            _ => &engine,
+        let name = file.file_stem().and_then(|name| name.to_str()).unwrap();
+        let session = || match name {
+            "alarms" => fixture::session(&alarming),
+            "spc" => fixture::session(&charted),
+            "oee" => floor::machines(),
+            _ => fixture::session(&engine),
         };
-        let mut runner = Runner::new(|| async { Ok(Client(fixture::session(engine))) });
+        let mut runner = Runner::new(|| async { Ok(Client(session())) });
         runner.with_column_validator(sqllogictest::strict_column_validator);
         if std::env::var_os("SLT_COMPLETE").is_some() {
             let validator = sqllogictest::default_validator;

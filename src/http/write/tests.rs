@@ -321,3 +321,34 @@ async fn a_body_that_is_no_remote_write_keeps_nothing() {
     let two = "application/x-protobuf;proto=prometheus.WriteRequest";
     assert_eq!(store.remote(two, good).await.status(), StatusCode::NO_CONTENT);
 }
+
+#[tokio::test]
+async fn a_line_goes_to_the_tag_that_its_name_leads_to_now() {
+    let store = store();
+    let line = |second: u32| format!("m,a=1 f=1,g=2 {second}\n");
+    for second in 1..=3 {
+        assert_eq!(store.lines("s", &line(second)).await.0, StatusCode::NO_CONTENT);
+    }
+    let catalog = store.engine.catalog();
+    let first = catalog.find("m/a=1/f").unwrap().id;
+    let path = |path: &str| tacitus_model::TagPath::new(path).unwrap();
+    catalog.rename(first, path("elsewhere")).unwrap();
+    assert_eq!(store.lines("s", &line(4)).await.0, StatusCode::NO_CONTENT);
+    catalog.release("m/a=1/f").unwrap();
+    assert_eq!(store.lines("s", &line(5)).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(store.lines("s", &line(6)).await.0, StatusCode::NO_CONTENT);
+    let second = catalog.find("m/a=1/f").unwrap().id;
+    let snapshot = store.engine.snapshot();
+    let last = |tag| snapshot.latest(tag).unwrap().ts.nanos() / 1_000_000_000;
+    assert_eq!((last(first), last(second)), (4, 6));
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_fit_a_known_series_is_refused_by_its_path() {
+    let store = store();
+    assert_eq!(store.lines("s", "m f=1 1\n").await.0, StatusCode::NO_CONTENT);
+    let (status, told) = store.lines("s", "m f=2 2\nm f=\"x\" 3\n").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(told["detail"].as_str().unwrap().contains("\"m/f\""), "{told}");
+    assert_eq!(store.samples(), 2);
+}

@@ -115,7 +115,11 @@ fn windows_of_any_pages_are_those_of_their_rows() {
     let edges: Vec<i64> = places.iter().map(|row| row * PACE_NS + row % 2 * 17).collect();
     for level in ["hot", "cold"] {
         for (tag, block) in &tags {
-            check(&engine, *tag, &edges, &format!("{level} {} {:?}", tag.0, block.kind));
+            let what = format!("{level} {} {:?}", tag.0, block.kind);
+            check(&engine, *tag, &edges, &what);
+            check(&engine, *tag, &edges, &format!("again, {what}"));
+            check(&engine, *tag, edges.get(1..).unwrap(), &format!("other edges, {what}"));
+            check(&engine, *tag, &edges, &format!("and those, {what}"));
         }
         engine.compact().unwrap();
     }

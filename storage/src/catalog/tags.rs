@@ -32,6 +32,17 @@ const RETENTION: u8 = 32;
 const THINNING: u8 = 64;
 const NAMES: u8 = 128;
 
+/// What a sample of a tag has to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagFit {
+    /// Its id.
+    pub id: TagId,
+    /// The kind its values have.
+    pub kind: Kind,
+    /// The unit of its times, in nanoseconds.
+    pub quantum_ns: i64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Tags {
     /// By id − 1: where the entry is.
@@ -58,6 +69,12 @@ impl Tags {
 
     pub(super) fn kind(&self, id: TagId) -> Option<Kind> {
         Kind::from_code(*self.kinds.get((id.0 as usize).checked_sub(1)?)?)
+    }
+
+    /// What a sample of a tag has to fit.
+    pub(super) fn fit(&self, id: TagId) -> Option<TagFit> {
+        let quantum_ns = self.packed(id)?.rest.zigzag()?;
+        Some(TagFit { id, kind: self.kind(id)?, quantum_ns })
     }
 
     pub(super) fn path(&self, id: TagId) -> Option<&str> {
