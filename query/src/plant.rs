@@ -73,6 +73,7 @@ pub struct Plant {
     calendars: BTreeMap<String, Arc<Calendar>>,
     /// How the effectiveness of assets is worked out, by path.
     oees: BTreeMap<String, Arc<OeeVersions>>,
+    /// Plans of control charts, by name.
     spc_plans: BTreeMap<String, Arc<spc::Plan>>,
 }
 

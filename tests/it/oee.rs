@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::plant::{done, get, run, send, text};
-use crate::server::{Server, tacitus};
+use crate::server::{Server, tacitus, wait_for};
 
 const PRESS: &str = "/api/v1/oee?asset=acme/line1/press";
 
@@ -22,7 +22,8 @@ fn build(server: &Server) {
     let answer = done(send(server, "PUT", PRESS, &press), 200);
     let missing = ["count", "rejected", "scrapped", "state"];
     assert_eq!(answer["missing_tags"], json!(missing));
-    assert_eq!(answer["versions"], json!([press]));
+    assert_eq!(answer["versions"][0]["reject_corrections"], press["reject_corrections"]);
+    assert_eq!(answer["versions"][0]["state"]["otherwise"], "stop");
     let line = json!({"sum_of": ["*"]});
     done(send(server, "PUT", "/api/v1/oee?asset=acme/line1", &line), 200);
     let at = |minute: u32| format!("2026-03-02T08:{minute:02}:00Z");
@@ -152,6 +153,9 @@ fn the_demonstration_knows_how_effective_its_lines_were() {
         .arg(dir.path());
     let mut server = Server::adopt(command);
     server.wait_until_ready();
+    wait_for("what people say of the plant", || {
+        (server.rows("SELECT count(*) FROM annotations") == ["1"]).then_some(())
+    });
     let span = "now() - INTERVAL '1 hour', now()";
     for asset in ["demo/line1", "demo/line2", "demo"] {
         let rows = server.rows(&format!(

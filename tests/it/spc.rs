@@ -60,7 +60,7 @@ fn check(server: &Server) {
         "SELECT n, left_out, round(cpk, 4), warnings FROM \
          capability('viscosity', '2026-03-01T12:00', '2026-03-01T12:20')",
     );
-    assert_eq!(rows, ["20,1,1.9128,\"few_values,not_in_control,not_normal\""]);
+    assert_eq!(rows, ["20,1,1.9127,\"few_values,not_in_control,not_normal\""]);
     let plan = get(server, "/api/v1/spc/viscosity");
     assert_eq!(plan["definition"]["rules"], json!(["western_electric"]));
     assert_eq!(plan["limits"][0]["user"], "ada");
