@@ -39,6 +39,8 @@ How effective the lines were, and where the time went:
 
   tacitus sql "SELECT class, reason, count(*) AS times, sum(duration_s) AS seconds FROM downtime('demo/line1', now() - INTERVAL '1 hour', now()) GROUP BY 1, 2 ORDER BY 4 DESC" --url http://{http}
 
+Where a process left its limits:
+
   tacitus sql "SELECT ts, chart, value, lcl, ucl, rules FROM spc('filling', now() - INTERVAL '1 hour', now()) WHERE rules IS NOT NULL" --url http://{http}
 
 Follow what changes (Ctrl-C ends it):

@@ -138,7 +138,7 @@ impl Faults {
                             {\"trigger\": \"line/batch\"}";
                 self.add("subgroup", format!("{} is of subgroups", kind.name()), hint);
             }
-            return (Grouping::Count(1), None);
+            return (Grouping::Count(if of_many { 2 } else { 1 }), None);
         };
         let count = given.count;
         let most = if kind == ChartKind::XbarR { RANGE_SIZE_MAX } else { 1_000_000 };
