@@ -24,8 +24,8 @@ use crate::aggregate::{Class, Point};
 use crate::error::{QueryError, SqlState};
 use crate::spc::{ChartKind, End, Exclusion, Grouper, Observation, Plan, Subgroup};
 
-/// Samples that a piece of work looks at. LIMIT: a fraction of a millisecond.
-const SAMPLES_AT_ONCE: usize = 4096;
+/// Samples that a piece of work looks at. LIMIT: a tenth of a millisecond; a poll does some dozen.
+const SAMPLES_AT_ONCE: usize = 1024;
 /// Changes of a trigger that are looked at for whether the last batch is over. LIMIT: a trigger that
 /// says the same so often is taken to last.
 const TRIGGER_SAMPLES_MAX: usize = 65_536;
