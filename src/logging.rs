@@ -9,7 +9,7 @@
 use std::io::{self, Write};
 
 use tracing::Level;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -30,6 +30,9 @@ pub(crate) fn start(settings: &Log) {
     // collectors say themselves what of that matters.
     let quiet = if others > Level::WARN { LevelFilter::TRACE } else { LevelFilter::OFF };
     let filter = OPCUA_TARGETS.iter().fold(filter, |filter, name| filter.with_target(*name, quiet));
+    // Libraries open several spans for each message; making those costs more than reading it.
+    let spans = others > Level::WARN;
+    let filter = filter.and(filter_fn(move |about| spans || !about.is_span()));
     let layer = match settings.format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(OneLine::stderr).boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),

@@ -14,6 +14,9 @@ use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
+/// What the names of all consumers have in them that are hash tables of groups.
+const GROUPS: &str = "HashAggregateStream[";
+
 /// The pool of one statement.
 #[derive(Debug)]
 pub(crate) struct StatementPool {
@@ -60,7 +63,9 @@ impl MemoryPool for StatementPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.own.try_grow(reservation, additional)?;
+        let spare = spare_bytes(reservation, additional);
+        self.own.try_grow(reservation, additional.saturating_add(spare))?;
+        self.own.shrink(reservation, spare);
         self.all
             .try_grow(reservation, additional)
             .inspect_err(|_| self.own.shrink(reservation, additional))
@@ -72,5 +77,15 @@ impl MemoryPool for StatementPool {
 
     fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit::Finite(self.bytes_max)
+    }
+}
+
+/// What must be free beside what is asked for. A hash table of groups doubles, and tells of it
+/// afterwards.
+fn spare_bytes(reservation: &MemoryReservation, additional: usize) -> usize {
+    if reservation.consumer().name().contains(GROUPS) {
+        reservation.size().saturating_add(additional) / 4 * 3
+    } else {
+        0
     }
 }

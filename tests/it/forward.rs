@@ -28,7 +28,7 @@ fn address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-fn request(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn request(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let url = format!("http://{}{path}", server.http);
     let body = body.to_string();
     let mut answer = match method {
@@ -57,12 +57,12 @@ fn forward_to(server: &Server, upstream: &str, more: &Value) {
     assert_eq!(status, 200, "{answer}");
 }
 
-fn forwarder(server: &Server) -> Value {
+pub(crate) fn forwarder(server: &Server) -> Value {
     serde_json::from_str(&server.get("/api/v1/forwards/centre").1).unwrap()
 }
 
 /// Samples of every kind, `count` of each tag, from a moment on.
-fn write(server: &Server, first: u64, count: u64) {
+pub(crate) fn write(server: &Server, first: u64, count: u64) {
     let mut lines = String::new();
     for n in first..first + count {
         let ts = EPOCH_NS + n * 1_000_000;
@@ -79,7 +79,7 @@ fn everything(server: &Server) -> Vec<String> {
 }
 
 /// Waits until both stores answer the same.
-fn wait_until_equal(edge: &Server, centre: &Server) {
+pub(crate) fn wait_until_equal(edge: &Server, centre: &Server) {
     let want = everything(edge);
     wait_for("the centre to have what the edge has", || {
         (everything(centre).len() == want.len()).then_some(())

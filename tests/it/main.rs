@@ -23,6 +23,7 @@ mod examples;
 mod flight;
 // Two servers, and the way between them.
 mod forward;
+mod forward_tls;
 // A disk without room: refused, readable, and alive again when there is room.
 mod full;
 // The pack for Grafana, every query of it.
