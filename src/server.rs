@@ -145,6 +145,7 @@ impl Server {
             grpc,
             opcua: opcua.as_ref().map(OpcuaServer::address),
         };
+        let followers = Arc::new(Semaphore::new(http::FOLLOWERS_MAX));
         let facts = Arc::new(http::Facts {
             engine: Arc::clone(&engine),
             ingest: ingest.clone(),
@@ -162,11 +163,11 @@ impl Server {
             started,
             body_bytes_max: usize::try_from(settings.http.body_bytes_max).unwrap_or(usize::MAX),
             backup_dir: settings.data.backup_dir.clone(),
-            followers: Arc::new(Semaphore::new(http::FOLLOWERS_MAX)),
+            followers: Arc::clone(&followers),
             shutdown: shutdown.clone(),
         });
         let router = http::router(facts, settings.http.body_timeout);
-        let http = tokio::spawn(listener.serve(router, shutdown.clone()));
+        let http = tokio::spawn(listener.serve(router, followers, shutdown.clone()));
         let service =
             flight::Service::new(session.connect(""), session.connect(""), ingest.clone());
         let grpc = tokio::spawn(flight.serve(service, shutdown.clone()));

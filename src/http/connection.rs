@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::FOLLOWERS_MAX;
 use crate::config;
 use crate::limits::{ACCEPT_PAUSE, HTTP_DRAIN, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 use crate::metrics::Metrics;
@@ -50,8 +51,9 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until the stop is requested and the open requests are answered or out of time.
-    pub(crate) async fn serve(self, router: Router, shutdown: Shutdown) {
+    /// Serves until the stop is requested and the open requests are answered or out of time; who
+    /// has one of the places of `followers` is told too, on a connection that is not HTTP any more.
+    pub(crate) async fn serve(self, router: Router, followers: Arc<Semaphore>, shutdown: Shutdown) {
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -74,7 +76,11 @@ impl Listener {
             }
         }
         drop(self.socket);
-        let finished = async { while open.join_next().await.is_some() {} };
+        let finished = async {
+            while open.join_next().await.is_some() {}
+            let all = u32::try_from(FOLLOWERS_MAX).unwrap_or(u32::MAX);
+            drop(followers.acquire_many(all).await);
+        };
         if tokio::time::timeout(HTTP_DRAIN, finished).await.is_err() {
             tracing::warn!("HTTP requests were cut off by the stop");
         }
