@@ -7,6 +7,7 @@
 //! OPC UA server.
 
 mod leaf;
+mod moved;
 mod node;
 mod spoken;
 mod standard;
@@ -14,6 +15,7 @@ mod structure;
 mod value;
 
 pub use leaf::{Leaf, leaves};
+pub use moved::{put_back, put_value_back, unmoved};
 pub use node::{NodeName, NodeNameError};
 pub use spoken::{date_time, spoken, variant};
 pub use value::{Reading, Refusal, moment, reading, server_time};

@@ -33,6 +33,9 @@ pub trait Store: Send + Sync {
     /// The tags of a source, as they are defined.
     fn of_source(&self, source: &str) -> Vec<TagDefinition>;
 
+    /// The texts of a tag from one moment to another, by time.
+    fn texts(&self, path: &str, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, String)>;
+
     /// Makes the tag known with its unit and description before its first sample. A tag that
     /// exists stays as it is.
     fn define(&self, definition: TagDefinition);

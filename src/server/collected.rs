@@ -49,6 +49,27 @@ impl Store for Collected {
         }
     }
 
+    fn texts(&self, path: &str, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, String)> {
+        let snapshot = self.engine.snapshot();
+        let Some(tag) = snapshot.find(path) else { return Vec::new() };
+        let mut texts = Vec::new();
+        for block in snapshot.scan(tag.id, TimeRange { first: from, last: to }) {
+            let block = match block {
+                Ok(block) => block,
+                Err(error) => {
+                    tracing::warn!(path, %error, "what is stored could not be read");
+                    return texts;
+                }
+            };
+            for (row, at) in block.times.iter().enumerate() {
+                if let Value::Text(text) = block.value(row) {
+                    texts.push((Timestamp::from_nanos(*at), text.to_string()));
+                }
+            }
+        }
+        texts
+    }
+
     fn define(&self, definition: TagDefinition) {
         let path = definition.path.clone();
         if let Err(error) = self.engine.catalog().define(definition) {

@@ -31,7 +31,7 @@ use crate::server::{Server, agent, wait_for};
 struct Told {
     name: &'static str,
     /// Seconds after noon.
-    at: u32,
+    at: u16,
     active: bool,
     acknowledged: bool,
     user: &'static str,
@@ -52,14 +52,14 @@ struct Notice {
 }
 
 impl Notice {
-    fn new(kind: ObjectTypeId, source: &str, at: u32, told: Option<Told>) -> Self {
+    fn new(kind: ObjectTypeId, source: &str, at: u16, told: Option<Told>) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let base = BaseEventType {
             event_id: ByteString::from(number.to_be_bytes().as_slice()),
             event_type: kind.into(),
             source_name: source.into(),
-            time: DateTime::ymd_hms(2026, 3, 1, 12, at / 60, at % 60),
+            time: DateTime::ymd_hms_nano(2026, 3, 1, 12, at / 60, at % 60, 0),
             message: LocalizedText::new("en", "told by a test"),
             severity: 700,
             ..BaseEventType::default()
@@ -135,7 +135,7 @@ impl Panel {
     }
 
     fn refresh(&self, subscriptions: &SubscriptionCache) {
-        let number = u32::try_from(self.refreshes.load(Ordering::Relaxed)).unwrap();
+        let number = u16::try_from(self.refreshes.load(Ordering::Relaxed)).unwrap();
         let at = 1_000 + number;
         let mark = |kind| notify(subscriptions, &Notice::new(kind, "Server", at, None));
         mark(ObjectTypeId::RefreshStartEventType);
@@ -152,7 +152,7 @@ struct Refreshes(Arc<Panel>);
 #[async_trait]
 impl NodeManager for Refreshes {
     fn owns_node(&self, id: &NodeId) -> bool {
-        *id == MethodId::ConditionType_ConditionRefresh
+        *id == NodeId::from(MethodId::ConditionType_ConditionRefresh)
     }
 
     fn name(&self) -> &'static str {
@@ -192,6 +192,7 @@ impl Device {
         let listener = wait_for("the port", || runtime.block_on(TcpListener::bind(address)).ok());
         let address = listener.local_addr().unwrap();
         let refreshes = Arc::clone(&panel);
+        let within = runtime.enter();
         let (server, handle) = ServerBuilder::new_anonymous("device")
             .application_uri("urn:test:device")
             .product_uri("urn:test:device")
@@ -205,6 +206,7 @@ impl Device {
             .with_node_manager(DiagnosticsNodeManagerBuilder)
             .build()
             .unwrap();
+        drop(within);
         // It ends with the runtime.
         drop(runtime.spawn(server.run_with(listener)));
         Self { runtime, handle, panel, address }
@@ -230,7 +232,7 @@ impl Device {
     }
 }
 
-fn told(name: &'static str, at: u32, active: bool, acknowledged: bool) -> Told {
+fn told(name: &'static str, at: u16, active: bool, acknowledged: bool) -> Told {
     let user = if acknowledged && active { "alice" } else { "" };
     Told { name, at, active, acknowledged, user }
 }
@@ -328,6 +330,10 @@ fn after_an_outage_alarms_are_as_the_server_tells_them_and_nothing_is_doubled() 
     until(&server, "SELECT state FROM collectors", &["connected"]);
     until(&server, states, &after);
     assert_eq!(server.rows(events), ["3"]);
+    // The first refresh of a process is written down for every source.
+    let refreshed = "SELECT count(*) FROM samples WHERE text LIKE '%\"retained\"%'";
+    until(&server, refreshed, &["2"]);
+    until(&server, states, &after);
     let transitions = "SELECT count(*) FROM alarm_journal";
     assert_eq!(server.rows(transitions), ["4"]);
 }

@@ -26,7 +26,8 @@ const VISITS_PER_LEAF: usize = DEPTH_MAX;
 pub type Leaf = (String, Variant);
 
 /// The leaves of an array or a structure. `types` are the structures that the server describes;
-/// those of the standard are known.
+/// those of the standard are known. `moved_ns` is by how much the library moved the times in what it
+/// read by itself.
 ///
 /// # Errors
 /// Why it has none.
@@ -34,8 +35,9 @@ pub fn leaves(
     value: &Variant,
     types: Option<&DataTypeTree>,
     count_max: usize,
+    moved_ns: i64,
 ) -> Result<Vec<Leaf>, Refusal> {
-    let mut tree = Tree { types, count_max, visits: 0, leaves: Vec::new() };
+    let mut tree = Tree { types, count_max, moved_ns, visits: 0, leaves: Vec::new() };
     tree.add(String::new(), value, 0)?;
     Ok(tree.leaves)
 }
@@ -44,6 +46,7 @@ pub fn leaves(
 pub(super) struct Tree<'t> {
     pub(super) types: Option<&'t DataTypeTree>,
     pub(super) count_max: usize,
+    pub(super) moved_ns: i64,
     visits: usize,
     leaves: Vec<Leaf>,
 }
@@ -111,7 +114,7 @@ mod tests {
     use opcua::types::VariantScalarTypeId;
 
     fn of(value: impl Into<Variant>) -> Vec<(String, f64)> {
-        let leaves = leaves(&value.into(), None, 100).unwrap();
+        let leaves = leaves(&value.into(), None, 100, 0).unwrap();
         leaves.into_iter().map(|(path, value)| (path, value.as_f64().unwrap())).collect()
     }
 
@@ -133,6 +136,6 @@ mod tests {
     #[test]
     fn too_many_leaves_are_none() {
         let long = Variant::from(vec![0_u8; 101]);
-        assert_eq!(leaves(&long, None, 100), Err(Refusal::Array));
+        assert_eq!(leaves(&long, None, 100, 0), Err(Refusal::Array));
     }
 }

@@ -173,7 +173,7 @@ const TYPES: &str = "\
     RegisterNodesCount ServiceCounterDataType, UnregisterNodesCount ServiceCounterDataType
 868 SessionSecurityDiagnosticsDataType
     SessionId NodeId, ClientUserIdOfSession String, ClientUserIdHistory String[],
-    AuthenticationMechanism String, TransportProtocol String, SecurityMode Int32,
+    AuthenticationMechanism String, Encoding String, TransportProtocol String, SecurityMode Int32,
     SecurityPolicyUri String, ClientCertificate ByteString
 871 ServiceCounterDataType
     TotalCount UInt32, ErrorCount UInt32

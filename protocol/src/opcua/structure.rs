@@ -16,6 +16,7 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use opcua::types::custom::{ParsedStructureField, StructTypeInfo};
 use opcua::types::type_loader::ByteStringBody;
 use opcua::types::{
@@ -60,16 +61,19 @@ impl Tree<'_> {
     ) -> Result<(), Refusal> {
         let Some(encoded) = &object.body else { return Ok(()) };
         let mut written = Vec::new();
+        let mut moved_ns = 0;
         let (bytes, about) = if let Some(raw) = object.inner_as::<ByteStringBody>() {
             let bytes = raw.raw_body().value.as_deref().unwrap_or_default();
             (bytes, self.encoded_as(raw.encoding_id()))
         } else {
-            let whole = encoded.encode_binary(&mut written, &context(usize::MAX).context());
+            // What was moved when it was read for the first time is moved back with the second.
+            moved_ns = self.moved_ns;
+            let whole = encoded.encode_binary(&mut written, &context(usize::MAX, 0).context());
             whole.or(Err(Refusal::Structure))?;
             (written.as_slice(), self.structure(&encoded.data_type_id().node_id))
         };
         let about = about.ok_or(Refusal::Structure)?;
-        let mut body = Body { rest: bytes, context: &context(bytes.len()) };
+        let mut body = Body { rest: bytes, context: &context(bytes.len(), moved_ns) };
         self.add_body(path, &about, &mut body, depth)?;
         if body.rest.is_empty() { Ok(()) } else { Err(Refusal::Malformed) }
     }
@@ -190,8 +194,9 @@ fn present(about: &StructTypeInfo, body: &mut Body<'_>) -> Result<Vec<bool>, Ref
 }
 
 /// What reading a structure of so many bytes takes: nothing in it is longer than itself.
-fn context(bytes: usize) -> ContextOwned {
+fn context(bytes: usize, moved_ns: i64) -> ContextOwned {
     let limits = DecodingOptions {
+        client_offset: TimeDelta::nanoseconds(moved_ns.saturating_neg()),
         max_string_length: bytes,
         max_byte_string_length: bytes,
         max_array_length: bytes,

@@ -13,6 +13,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opcua::client::{HistoryReadAction, Session};
@@ -23,15 +24,16 @@ use opcua::types::{
 };
 use tacitus_model::{TagPath, Timestamp};
 use tacitus_protocol::Point;
-use tacitus_protocol::opcua::{date_time, leaves, moment, reading};
+use tacitus_protocol::opcua::{date_time, leaves, moment, put_back, reading};
 use tacitus_storage::Clock;
 use tokio::time::{Instant, sleep};
 
+use super::link::moved_ns;
 use super::settings::{Settings, Times};
 use super::survey::Survey;
 use crate::collect::limits::{
-    HISTORY_CLOCK_STEP, HISTORY_OVERLAP, HISTORY_STRETCH, HISTORY_STRETCH_MAX, HISTORY_VALUES_MAX,
-    HISTORY_WAITS, LEAVES_MAX, STORE_POINTS_MAX,
+    HISTORY_CLOCK_STEP, HISTORY_OVERLAP, HISTORY_STRETCH, HISTORY_STRETCH_MAX, HISTORY_WAITS,
+    LEAVES_MAX, STORE_POINTS_MAX,
 };
 use crate::collect::{Collector as _, State, Store, StoreError};
 use crate::gaps::{Gap, Gaps, Outcome};
@@ -56,7 +58,12 @@ pub(super) struct Backfill {
     pub(super) gaps: Arc<Gaps>,
     pub(super) items: Vec<Past>,
     pub(super) types: Option<Arc<DataTypeTree>>,
+    /// Values of one answer: fewer where the server is too slow for more.
+    pub(super) values_max: AtomicUsize,
 }
+
+/// The fewest values of one answer that a slow server is asked for.
+const VALUES_LEAST: usize = 500;
 
 /// Why a gap is not filled for now.
 #[derive(Debug)]
@@ -216,7 +223,8 @@ impl Backfill {
                 .collect();
             let (now, later) = together.split_at(together.len().min(group_max));
             rest.extend_from_slice(later);
-            let per_node = (HISTORY_VALUES_MAX / now.len().max(1)).max(100);
+            let values_max = self.values_max.load(Ordering::Relaxed);
+            let per_node = (values_max / now.len().max(1)).max(100);
             let results = match self.request(group, now, first, per_node).await {
                 Err(error)
                     if error.status() == StatusCode::BadTooManyOperations && group_max > 1 =>
@@ -225,13 +233,20 @@ impl Backfill {
                     rest.extend_from_slice(now);
                     continue;
                 }
+                Err(error) if error.status() == StatusCode::BadTimeout => {
+                    let fewer = (values_max / 4).max(VALUES_LEAST);
+                    self.values_max.store(fewer, Ordering::Relaxed);
+                    return Err(Halt::Server(error));
+                }
                 other => other.map_err(Halt::Server)?,
             };
             let mut came = 0;
+            let moved = moved_ns(&self.session);
             for ((index, span, _), result) in now.iter().zip(results) {
                 let Some(item) = group.get(*index) else { continue };
                 match page(result, *span, per_node) {
-                    Page::Values { values, next } => {
+                    Page::Values { mut values, next } => {
+                        values.iter_mut().for_each(|data| put_back(data, moved));
                         came += values.len();
                         empty_pages += usize::from(values.is_empty());
                         let times = values.iter().filter_map(|one| one.source_timestamp.as_ref());
@@ -305,7 +320,9 @@ impl Backfill {
         };
         match &data.value {
             Some(value @ (Variant::Array(_) | Variant::ExtensionObject(_))) => {
-                let Ok(leaves) = leaves(value, self.types.as_deref(), LEAVES_MAX) else {
+                let Ok(leaves) =
+                    leaves(value, self.types.as_deref(), LEAVES_MAX, moved_ns(&self.session))
+                else {
                     self.state.refused(1);
                     return;
                 };

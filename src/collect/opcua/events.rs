@@ -13,7 +13,7 @@ use opcua::types::{
 };
 use serde_json::{Map, Value};
 use tacitus_model::Timestamp;
-use tacitus_protocol::opcua::moment;
+use tacitus_protocol::opcua::{moment, put_value_back};
 
 /// What is asked of an event: its name here, the type that has it, and the way to it. Without one it is
 /// the node itself (Part 9, 5.5.2.13).
@@ -108,13 +108,30 @@ impl About {
     }
 }
 
+fn identity(about: &About, mut members: Map<String, Value>) -> u64 {
+    // Some servers give what they tell again a new number.
+    if matches!(about, About::Condition { .. }) {
+        members.remove("event_id");
+    }
+    let mut hasher = DefaultHasher::new();
+    Value::Object(members).to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Event {
-    /// The event of a notification.
-    pub(super) fn read(fields: EventFieldList) -> Self {
+    /// The identity of an event that was stored as this text.
+    pub(super) fn identity_of(text: &str) -> Option<u64> {
+        let members: Map<String, Value> = serde_json::from_str(text).ok()?;
+        Some(identity(&About::read(&members), members))
+    }
+
+    /// The event of a notification, whose times were moved by the library.
+    pub(super) fn read(fields: EventFieldList, moved_ns: i64) -> Self {
         let values = fields.event_fields.unwrap_or_default();
         let mut members = Map::new();
         let (mut source, mut ts) = (String::new(), None);
-        for ((name, ..), value) in FIELDS.iter().zip(values) {
+        for ((name, ..), mut value) in FIELDS.iter().zip(values) {
+            put_value_back(&mut value, moved_ns);
             match (*name, &value) {
                 ("source_name", Variant::String(text)) => {
                     text.as_ref().clone_into(&mut source);
@@ -130,13 +147,7 @@ impl Event {
         let source = if source.trim().is_empty() { "server".to_owned() } else { source };
         let about = About::read(&members);
         let text = Value::Object(members.clone()).to_string();
-        // Some servers give what they tell again a new number.
-        if matches!(about, About::Condition { .. }) {
-            members.remove("event_id");
-        }
-        let mut hasher = DefaultHasher::new();
-        Value::Object(members).to_string().hash(&mut hasher);
-        Self { source, ts, about, identity: hasher.finish(), text }
+        Self { source, ts, identity: identity(&about, members), about, text }
     }
 
     /// About what it costs in memory while it waits.
@@ -235,12 +246,14 @@ mod tests {
             Variant::from(LocalizedText::new("en", "too hot")),
             Variant::from(700_u16),
         ];
-        let event = Event::read(EventFieldList { client_handle: 1, event_fields: Some(fields) });
+        let list = EventFieldList { client_handle: 1, event_fields: Some(fields) };
+        let event = Event::read(list, 0);
         assert_eq!(event.source, "Oven_1");
         assert_eq!(event.ts, moment(&time));
         let text: Value = serde_json::from_str(&event.text).unwrap();
         assert_eq!(text["message"], "too hot");
         assert_eq!(text["event_id"], "ab01");
+        assert_eq!(Event::identity_of(&event.text), Some(event.identity));
         assert_eq!(text["severity"], 700.0);
         assert!(text.get("active").is_none());
     }
@@ -279,7 +292,8 @@ mod tests {
             fields[1] = Variant::from(NodeId::new(0, kind));
             fields[6] = if kind == 2915 { Variant::from("High") } else { Variant::Empty };
             fields[13] = Variant::from(active);
-            Event::read(EventFieldList { client_handle: 1, event_fields: Some(fields) }).identity
+            let list = EventFieldList { client_handle: 1, event_fields: Some(fields) };
+            Event::read(list, 0).identity
         };
         assert_eq!(event(1, 2915, true), event(2, 2915, true));
         assert_ne!(event(1, 2915, true), event(1, 2915, false));

@@ -123,6 +123,8 @@ fn client(settings: &Settings, pki_dir: &Path, retries: i32) -> Result<Client, S
         .request_timeout(settings.timeout)
         .publish_timeout(Duration::from_mins(1))
         .min_publish_interval(Duration::from_millis(10))
+        // Channels are renewed in time though a clock is wrong. It moves all times that are read,
+        // which are put back: see `moved_ns`.
         .ignore_clock_skew(true)
         .max_string_length(TEXT_BYTES_MAX)
         .max_byte_string_length(TEXT_BYTES_MAX)
@@ -358,6 +360,13 @@ impl Life {
             }
         }
     }
+}
+
+/// By how much the library moves the times that it reads in a session: by what the server's clock is
+/// ahead, source times excepted.
+pub(super) fn moved_ns(session: &Session) -> i64 {
+    let moved = session.encoding_context().read().options().client_offset;
+    moved.num_nanoseconds().unwrap_or_default()
 }
 
 fn refused(error: &Error) -> Refused {

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use opcua::types::custom::DataTypeTree;
+use opcua::types::type_loader::ByteStringBody;
 use opcua::types::{DataValue, Variant};
 use tacitus_model::{Quality, Timestamp};
+use tacitus_protocol::opcua::put_back;
 use tacitus_storage::Clock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -52,6 +54,8 @@ pub(super) struct Values {
     pub(super) list: Vec<(Handle, DataValue)>,
     /// When the server sent it, by its clock and where that is known.
     pub(super) sent: Option<Timestamp>,
+    /// By how much the library moved the times in structures.
+    pub(super) moved_ns: i64,
     cost: usize,
 }
 
@@ -98,13 +102,15 @@ impl Mailbox {
         (Self { sender, shared: Arc::clone(&shared) }, Letters { receiver, shared })
     }
 
-    /// Puts values in that arrive now and were sent then.
+    /// Puts values in that arrive now and were sent then. Their times were moved by the library.
     pub(super) fn values(
         &self,
         origin: Origin,
-        values: Vec<(Handle, DataValue)>,
+        mut values: Vec<(Handle, DataValue)>,
         sent: Option<Timestamp>,
+        moved_ns: i64,
     ) {
+        values.iter_mut().for_each(|(_, data)| put_back(data, moved_ns));
         let shared = &self.shared;
         let count = u64::try_from(values.len()).unwrap_or(u64::MAX);
         shared.state.received(count);
@@ -114,7 +120,7 @@ impl Mailbox {
             return;
         }
         shared.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
-        self.order(Message::Values(Values { origin, arrival, list: values, sent, cost }));
+        self.order(Message::Values(Values { origin, arrival, list: values, sent, moved_ns, cost }));
     }
 
     /// Puts events in.
@@ -194,13 +200,23 @@ impl Letters {
 
 /// About what a waiting value costs in memory.
 fn cost_bytes(data: &DataValue) -> usize {
-    let own = size_of::<(Handle, DataValue)>();
-    match &data.value {
-        Some(Variant::String(text)) => own + text.as_ref().len(),
-        Some(Variant::ByteString(bytes)) => own + bytes.len(),
-        Some(Variant::LocalizedText(text)) => own + text.text.as_ref().len(),
-        Some(Variant::Array(array)) => own + array.values.len() * size_of::<Variant>(),
-        _ => own,
+    size_of::<(Handle, DataValue)>() + data.value.as_ref().map_or(0, below_bytes)
+}
+
+/// What a value costs beside its own place.
+fn below_bytes(value: &Variant) -> usize {
+    match value {
+        Variant::String(text) => text.as_ref().len(),
+        Variant::ByteString(bytes) => bytes.len(),
+        Variant::LocalizedText(text) => text.text.as_ref().len(),
+        Variant::ExtensionObject(object) => {
+            // Those of the standard, which are read already, are small.
+            object.inner_as::<ByteStringBody>().map_or(100, |body| body.raw_body().len())
+        }
+        Variant::Array(array) => {
+            array.values.iter().map(|value| size_of::<Variant>() + below_bytes(value)).sum()
+        }
+        _ => 0,
     }
 }
 
@@ -209,5 +225,29 @@ impl std::fmt::Debug for Shared {
         out.debug_struct("Shared")
             .field("waiting_bytes", &self.waiting_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opcua::types::{ByteString, ExtensionObject, NodeId};
+
+    #[test]
+    fn what_waits_costs_what_it_holds() {
+        let structure = |bytes: usize| {
+            let raw = ByteString::from(vec![0_u8; bytes]);
+            let body = ByteStringBody::new(raw, NodeId::new(2, 1));
+            Variant::from(ExtensionObject::from_message(body))
+        };
+        for (value, least) in [
+            (Variant::from("x".repeat(1_000)), 1_000),
+            (structure(5_000), 5_000),
+            (Variant::from(vec!["y".repeat(1_000); 3]), 3_000),
+            (Variant::from(vec![0.5_f64; 100]), 800),
+        ] {
+            let cost = cost_bytes(&DataValue::value_only(value));
+            assert!((least..least + 10_000).contains(&cost), "{cost} {least}");
+        }
     }
 }

@@ -147,8 +147,9 @@ impl Pump {
             Message::Types(types) => self.types = Some(types),
             Message::Values(values) => {
                 self.full_queues(&values);
+                let (arrival, origin) = (values.arrival, values.origin);
                 for (handle, data) in values.list {
-                    self.value(handle, data, values.arrival, values.origin);
+                    self.value(handle, data, arrival, origin, values.moved_ns);
                 }
             }
             Message::Events { events, .. } => {
@@ -216,7 +217,14 @@ impl Pump {
         }
     }
 
-    fn value(&mut self, handle: Handle, data: DataValue, arrival: Timestamp, origin: Origin) {
+    fn value(
+        &mut self,
+        handle: Handle,
+        data: DataValue,
+        arrival: Timestamp,
+        origin: Origin,
+        moved_ns: i64,
+    ) {
         let Some(item) = self.items.get_mut(&handle) else { return };
         let confirms = match origin {
             Origin::Read => true,
@@ -238,7 +246,7 @@ impl Pump {
                 self.values_of_leaves(handle, &data, stated, nothing)
             }
             Some(value @ (Variant::Array(_) | Variant::ExtensionObject(_))) if !is_null(value) => {
-                leaves(value, self.types.as_deref(), LEAVES_MAX)
+                leaves(value, self.types.as_deref(), LEAVES_MAX, moved_ns)
                     .and_then(|leaves| self.values_of_leaves(handle, &data, stated, leaves))
             }
             _ => self.sample(handle, None, &data, stated),

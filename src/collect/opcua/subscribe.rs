@@ -4,7 +4,7 @@
 //! reason. A subscription that is silent for three of its keep-alive times is dead.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
@@ -15,13 +15,14 @@ use opcua::types::{
     StatusCode, TimestampsToReturn,
 };
 use tacitus_model::Timestamp;
-use tacitus_protocol::opcua::{NodeName, moment};
+use tacitus_protocol::opcua::{NodeName, moment, unmoved};
 use tacitus_storage::Clock;
 use tokio::time::Instant;
 
 use super::backfill::back;
 use super::events::{self, About, Event};
 use super::items::{Handle, Items};
+use super::link::moved_ns;
 use super::mailbox::{Mailbox, Message, Origin};
 use super::pump::Queue;
 use super::settings::{Deadband, Settings};
@@ -102,7 +103,7 @@ impl Subscription {
     async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
         match session.republish(self.id, number).await {
             Ok(notification) if is_of(&notification, number) => {
-                if hand_over(to, self.generation, notification) {
+                if hand_over(to, self.generation, notification, moved_ns(session)) {
                     self.unsure.store(true, Ordering::Relaxed);
                 }
                 Ok(true)
@@ -164,7 +165,7 @@ pub(super) struct Subscriptions {
 /// What creating items takes.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
-    pub(super) session: &'a Session,
+    pub(super) session: &'a Arc<Session>,
     pub(super) settings: &'a Settings,
     pub(super) survey: &'a Survey,
     pub(super) mailbox: &'a Mailbox,
@@ -245,6 +246,7 @@ impl Subscriptions {
             heard: Arc::clone(&heard),
             numbers: Arc::clone(&numbers),
             unsure: Arc::clone(&unsure),
+            session: Arc::downgrade(context.session),
         };
         let interval = context.settings.publishing_interval;
         let interval_ms = millis(interval).max(1);
@@ -498,6 +500,8 @@ struct Inbox {
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
     unsure: Arc<AtomicBool>,
+    /// The session that holds this.
+    session: Weak<Session>,
 }
 
 impl OnSubscriptionNotificationCore for Inbox {
@@ -511,15 +515,21 @@ impl OnSubscriptionNotificationCore for Inbox {
         self.heard.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
         self.numbers.came(notification.sequence_number, empty, before);
-        if hand_over(&self.mailbox, self.generation, notification) {
+        let moved_ns = self.session.upgrade().map_or(0, |session| moved_ns(&session));
+        if hand_over(&self.mailbox, self.generation, notification, moved_ns) {
             self.unsure.store(true, Ordering::Relaxed);
         }
     }
 }
 
 /// Puts what a notification says into the mailbox. Returns whether it says that events are lost.
-fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessage) -> bool {
-    let sent = moment(&notification.publish_time);
+fn hand_over(
+    mailbox: &Mailbox,
+    generation: u64,
+    notification: NotificationMessage,
+    moved_ns: i64,
+) -> bool {
+    let sent = moment(&unmoved(&notification.publish_time, moved_ns));
     let mut values = Vec::new();
     let mut happened = Vec::new();
     for object in notification.notification_data.into_iter().flatten() {
@@ -528,14 +538,14 @@ fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessa
         } else if object.inner_is::<EventNotificationList>() {
             let list = object.into_inner_as::<EventNotificationList>();
             let events = list.and_then(|list| list.events).unwrap_or_default();
-            happened.extend(events.into_iter().map(Event::read));
+            happened.extend(events.into_iter().map(|event| Event::read(event, moved_ns)));
         } else if let Some(data) = object.into_inner_as::<DataChangeNotification>() {
             let items = data.monitored_items.into_iter().flatten();
             values.extend(items.map(|item| (Handle(item.client_handle), item.value)));
         }
     }
     if !values.is_empty() {
-        mailbox.values(Origin::Subscription(generation), values, sent);
+        mailbox.values(Origin::Subscription(generation), values, sent, moved_ns);
     }
     let is_loss = |event: &Event| matches!(event.about, About::RefreshRequired | About::Overflow);
     let lost = happened.iter().any(is_loss);

@@ -51,6 +51,9 @@ use crate::shutdown::Shutdown;
 /// From here up a server says that it serves as it should (Part 4, 6.6.2.4.2).
 const HEALTHY: u8 = 200;
 
+/// After so long the same trouble is news.
+const TROUBLE_REMINDER_NS: i64 = 60_000_000_000;
+
 /// Why a link was left.
 enum End {
     Stopped,
@@ -361,7 +364,7 @@ impl Supervisor {
         self.trouble(&format!("something in {what} cannot be read: left alone"));
     }
 
-    async fn set_up(&mut self, session: &Session) -> Result<Survey, Error> {
+    async fn set_up(&mut self, session: &Arc<Session>) -> Result<Survey, Error> {
         let survey = survey(session, || self.clock.now()).await?;
         self.state.change(|status| status.skew_ns = survey.skew_ns);
         self.items.pin(&survey.namespaces);
@@ -516,8 +519,11 @@ impl Supervisor {
 
     /// Tells of trouble; of the same again and again in the status only.
     fn trouble(&self, reason: &str) {
-        let told = self.state.status().last_error.is_some_and(|(_, last)| last == reason);
-        if told && self.state.status().phase != Phase::Connected {
+        let now = self.clock.now().nanos();
+        let told = self.state.status().last_error.is_some_and(|(at, last)| {
+            last == reason && now.saturating_sub(at.nanos()) < TROUBLE_REMINDER_NS
+        });
+        if told {
             tracing::debug!(collector = %self.settings.name, reason, "collector trouble");
         } else {
             tracing::warn!(collector = %self.settings.name, reason, "collector trouble");

@@ -7,8 +7,9 @@ use opcua::types::{
     DataValue, Error, NodeId, ReadValueId, TimestampsToReturn, VariableId, Variant,
 };
 use tacitus_model::Timestamp;
-use tacitus_protocol::opcua::moment;
+use tacitus_protocol::opcua::{moment, put_back};
 
+use super::link::moved_ns;
 use crate::collect::limits::{BROWSE_NODES_MAX, HISTORY_NODES_MAX, REQUEST_OPERATIONS_MAX};
 
 /// What a server says of itself.
@@ -89,7 +90,9 @@ pub(super) async fn value(session: &Session, variable: VariableId) -> Result<Dat
     // One node is read at a time: the limit of a read may be one.
     let read = [ReadValueId::from(NodeId::from(variable))];
     let values = session.read(&read, TimestampsToReturn::Neither, 0.0).await?;
-    Ok(values.into_iter().next().unwrap_or_default())
+    let mut value = values.into_iter().next().unwrap_or_default();
+    put_back(&mut value, moved_ns(session));
+    Ok(value)
 }
 
 fn time_of(data: &DataValue) -> Option<Timestamp> {

@@ -54,6 +54,15 @@ impl Store for Memory {
         meant.cloned().collect()
     }
 
+    fn texts(&self, path: &str, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, String)> {
+        let points = self.points(path).into_iter();
+        let within = points.filter_map(|point| match (point.ts, point.value) {
+            (Some(ts), Value::Text(text)) if from <= ts && ts <= to => Some((ts, text.to_string())),
+            _ => None,
+        });
+        within.collect()
+    }
+
     fn define(&self, definition: TagDefinition) {
         let mut definitions = self.1.lock().unwrap_or_else(PoisonError::into_inner);
         definitions.entry(definition.path.to_string()).or_insert(definition);

@@ -4,7 +4,7 @@ use opcua::types::custom::{DataTypeTree, EncodingIds, ParentIds};
 use opcua::types::{
     Annotation, AnnotationDataType, ApplicationDescription, Argument, AxisInformation,
     BitFieldDefinition, BuildInfo, ByteString, ComplexNumberType, ConfigurationVersionDataType,
-    CurrencyUnitType, DoubleComplexNumberType, DynEncodable, EUInformation, EndpointType,
+    CurrencyUnitType, DateTime, DoubleComplexNumberType, DynEncodable, EUInformation, EndpointType,
     EndpointUrlListDataType, EnumField, EnumValueType, KeyValuePair, LinearConversionDataType,
     LldpManagementAddressTxPortType, LldpManagementAddressType, LldpTlvType, LocalizedText,
     ModelChangeStructureDataType, NetworkGroupDataType, PortableNodeId, PortableQualifiedName,
@@ -27,9 +27,10 @@ fn words(value: &Variant, types: Option<&DataTypeTree>) -> Result<Vec<String>, R
     let word = |(path, value)| match value {
         Variant::Empty => format!("{path}="),
         Variant::LocalizedText(text) => format!("{path}={}", text.text.as_ref()),
+        Variant::QualifiedName(name) => format!("{path}={}", name.name.as_ref()),
         value => format!("{path}={value}"),
     };
-    Ok(leaves(value, types, 100)?.into_iter().map(word).collect())
+    Ok(leaves(value, types, 100, 0)?.into_iter().map(word).collect())
 }
 
 fn standard(value: impl DynEncodable) -> Vec<String> {
@@ -79,6 +80,18 @@ fn structures_and_arrays_within_are_further_levels() {
     assert!(standard(status).contains(&"State=1".to_owned()));
     let pair = KeyValuePair { key: "Pose".into(), value: Variant::from(vec![1_i32, 2]) };
     assert_eq!(standard(pair), ["Key=Pose", "Value/0=1", "Value/1=2"]);
+}
+
+/// A server whose clock is an hour ahead: the library moved what it read by itself.
+#[test]
+fn times_in_a_structure_are_those_of_the_server() {
+    let built = DateTime::ymd_hms_nano(2026, 3, 1, 11, 0, 0, 100);
+    let info = BuildInfo { build_date: built, ..BuildInfo::default() };
+    let info = Variant::from(ExtensionObject::from_message(info));
+    let leaves = leaves(&info, None, 100, 3_600_000_000_000).unwrap();
+    let (path, date) = leaves.last().unwrap();
+    assert_eq!(path, "BuildDate");
+    assert_eq!(*date, Variant::from(DateTime::ymd_hms_nano(2026, 3, 1, 12, 0, 0, 100)));
 }
 
 #[test]

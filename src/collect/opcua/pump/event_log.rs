@@ -14,8 +14,8 @@
 //! stored a nanosecond after, which no clock on the wire can state. One that is told again is stored
 //! where it was.
 //!
-//! *Known limit.* What was told is remembered since the start, and of each source the latest times
-//! only: of older events that share a time, one told again may take the place of another.
+//! What was told at a time is remembered for the latest times of each source; of others the store is
+//! asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +29,12 @@ use super::super::events::{About, Event};
 use super::track::later;
 use crate::collect::Store;
 use crate::collect::limits::{EVENT_TIMES_REMEMBERED_MAX, RETAINED_MAX};
+
+/// The clocks on the wire step by so much.
+const STEP_NS: i64 = 100;
+
+/// As many as there are nanoseconds in a step.
+const EVENTS_OF_ONE_TIME_MAX: usize = 100;
 
 /// The events of one collector.
 #[derive(Debug)]
@@ -49,18 +55,38 @@ pub(super) struct EventLog {
 struct Told {
     /// By time, in the order in which they came.
     events: BTreeMap<Timestamp, Vec<u64>>,
+    /// The latest of these times, of an earlier process too.
+    newest: Option<Timestamp>,
     /// Conditions of which something is left to do or to see.
     retained: BTreeSet<String>,
 }
 
 impl Told {
+    fn new(path: &TagPath, store: &dyn Store) -> Self {
+        let newest = store.known(path.as_str()).and_then(|known| known.latest);
+        Self { newest, ..Self::default() }
+    }
+
     /// The time at which an event is stored.
-    fn place(&mut self, ts: Timestamp, identity: u64) -> Timestamp {
-        let same = self.events.entry(ts).or_default();
+    fn place(
+        &mut self,
+        path: &TagPath,
+        ts: Timestamp,
+        identity: u64,
+        store: &dyn Store,
+    ) -> Timestamp {
+        let is_news = self.newest.is_none_or(|newest| ts > newest);
+        let stored = || {
+            let texts = store.texts(path.as_str(), ts, later(ts, STEP_NS - 1));
+            texts.iter().map(|(_, text)| Event::identity_of(text).unwrap_or_default()).collect()
+        };
+        let same =
+            self.events.entry(ts).or_insert_with(|| if is_news { Vec::new() } else { stored() });
+        self.newest = self.newest.max(Some(ts));
         let known = same.iter().position(|one| *one == identity);
-        // LIMIT: the wire's clocks step by 100 ns: there is room for so many; then the last is replaced.
-        let at = known.unwrap_or(same.len()).min(99);
-        if known.is_none() && same.len() < 100 {
+        // LIMIT: there is room for so many between two steps; then the last is replaced.
+        let at = known.unwrap_or(same.len()).min(EVENTS_OF_ONE_TIME_MAX - 1);
+        if known.is_none() && same.len() < EVENTS_OF_ONE_TIME_MAX {
             same.push(identity);
         }
         while self.events.len() > EVENT_TIMES_REMEMBERED_MAX {
@@ -94,7 +120,7 @@ impl EventLog {
         let path = TagPath::new(&format!("{}{}", self.prefix, event.source)).ok()?;
         // LIMIT: sources of events are as many as tags may be; beyond, the store refuses them.
         let known = self.told.contains_key(&path);
-        let told = self.told.entry(path.clone()).or_default();
+        let told = self.told.entry(path.clone()).or_insert_with(|| Told::new(&path, store));
         if !known {
             define(&path, &self.source, store);
         }
@@ -110,7 +136,7 @@ impl EventLog {
                 refresh.entry(path.clone()).or_default().insert(name);
             }
         }
-        let ts = told.place(ts, event.identity);
+        let ts = told.place(&path, ts, event.identity, store);
         Some(vec![text(&path, ts, event.text)])
     }
 
@@ -130,7 +156,7 @@ impl EventLog {
         let mut points = Vec::new();
         for path in paths {
             let retained = found.remove(&path).unwrap_or_default();
-            let told = self.told.entry(path.clone()).or_default();
+            let told = self.told.entry(path.clone()).or_insert_with(|| Told::new(&path, store));
             if self.whole && told.retained.is_subset(&retained) {
                 continue;
             }
@@ -139,7 +165,8 @@ impl EventLog {
             let said = said.to_string();
             // A list that does not fit would end conditions that are not over.
             if said.len() <= TEXT_BYTES_MAX {
-                let ts = told.place(ts, 0);
+                let identity = Event::identity_of(&said).unwrap_or_default();
+                let ts = told.place(&path, ts, identity, store);
                 points.push(text(&path, ts, said));
                 told.retained = retained;
             }
@@ -203,6 +230,31 @@ mod tests {
         let came = [other(500, 1), other(500, 2), other(700, 3), other(500, 2), other(500, 1)];
         let times: Vec<i64> = take(&mut log, came).into_iter().map(|(ts, _)| ts).collect();
         assert_eq!(times, [500, 501, 700, 501, 500]);
+    }
+
+    /// Two alarms at one time, of which one is told again to the next process, must both stay.
+    #[tokio::test]
+    async fn what_an_earlier_process_stored_keeps_its_place() {
+        let store = Memory::default();
+        let text = |name: &str| json!({"condition": name, "active": true}).to_string();
+        let event = |name: &str| Event {
+            source: "Oven".into(),
+            ts: Some(at(500)),
+            about: About::Occurrence,
+            identity: Event::identity_of(&text(name)).unwrap(),
+            text: text(name),
+        };
+        let mut log = log();
+        for (name, want) in [("High", 500), ("Low", 501)] {
+            let points = log.take(event(name), at(0), &store).unwrap();
+            assert_eq!(points[0].ts, Some(at(want)));
+            store.put(points, "opcua:a").await.unwrap();
+        }
+        let mut log = self::log();
+        for (name, want) in [("Low", 501), ("Open", 502), ("High", 500)] {
+            let points = log.take(event(name), at(0), &store).unwrap();
+            assert_eq!(points[0].ts, Some(at(want)), "{name}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! with the next tick.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use opcua::client::Session;
 use opcua::client::browser::BrowserConfig;
@@ -16,11 +17,14 @@ use super::super::backfill::{Backfill, Past};
 use super::super::browse::browse;
 use super::super::describe::describe;
 use super::super::items::Handle;
+use super::super::link::moved_ns;
 use super::super::mailbox::{Message, Origin};
 use super::super::subscribe::Context;
 use super::super::survey::{Survey, service_level, survey};
 use super::{End, HEALTHY, Supervisor, refused, value_of};
-use crate::collect::limits::{GAP_GRACE, ITEM_WAITS, SERVICE_LEVEL_INTERVAL, SESSION_TIMEOUT};
+use crate::collect::limits::{
+    GAP_GRACE, HISTORY_VALUES_MAX, ITEM_WAITS, SERVICE_LEVEL_INTERVAL, SESSION_TIMEOUT,
+};
 use crate::collect::{Collector as _, Phase};
 use crate::gaps::{Cause, Outcome};
 
@@ -59,7 +63,7 @@ impl Supervisor {
             let reads: Vec<ReadValueId> = chunk.iter().map(|(_, node)| value_of(node)).collect();
             let values = session.read(&reads, TimestampsToReturn::Both, 0.0).await?;
             let values = chunk.iter().map(|(handle, _)| *handle).zip(values).collect();
-            self.mailbox.values(Origin::Read, values, None);
+            self.mailbox.values(Origin::Read, values, None, moved_ns(session));
         }
         Ok(())
     }
@@ -101,7 +105,7 @@ impl Supervisor {
     }
 
     /// Ends silent subscriptions, and creates what is due.
-    async fn tend(&mut self, session: &Session, survey: &Survey) -> Result<(), Error> {
+    async fn tend(&mut self, session: &Arc<Session>, survey: &Survey) -> Result<(), Error> {
         let silent = self.subscriptions.end_silent(session).await;
         if let Some((handles, since)) = &silent {
             self.trouble("a subscription fell silent and is created again");
@@ -132,7 +136,7 @@ impl Supervisor {
 
     pub(super) async fn create_due(
         &mut self,
-        session: &Session,
+        session: &Arc<Session>,
         survey: &Survey,
     ) -> Result<(), Error> {
         self.describe_new(session, survey).await?;
@@ -187,7 +191,7 @@ impl Supervisor {
 
     pub(super) async fn subscribe_events(
         &mut self,
-        session: &Session,
+        session: &Arc<Session>,
         survey: &Survey,
     ) -> Result<(), Error> {
         if self.events_due > Instant::now() {
@@ -267,6 +271,7 @@ impl Supervisor {
             gaps: Arc::clone(&self.parts.gaps),
             items: self.items.iter().filter_map(past).collect(),
             types: self.types.clone(),
+            values_max: AtomicUsize::new(HISTORY_VALUES_MAX),
         };
         self.backfill = Some(tokio::spawn(worker.run()));
     }
