@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::str::FromStr as _;
 
 use bytes::{BufMut, BytesMut};
-use chrono::{DateTime, NaiveDate, TimeDelta, Timelike as _};
+use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray as _};
 use datafusion::arrow::compute::cast;
@@ -20,6 +20,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::error::ArrowError;
 use pgwire::api::Type;
+use tacitus_query::{write_date_time, write_float, write_int, write_whole};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL begins to count.
 const EPOCH_2000_US: i64 = 946_684_800_000_000;
@@ -99,21 +100,21 @@ impl Column {
             Shape::Null => {}
             Shape::Bool => out.put_u8(if values.as_boolean().value(row) { b't' } else { b'f' }),
             Shape::Int16 => {
-                put(out, format_args!("{}", values.as_primitive::<Int16Type>().value(row)));
+                int(out, i64::from(values.as_primitive::<Int16Type>().value(row)));
             }
             Shape::Int32 => {
-                put(out, format_args!("{}", values.as_primitive::<Int32Type>().value(row)));
+                int(out, i64::from(values.as_primitive::<Int32Type>().value(row)));
             }
             Shape::Int64 => {
-                put(out, format_args!("{}", values.as_primitive::<Int64Type>().value(row)));
+                int(out, values.as_primitive::<Int64Type>().value(row));
             }
             Shape::Float32 => {
                 let value = values.as_primitive::<Float32Type>().value(row);
-                float(out, f64::from(value), &value, format_args!("{value:e}"));
+                float(out, f64::from(value), |out| write!(out, "{value}"), &value);
             }
             Shape::Float64 => {
                 let value = values.as_primitive::<Float64Type>().value(row);
-                float(out, value, &value, format_args!("{value:e}"));
+                float(out, value, |out| write_float(value, out), &value);
             }
             Shape::Text => out.put_slice(values.as_string_view().value(row).as_bytes()),
             Shape::Bytes => {
@@ -305,25 +306,36 @@ fn bounds(values: &ArrayRef, row: usize) -> (usize, usize) {
 }
 
 fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
+    written(out.write_fmt(text));
+}
+
+fn written(done: std::fmt::Result) {
+    debug_assert!(done.is_ok(), "writing to memory does not fail");
+}
+
+fn int(out: &mut BytesMut, number: i64) {
+    written(write_int(number, out));
 }
 
 /// A float as PostgreSQL writes it: digits, or an exponent for what is very large or small.
 fn float(
     out: &mut BytesMut,
     value: f64,
-    plain: &dyn std::fmt::Display,
-    exponent: std::fmt::Arguments<'_>,
+    plain: impl Fn(&mut BytesMut) -> std::fmt::Result,
+    exponent: &dyn std::fmt::LowerExp,
 ) {
     if value.is_nan() {
         out.put_slice(b"NaN");
     } else if value.is_infinite() {
         out.put_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
     } else if value == 0.0 || (1e-4..1e15).contains(&value.abs()) {
-        put(out, format_args!("{plain}"));
+        written(plain(out));
+        // A whole number has no point on this wire.
+        if out.ends_with(b".0") {
+            out.truncate(out.len() - 2);
+        }
     } else {
-        let text = exponent.to_string();
+        let text = format!("{exponent:e}");
         let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, power) = match power.strip_prefix('-') {
             Some(power) => ('-', power),
@@ -344,36 +356,38 @@ fn clock(out: &mut BytesMut, micros: i64) {
 /// The part of a second, without zeros at its end.
 fn fraction(out: &mut BytesMut, micros: i64) {
     if micros != 0 {
-        let digits = format!("{micros:06}");
-        put(out, format_args!(".{}", digits.trim_end_matches('0')));
+        out.put_u8(b'.');
+        written(write_whole(micros.unsigned_abs(), 6, out));
+        let zeros = out.iter().rev().take_while(|digit| **digit == b'0').count();
+        out.truncate(out.len() - zeros);
     }
 }
 
 /// A moment, in a zone or without one.
 fn moment(out: &mut BytesMut, nanos: i64, zone: Option<Tz>) {
     let micros = nanos.div_euclid(1_000);
-    let Some(utc) = DateTime::from_timestamp_micros(micros) else { return };
+    let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let offset_s = match zone {
         None | Some(Tz::UTC) => 0,
-        Some(zone) => offset_s(utc, zone),
+        Some(zone) => offset_s(seconds, zone),
     };
-    let local = utc.naive_utc() + TimeDelta::seconds(i64::from(offset_s));
-    put(out, format_args!("{} ", local.date()));
-    let day_us = i64::from(local.num_seconds_from_midnight()) * 1_000_000
-        + i64::from(local.nanosecond()) / 1_000;
-    clock(out, day_us);
+    written(write_date_time(seconds + i64::from(offset_s), ' ', out));
+    fraction(out, rest);
     if zone.is_some() {
-        let sign = if offset_s < 0 { '-' } else { '+' };
-        let minutes = offset_s.abs() / 60;
-        put(out, format_args!("{sign}{:02}", minutes / 60));
+        let minutes = u64::from(offset_s.unsigned_abs() / 60);
+        out.put_u8(if offset_s < 0 { b'-' } else { b'+' });
+        written(write_whole(minutes / 60, 2, out));
         if minutes % 60 != 0 {
-            put(out, format_args!(":{:02}", minutes % 60));
+            out.put_u8(b':');
+            written(write_whole(minutes % 60, 2, out));
         }
     }
 }
 
-fn offset_s(utc: DateTime<chrono::Utc>, zone: Tz) -> i32 {
+/// How far the clocks of a zone are ahead.
+fn offset_s(seconds: i64, zone: Tz) -> i32 {
     use chrono::Offset as _;
+    let utc = DateTime::from_timestamp_secs(seconds).unwrap_or_default();
     utc.with_timezone(&zone).offset().fix().local_minus_utc()
 }
 
@@ -467,6 +481,14 @@ mod tests {
             (V::Float64(Some(f64::NAN)), "UTC", "NaN"),
             (V::Float64(Some(f64::NEG_INFINITY)), "UTC", "-Infinity"),
             (V::Float64(Some(1.0)), "UTC", "1"),
+            (V::Float64(Some(-0.0)), "UTC", "-0"),
+            (V::Float64(Some(-1_000.0)), "UTC", "-1000"),
+            (V::Float64(Some(1e14)), "UTC", "100000000000000"),
+            (V::Float64(Some(1.0 / 3.0)), "UTC", "0.3333333333333333"),
+            (V::Float64(Some(0.0001)), "UTC", "0.0001"),
+            (V::Float32(Some(0.1)), "UTC", "0.1"),
+            (V::Int64(Some(i64::MIN)), "UTC", "-9223372036854775808"),
+            (V::Int16(Some(-7)), "UTC", "-7"),
             (moment(0), "UTC", "1970-01-01 00:00:00+00"),
             (moment(1_772_323_200_123_456_789), "UTC", "2026-03-01 00:00:00.123456+00"),
             (moment(1_772_323_200_500_000_000), "Asia/Kolkata", "2026-03-01 05:30:00.5+05:30"),
