@@ -59,7 +59,10 @@ pub use answer::{Answer, Canceller};
 pub use connection::{Connection, Prepared};
 pub use dialect::Dialect;
 pub use error::{QueryError, SqlState};
-pub use format::{Format, Plain, Plainness, Renderer, type_name};
+pub use format::{
+    Format, Plain, Plainness, Renderer, type_name, write_date_time, write_float, write_int,
+    write_whole,
+};
 pub use history::{
     AccessError, Frozen, Processed, Processing, TagHistory, freeze, standard_aggregates,
 };
