@@ -68,8 +68,8 @@ pub use history::{
 };
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
 pub use relation::{
-    AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SCHEMA,
-    SourceRow, relations,
+    AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, RefusalRow,
+    SCHEMA, SourceRow, relations,
 };
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};

@@ -151,8 +151,9 @@ impl Resolver {
                     }
                     let text = reason.to_string();
                     let payload = shown(&point.value);
-                    let refusal = Refusal::new(now, source, &point.path, &text, payload.as_bytes());
-                    self.refusals.add(reason.code(), refusal);
+                    let why = (reason.code(), text.as_str());
+                    let refusal = Refusal::new(now, source, &point.path, why, payload.as_bytes());
+                    self.refusals.add(refusal);
                     resolved.refused_count += 1;
                     if resolved.refused.len() < REFUSED_NAMED_MAX {
                         let path = point.path;
@@ -207,7 +208,7 @@ impl Resolver {
             let Tag { id, definition, .. } = &*self.create(point, origin)?;
             TagFit { id: *id, kind: definition.kind, quantum_ns: definition.quantum_ns }
         };
-        let value = self.fitting(&mut point.value, tag, kind)?;
+        let value = self.fitting(&mut point.value, tag, kind, origin)?;
         let ts = match point.ts {
             Some(ts) => ts.quantised(quantum_ns),
             None => self.arrival(tag, origin.now),
@@ -216,13 +217,19 @@ impl Resolver {
     }
 
     /// Takes a value out as one of a tag's kind. Most are: then the tag need not be looked at.
-    fn fitting(&self, value: &mut Value, tag: TagId, kind: Kind) -> Result<Value, Reason> {
+    fn fitting(
+        &self,
+        value: &mut Value,
+        tag: TagId,
+        kind: Kind,
+        origin: Origin<'_>,
+    ) -> Result<Value, Reason> {
         let is_so = value.kind().is_none_or(|own| own == kind);
         if is_so && kind != Kind::State {
             return Ok(std::mem::replace(value, Value::Null));
         }
         match self.catalog().get(tag) {
-            Some(tag) => fit(value, &tag.definition),
+            Some(tag) => fit_from(origin, value, &tag.definition),
             None => value.clone().coerced(kind).map_err(Reason::Kind),
         }
     }
@@ -242,7 +249,7 @@ impl Resolver {
     fn create(&self, point: &Point, origin: Origin<'_>) -> Result<Arc<Tag>, Reason> {
         let definition = definition(point, origin)?;
         // A tag is for ever: none is made for a value that does not fit it.
-        fit(&mut point.value.clone(), &definition)?;
+        fit_from(origin, &mut point.value.clone(), &definition)?;
         self.define(definition)
     }
 
@@ -299,6 +306,39 @@ pub(super) fn variant(point: &Point, origin: Origin<'_>) -> Option<String> {
     let is_fixed = origin.form.is_some_and(|form| form.kind.is_some());
     let kind = point.value.kind().filter(|_| origin.is_unheard && !is_fixed)?;
     Some(format!("{}#{}", point.path, kind.name()))
+}
+
+/// The same for a sender that hears no answer: of such a one a number or a truth may come as a text.
+pub(super) fn fit_from(
+    origin: Origin<'_>,
+    value: &mut Value,
+    definition: &TagDefinition,
+) -> Result<Value, Reason> {
+    let fitted = fit(value, definition);
+    match &fitted {
+        Err(Reason::Kind(_)) if origin.is_unheard => {
+            spoken(value, definition.kind).map_or(fitted, Ok)
+        }
+        _ => fitted,
+    }
+}
+
+/// What a text says, where it is for a number or a truth.
+fn spoken(value: &Value, kind: Kind) -> Option<Value> {
+    let Value::Text(text) = value else { return None };
+    let text = text.trim_ascii();
+    match kind {
+        Kind::Float => {
+            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
+        }
+        Kind::Int => text.parse().ok().map(Value::Int),
+        Kind::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" | "1" => Some(Value::Bool(true)),
+            "false" | "off" | "no" | "0" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Kind::State | Kind::Text => None,
+    }
 }
 
 /// Takes a value out as one of a tag's kind; leaves it where it does not fit.

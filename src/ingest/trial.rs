@@ -13,7 +13,7 @@ use tacitus_protocol::topic::{Rules, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::resolve::{Origin, Reason, definition, fit, shown, variant};
+use super::resolve::{Origin, Reason, definition, fit_from, shown, variant};
 
 /// What would become of a message.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ fn keep(
             None => (definition(point, origin)?, false),
         },
     };
-    let value = fit(&mut point.value, &known.0)?;
+    let value = fit_from(origin, &mut point.value, &known.0)?;
     tags.entry(point.path.clone()).or_insert(known);
     Ok(value)
 }
