@@ -9,6 +9,8 @@
 mod leaf;
 mod node;
 mod spoken;
+mod standard;
+mod structure;
 mod value;
 
 pub use leaf::{Leaf, leaves};

@@ -10,6 +10,8 @@
 //! clock. A report that says nothing new is no transition, so that a source may tell again what it
 //! told before.
 //!
+//! A source that was asked for all its conditions and left one out says that nothing of it is left.
+//!
 //! *Not here.* Rules that judge samples.
 
 mod conditions;
@@ -19,7 +21,7 @@ mod state;
 mod tests;
 
 pub(crate) use conditions::{Condition, Conditions, Transition};
-pub(crate) use report::Report;
+pub(crate) use report::{Report, retained};
 pub(crate) use state::AlarmState;
 
 /// The label of tags whose texts are events of OPC UA servers, and its value.

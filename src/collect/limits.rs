@@ -47,22 +47,28 @@ pub const FAILURES_SHOWN_MAX: usize = 20;
 /// How long a connection may take to come about before it is given up and tried anew.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a server may take to answer one request.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long a server keeps a session without a connection. A connection that returns within it
 /// goes on where it was, and the server's queues bridge the cut.
 pub const SESSION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often the server is asked whether it lives.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How many requests in a row a server may leave unanswered that ask whether it lives.
+pub const UNANSWERED_MAX: u32 = 2;
 
 /// How long a cut may last before trends show it. Shorter cuts that the server's queues bridge
 /// leave no mark.
 pub const GAP_GRACE: Duration = Duration::from_secs(10);
 
-/// The waits between attempts to connect: from the first, doubling, to the longest.
+/// The waits between questions to a unit that does not answer: from the first, doubling, to the
+/// longest.
 pub const RETRY_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// The waits between attempts to connect to a server. The longest is how late a server that is back may
+/// be noticed.
+pub const CONNECT_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+
+/// How long a connection must have held for the next one to be tried at once, where it ends in a way
+/// that calls for that: one that ends at once each time must not be tried all the time.
+pub const STEADY: Duration = Duration::from_secs(10);
 
 /// The waits after the server refused the user. They are long because servers lock accounts.
 pub const DENIED_WAITS: [Duration; 2] = [Duration::from_mins(2), Duration::from_mins(10)];
@@ -89,6 +95,17 @@ pub const ALTERNATIVES_MAX: usize = 8;
 
 /// LIMIT: nodes whose events one collector hears.
 pub const EVENT_SOURCES_MAX: usize = 100;
+
+/// LIMIT: moments of which it is remembered what a source of events told. Conditions that are told again
+/// after a connection are mostly among the latest.
+pub const EVENT_TIMES_REMEMBERED_MAX: usize = 256;
+
+/// LIMIT: conditions of one source of which it is remembered that something is left to do. Of more the
+/// refresh is written down each time.
+pub const RETAINED_MAX: usize = 1_000;
+
+/// How often at most a server is asked for its conditions within one connection.
+pub const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// LIMIT: nodes of one read of a history where the server states no limit of its own.
 pub const HISTORY_NODES_MAX: usize = 100;

@@ -30,6 +30,9 @@ pub trait Store: Send + Sync {
     /// What is known of the tag of this path; `None` where there is no such tag.
     fn known(&self, path: &str) -> Option<Known>;
 
+    /// The tags of a source, as they are defined.
+    fn of_source(&self, source: &str) -> Vec<TagDefinition>;
+
     /// Makes the tag known with its unit and description before its first sample. A tag that
     /// exists stays as it is.
     fn define(&self, definition: TagDefinition);

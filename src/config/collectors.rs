@@ -154,6 +154,8 @@ fn draft(keys: &Keys<'_>, entry: &str, password: Option<Password>) -> Draft {
         password,
         certificate_file: keys.path(&format!("{entry}.certificate_file")),
         key_file: keys.path(&format!("{entry}.key_file")),
+        keep_alive: span("keep_alive"),
+        timeout: span("timeout"),
         publishing_interval: span("publishing_interval"),
         sampling_interval: span("sampling_interval"),
         queue_size: narrow("queue_size"),

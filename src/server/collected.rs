@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tacitus_model::{Batch, Quality, TagDefinition, TagId, TimeRange, Timestamp, Value};
 use tacitus_protocol::Point;
-use tacitus_storage::{Engine, Snapshot};
+use tacitus_storage::{Engine, Snapshot, TagQuery};
 
 use crate::collect::{Known, Store, StoreError};
 use crate::ingest::{Ingest, WriteError};
@@ -37,6 +37,16 @@ impl Store for Collected {
             sample.quality == Quality::BAD_NO_COMMUNICATION && sample.value == Value::Null
         });
         Some(Known { latest: latest.map(|sample| sample.ts), in_gap })
+    }
+
+    fn of_source(&self, source: &str) -> Vec<TagDefinition> {
+        match self.engine.snapshot().select(&TagQuery::Source(source.to_owned())) {
+            Ok(tags) => tags.into_iter().map(|tag| tag.definition.clone()).collect(),
+            Err(error) => {
+                tracing::warn!(%error, hint = error.hint(), "tags could not be looked up");
+                Vec::new()
+            }
+        }
     }
 
     fn define(&self, definition: TagDefinition) {

@@ -7,6 +7,8 @@
 #![expect(clippy::panic, reason = "a test that cannot go on may panic")]
 #![expect(clippy::print_stdout, reason = "a test that measures or skips says so")]
 
+// Alarms, from the events of an OPC UA server to SQL.
+mod alarms;
 // Backup, restore, verify, repair.
 mod backup;
 // The broker across a kill.

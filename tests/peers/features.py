@@ -122,6 +122,32 @@ def redundant(tacitus: Tacitus, directory: str) -> None:
         process.wait()
 
 
+def acknowledged(tacitus: Tacitus) -> None:
+    """An alarm that is active is acknowledged from here, becomes inactive, and is not told twice."""
+    told = lambda: [event for _, event in events(tacitus, "node") if event.get("condition") == "LevelAlarm"]
+    state = lambda: one(tacitus, "SELECT state FROM alarms WHERE condition = 'LevelAlarm'")
+    check("node: SQL knows that it is active and nobody has seen it", lambda: state() == "unacknowledged")
+    last = told()[-1]
+    arguments = [{"type": "ByteString", "value": last["event_id"]}, {"type": "LocalizedText", "value": "on my way"}]
+    body = {"object": last["condition_id"], "method": "i=9111", "arguments": arguments}
+    answer = tacitus.ask("POST", "/api/v1/collectors/node/call", body)
+    check(f"node: it is acknowledged by a call of its method ({answer})", lambda: state() == "acknowledged")
+    check("node: and is normal when it is over", lambda: state() == "normal")
+    journal = "SELECT state, comment FROM alarm_journal WHERE condition = 'LevelAlarm' ORDER BY ts"
+    states = [(row["state"], row["comment"]) for row in tacitus.rows(journal)]
+    words = [word for word, _ in states]
+    at = words.index("acknowledged")
+    check(f"node: the journal has all of it ({words})", words[at - 1] == "unacknowledged" and words[at + 1] == "normal")
+    check("node: with what was said", states[at][1] == "on my way")
+    check("node: an alarm is active again", lambda: state() == "unacknowledged")
+    for paused in (True, False):
+        tacitus.ask("PATCH", "/api/v1/collectors/node", {"paused": paused})
+    check("node: a new session", lambda: one(tacitus, "SELECT state FROM collectors WHERE name = 'node'") == "connected")
+    time.sleep(3)
+    keys = [(event["time"], event.get("active"), event.get("acknowledged"), event.get("message")) for event in told()]
+    check("node: what the refresh tells again is not doubled", len(keys) == len(set(keys)))
+
+
 def node_opcua(tacitus: Tacitus, directory: str) -> None:
     key, certificate = os.path.join(directory, "user.key"), os.path.join(directory, "user.der")
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=user -outform der".split()
@@ -135,6 +161,7 @@ def node_opcua(tacitus: Tacitus, directory: str) -> None:
     alarms = lambda: [event for _, event in events(tacitus, "node") if event.get("condition") == "LevelAlarm"]
     check("node: an alarm becomes active", lambda: any(event.get("active") is True for event in alarms()))
     check("node: and inactive again", lambda: any(event.get("active") is False for event in alarms()))
+    acknowledged(tacitus)
     levels = lambda: [float(row["value"]) for row in tacitus.rows("SELECT value FROM samples WHERE tag = 'node/level' AND good ORDER BY ts")]
     check("node: the level was far and near", lambda: len(levels()) > 3)
     steps = [abs(after - before) for before, after in zip(levels(), levels()[1:])]

@@ -119,13 +119,14 @@ async function main() {
 
   await server.start();
   console.log("ready");
-  // Every half second: the level changes by 1 (0.5 % of its range), every tenth time by 50.
+  // Every half second: the level changes by 1 (0.5 % of its range), every tenth time by 50; of 30 s it is
+  // for 10 s so high that there is an alarm.
   let tick = 0;
   setInterval(() => {
     tick += 1;
     const base = Math.floor(tick / 10) % 2 ? 150 : 100;
     count.setValueFromSource({ dataType: DataType.Int32, value: tick });
-    level.setValueFromSource({ dataType: DataType.Double, value: tick % 40 === 5 ? 195 : base + (tick % 2) });
+    level.setValueFromSource({ dataType: DataType.Double, value: tick % 60 >= 40 ? 195 : base + (tick % 2) });
     drive.setValueFromSource(value(tick + 0.5));
   }, 500);
 }

@@ -9,7 +9,8 @@ orderly way, or stopped for a while (SIGSTOP), or the line is cut, or the line i
 nobody hears of it. The device writes down each of its values before it shows them. In the end each of them is in the
 store, or lies in an entry of the ledger of gaps; anything else is a fault, and so are: an entry that stays open, one
 that says back-filled and is not, a cause that is not what was done, a loss without its sample of bad quality,
-a value that the device never had, and a device that is not collected from again.
+a value that the device never had, and a device that is not collected from again. How long after each disturbance
+collecting went on is told too, and of what took longer than 30 s, what the collector said of it meanwhile.
 
 Everything is on loopback, on ports that the system chooses. Exit code 0: no fault.
 """
@@ -42,6 +43,8 @@ DEEDS = {
     "cut": (15, 0.1, 20.0),
     "freeze": (10, 1.0, 25.0),
 }
+# A device that is back for longer than this and not collected from: what the collector said is shown.
+LATE = 30 * SECOND
 CAUSES = {"kill": "device_down", "end": "device_down", "stop": "network", "cut": "network", "freeze": "network"}
 
 
@@ -110,11 +113,12 @@ class Relay:
 class Tacitus:
     """The server with its one collector."""
 
-    def __init__(self, binary: str, directory: str) -> None:
+    def __init__(self, binary: str, directory: str, level: str = "info") -> None:
         log = open(os.path.join(directory, "tacitus.log"), "w")
         where = ["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--pg", "127.0.0.1:0"]
         data = os.path.join(directory, "data")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TACITUS_")}
+        clean |= {"TACITUS_LOG_LEVEL": level, "TACITUS_LOG_FORMAT": "json"}
         self.process = subprocess.Popen(
             [binary, "serve", *where, "--data", data], stdout=subprocess.PIPE, stderr=log, text=True, env=clean
         )
@@ -338,7 +342,10 @@ class Verdict:
             self.fault(f"{tag} has {value}, which never was")
         for entry in own:
             lost = entry["state"] == "lost" and entry["cause"] != "overflow"
+            # Within, or before and still in force: what is in a gap already has no second one.
             shown = any(entry["from"] - SECOND <= ns <= entry["to"] for ns in marks)
+            before = [row for row in rows if nanos(row["ts"]) <= entry["from"]]
+            shown = shown or (before and before[-1]["value"] == "")
             if lost and entry["from"] > first and not shown:
                 self.fault(f"{tag} has no sample of bad quality for entry {entry['id']}")
 
@@ -363,6 +370,15 @@ class Verdict:
         deed = sorted(deed, key=lambda one: min(abs(one[1]), abs(one[2])))[:1]
         self.fault(f"{tag} lacks tick {tick} at {ns}; entries (ms from it) {near}, disturbance {deed}")
 
+    def lateness(self):
+        """How long after its last disturbance each interruption lasted, with that disturbance."""
+        for entry in self.entries:
+            before = [(end, deed) for deed, begin, end, _ in self.done if begin < entry["to"]]
+            if entry["tags"] is None and entry["cause"] in ("device_down", "network") and before:
+                end, deed = before[-1]
+                if entry["from"] < end <= entry["to"]:
+                    yield entry["to"] - end, deed, end, entry
+
     def causes(self) -> None:
         """A disturbance that stands alone has an entry of its own cause."""
         for place, (deed, begin, end, settled) in enumerate(self.done):
@@ -380,6 +396,14 @@ class Verdict:
                 self.fault(f"disturbance {place} ({deed}) at {begin} is called {[e['cause'] for e in over]}")
 
 
+def said(directory: str, begin: int, end: int) -> None:
+    """Prints what the server logged between two moments."""
+    with open(os.path.join(directory, "tacitus.log")) as lines:
+        for line in lines:
+            if line.startswith("{") and begin <= nanos(json.loads(line)["timestamp"]) <= end:
+                print("    ", line.rstrip())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tacitus", required=True, help="the binary")
@@ -387,6 +411,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--items", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", default="info", help="the level of the server's log")
     parser.add_argument("--directory", required=True, help="an empty directory for all that is written")
     arguments = parser.parse_args()
     os.makedirs(arguments.directory, exist_ok=True)
@@ -394,7 +419,7 @@ def main() -> None:
     device = Device(arguments, relay.far, arguments.directory, arguments.items, PERIOD_MS[arguments.peer])
     device.start()
     relay.do(relay._mend())
-    tacitus = Tacitus(os.path.abspath(arguments.tacitus), arguments.directory)
+    tacitus = Tacitus(os.path.abspath(arguments.tacitus), arguments.directory, arguments.log)
     faults = []
     try:
         tacitus.ask("PUT", "/api/v1/collectors/peer", definition(arguments.peer, relay.port, arguments.items))
@@ -435,6 +460,13 @@ def report(arguments, verdict: Verdict, tacitus: Tacitus) -> None:
     print({name: number for name, number in count.items() if "entry" in name})
     lasted = sum(entry["to"] - entry["from"] for entry in verdict.entries if entry["tags"] is None) / SECOND
     print(f"entries of all tags last {lasted:.0f} s")
+    waits = sorted(verdict.lateness(), key=lambda one: one[0])
+    if waits:
+        half, most = waits[len(waits) // 2][0] / SECOND, waits[-1][0] / SECOND
+        print(f"collected again after {half:.1f} s in the middle, {most:.1f} s at the most")
+    for late, deed, end, entry in [one for one in waits if one[0] > LATE]:
+        print(f"LATE by {late / SECOND:.1f} s after {deed} at {end}, entry {entry['id']}")
+        said(arguments.directory, end, entry["to"])
     for text in verdict.faults:
         print("FAULT", text)
 

@@ -5,22 +5,28 @@
 //! {Speed: 3.0, Axis: [7, 8]}      Speed = 3.0, Axis/0 = 7, Axis/1 = 8
 //! ```
 //! A matrix has one number a dimension: `0/1`. An array that changes its length has other leaves.
+//! A field that a structure may have and does not is a leaf without a value.
 //!
 //! *Invariant.* Names of fields become one level of a path each: a `/` in one is a `_`. A value has
 //! at most as many leaves as the caller allows, or none.
 
-use opcua::types::custom::{DataTypeTree, DynamicStructure};
-use opcua::types::{Array, ExpandedMessageInfo, ExtensionObject, Variant};
+use opcua::types::custom::DataTypeTree;
+use opcua::types::{Array, Variant};
 
 use super::Refusal;
 
 /// LIMIT: arrays and structures within each other. Real ones have two or three levels.
 const DEPTH_MAX: usize = 16;
 
+/// LIMIT: fields and elements looked at, for each leaf that a value may have: elements without
+/// fields cost no bytes, and structures that hold nothing no leaf.
+const VISITS_PER_LEAF: usize = DEPTH_MAX;
+
 /// A leaf: its path below the value, and what it holds.
 pub type Leaf = (String, Variant);
 
-/// The leaves of an array or a structure. `types` are the structures that the server describes.
+/// The leaves of an array or a structure. `types` are the structures that the server describes;
+/// those of the standard are known.
 ///
 /// # Errors
 /// Why it has none.
@@ -29,25 +35,38 @@ pub fn leaves(
     types: Option<&DataTypeTree>,
     count_max: usize,
 ) -> Result<Vec<Leaf>, Refusal> {
-    let mut tree = Tree { types, count_max, leaves: Vec::new() };
+    let mut tree = Tree { types, count_max, visits: 0, leaves: Vec::new() };
     tree.add(String::new(), value, 0)?;
     Ok(tree.leaves)
 }
 
-struct Tree<'t> {
-    types: Option<&'t DataTypeTree>,
-    count_max: usize,
+/// The leaves of a value, as they are found.
+pub(super) struct Tree<'t> {
+    pub(super) types: Option<&'t DataTypeTree>,
+    pub(super) count_max: usize,
+    visits: usize,
     leaves: Vec<Leaf>,
 }
 
 impl Tree<'_> {
-    fn add(&mut self, path: String, value: &Variant, depth: usize) -> Result<(), Refusal> {
-        if depth > DEPTH_MAX || self.leaves.len() > self.count_max {
-            return Err(Refusal::Array);
-        }
+    /// Counts a value that is looked at.
+    pub(super) fn visit(&mut self, depth: usize) -> Result<(), Refusal> {
+        self.visits += 1;
+        let visits_max = self.count_max.saturating_mul(VISITS_PER_LEAF);
+        let within = depth <= DEPTH_MAX && self.visits <= visits_max;
+        if within { Ok(()) } else { Err(Refusal::Array) }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        path: String,
+        value: &Variant,
+        depth: usize,
+    ) -> Result<(), Refusal> {
+        self.visit(depth)?;
         match value {
             Variant::Array(array) => self.add_elements(&path, array, depth),
-            Variant::ExtensionObject(object) => self.add_fields(&path, object, depth),
+            Variant::ExtensionObject(object) => self.add_structure(&path, object, depth + 1),
             Variant::Variant(inner) => self.add(path, inner, depth + 1),
             scalar if self.leaves.len() < self.count_max => {
                 self.leaves.push((path, scalar.clone()));
@@ -58,38 +77,22 @@ impl Tree<'_> {
     }
 
     fn add_elements(&mut self, path: &str, array: &Array, depth: usize) -> Result<(), Refusal> {
-        let dimensions = array.dimensions.as_deref().unwrap_or_default();
+        let dimensions = array.dimensions.iter().flatten();
+        let dimensions: Vec<usize> =
+            dimensions.map(|size| usize::try_from(*size).unwrap_or(usize::MAX)).collect();
         for (index, element) in array.values.iter().enumerate() {
-            self.add(below(path, &place(index, dimensions)), element, depth + 1)?;
-        }
-        Ok(())
-    }
-
-    fn add_fields(
-        &mut self,
-        path: &str,
-        object: &ExtensionObject,
-        depth: usize,
-    ) -> Result<(), Refusal> {
-        let structure = object.inner_as::<DynamicStructure>().ok_or(Refusal::Structure)?;
-        let types = self.types.ok_or(Refusal::Structure)?;
-        let id = structure.full_data_type_id().node_id;
-        let about = types.get_struct_type(&id).ok_or(Refusal::Structure)?;
-        for (index, value) in structure.values().iter().enumerate() {
-            let name = about.get_field(index).map(|field| field.name.as_str());
-            let name = name.ok_or(Refusal::Structure)?.replace('/', "_");
-            self.add(below(path, &name), value, depth + 1)?;
+            self.add(below(path, &place(index, &dimensions)), element, depth + 1)?;
         }
         Ok(())
     }
 }
 
 /// The numbers of an element, one a dimension.
-fn place(index: usize, dimensions: &[u32]) -> String {
+pub(super) fn place(index: usize, dimensions: &[usize]) -> String {
     let mut rest = index;
     let mut numbers = Vec::new();
     for size in dimensions.iter().skip(1).rev() {
-        let size = usize::try_from(*size).unwrap_or(usize::MAX).max(1);
+        let size = (*size).max(1);
         numbers.push((rest % size).to_string());
         rest /= size;
     }
@@ -98,14 +101,14 @@ fn place(index: usize, dimensions: &[u32]) -> String {
     numbers.join("/")
 }
 
-fn below(path: &str, name: &str) -> String {
+pub(super) fn below(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opcua::types::{Argument, VariantScalarTypeId};
+    use opcua::types::VariantScalarTypeId;
 
     fn of(value: impl Into<Variant>) -> Vec<(String, f64)> {
         let leaves = leaves(&value.into(), None, 100).unwrap();
@@ -128,10 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn too_many_leaves_are_none_and_an_unknown_structure_has_none() {
+    fn too_many_leaves_are_none() {
         let long = Variant::from(vec![0_u8; 101]);
         assert_eq!(leaves(&long, None, 100), Err(Refusal::Array));
-        let structure = Variant::from(ExtensionObject::from_message(Argument::default()));
-        assert_eq!(leaves(&structure, None, 100), Err(Refusal::Structure));
     }
 }

@@ -40,6 +40,9 @@ pub enum Refusal {
     /// A structure.
     #[error("a structure whose fields the server does not describe is not stored")]
     Structure,
+    /// A structure whose bytes do not fit the description of its type.
+    #[error("a structure is not written as the server describes its type, and is not stored")]
+    Malformed,
     /// An unsigned integer above 2^63 − 1.
     #[error("an unsigned integer above 9223372036854775807 is not stored")]
     Unsigned,
@@ -107,6 +110,7 @@ fn value(variant: &Variant) -> Result<Value, Refusal> {
         Variant::ExpandedNodeId(node) => text_of(node.to_string())?,
         // A variant holds a variant only inside an array (Part 6, 5.2.2.16).
         Variant::Array(_) | Variant::Variant(_) => return Err(Refusal::Array),
+        Variant::ExtensionObject(object) if object.is_null() => Value::Null,
         Variant::ExtensionObject(_) => return Err(Refusal::Structure),
         Variant::ByteString(_) | Variant::DataValue(_) | Variant::DiagnosticInfo(_) => {
             return Err(Refusal::Type);

@@ -3,7 +3,7 @@
 //! *Invariant.* A condition is told by its source and its name. Reports are given in the order of
 //! their times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AlarmState, Report};
 
@@ -44,6 +44,14 @@ impl Conditions {
     /// Every condition, by source and name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.values()
+    }
+
+    /// Takes that the source told these conditions, asked for all; the others are over. What is new.
+    pub(crate) fn keep_only(&mut self, at: i64, retained: &BTreeSet<String>) -> Vec<Transition> {
+        let left_out = self.0.values().map(|known| &known.report);
+        let left_out = left_out.filter(|report| !retained.contains(&report.condition));
+        let over: Vec<Report> = left_out.filter_map(Report::ended).collect();
+        over.into_iter().filter_map(|report| self.take(at, report)).collect()
     }
 
     /// Takes a report; what is new, if anything is.

@@ -3,6 +3,8 @@
 //! *Invariant.* A text that is not the report of a condition is none: events that only happen, and
 //! branches that tell of the past of a condition (Part 9, 5.5.2), change no state.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::AlarmState;
@@ -40,6 +42,17 @@ pub(crate) struct Report {
     pub(crate) user: String,
 }
 
+/// The conditions that a source told when it was asked for all that are worth telling, where a text
+/// says so.
+pub(crate) fn retained(text: &str) -> Option<BTreeSet<String>> {
+    if !text.contains("\"retained\"") {
+        return None;
+    }
+    let event: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let names = event.get("retained")?.as_array()?;
+    Some(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
 impl Report {
     /// The report that an event of an OPC UA server is; the members are those of `docs/opcua.md`.
     pub(crate) fn of_event(text: &str) -> Option<Self> {
@@ -73,6 +86,19 @@ impl Report {
             message: word("message").to_owned(),
             comment: word("comment").to_owned(),
             user: word("user").to_owned(),
+        })
+    }
+
+    /// The report that nothing of the condition is left to do or to see, where there was something.
+    pub(crate) fn ended(&self) -> Option<Self> {
+        let lasts = self.active || !self.acknowledged || self.latched;
+        lasts.then(|| Self {
+            active: false,
+            acknowledged: true,
+            latched: false,
+            message: "no longer told by its source".to_owned(),
+            user: String::new(),
+            ..self.clone()
         })
     }
 

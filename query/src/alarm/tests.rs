@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{AlarmState, Conditions, Report};
+use super::{AlarmState, Conditions, Report, retained};
 
 /// The letter of ISA-18.2.
 fn letter(state: AlarmState) -> char {
@@ -102,4 +102,23 @@ fn what_is_told_again_is_no_transition_and_who_acknowledged_is_remembered() {
     let again = conditions.take(5, report(true, false)).unwrap();
     assert_eq!((again.after.acknowledged_by.as_str(), again.after.raised), ("", Some(1)));
     assert_eq!(conditions.len(), 1);
+}
+
+/// A server that is asked for all its conditions leaves out those of which nothing is left.
+#[test]
+fn a_condition_that_its_source_leaves_out_is_over() {
+    let named =
+        |condition: &str, report: Report| Report { condition: condition.to_owned(), ..report };
+    let mut conditions = Conditions::default();
+    conditions.take(1, named("High", report(true, false)));
+    conditions.take(2, named("Low", report(true, true)));
+    conditions.take(3, named("Door", report(false, true)));
+    let kept = retained(r#"{"event_type": "i=2788", "retained": ["Low"]}"#).unwrap();
+    let over = conditions.keep_only(9, &kept);
+    let names: Vec<(&str, char)> =
+        over.iter().map(|own| (&*own.after.report.condition, letter(own.after.state))).collect();
+    assert_eq!(names, [("High", 'A')]);
+    assert_eq!((over[0].at, over[0].before), (9, Some(AlarmState::Unacknowledged)));
+    assert_eq!(conditions.keep_only(10, &kept), []);
+    assert_eq!(retained(r#"{"condition": "High", "message": "retained"}"#), None);
 }

@@ -23,7 +23,7 @@ use tacitus_storage::{Block, TagQuery, TagScan};
 use super::landscape::{text, texts};
 use super::moment;
 use super::window::Asked;
-use crate::alarm::{AlarmState, Condition, Conditions, EVENTS_LABEL, Report, Transition};
+use crate::alarm::{AlarmState, Condition, Conditions, EVENTS_LABEL, Report, Transition, retained};
 use crate::error::{QueryError, SqlState};
 use crate::history::{Made, Piece, Producer, Rows};
 use crate::limits::CONDITIONS_MAX;
@@ -239,11 +239,14 @@ impl Course {
         let mut transitions = Vec::new();
         for (row, at) in block.times.iter().enumerate() {
             let Value::Text(text) = block.value(row) else { continue };
-            let Some(report) = Report::of_event(&text) else { continue };
-            let Some(transition) = self.conditions.take(*at, report) else { continue };
+            let new = match (Report::of_event(&text), retained(&text)) {
+                (Some(report), _) => self.conditions.take(*at, report).into_iter().collect(),
+                (None, Some(retained)) => self.conditions.keep_only(*at, &retained),
+                (None, None) => continue,
+            };
             let asked = self.range.contains(Timestamp::from_nanos(*at));
             if asked && self.relation == AlarmRelation::Journal {
-                transitions.push(transition);
+                transitions.extend(new);
             }
             if self.conditions.len() > CONDITIONS_MAX {
                 let path = &self.tag.definition.path;

@@ -144,7 +144,7 @@ impl About {
             }
             (AttributeId::DataType, Some(Variant::NodeId(node))) => {
                 self.numeric = is_numeric(node);
-                self.structured = node.namespace != 0;
+                self.structured = is_structured(node);
             }
             (AttributeId::UserAccessLevel, Some(Variant::Byte(level))) => {
                 self.historic = level & HISTORY_READ != 0;
@@ -163,6 +163,13 @@ impl About {
             self.unit = (!text.is_empty()).then(|| text.to_owned());
         }
     }
+}
+
+/// Whether values of a data type may be structures that only the server describes: one of its own, or
+/// one that says nothing of what is in it.
+fn is_structured(data_type: &NodeId) -> bool {
+    let open = [DataTypeId::Structure, DataTypeId::BaseDataType];
+    data_type.namespace != 0 || open.iter().any(|known| data_type == known)
 }
 
 /// Whether a data type is one of numbers, for which alone a deadband has a meaning.
@@ -218,6 +225,15 @@ mod tests {
         about
             .take_property(&property(ExtensionObject::from_message(Range { low: 3.0, high: 3.0 })));
         assert_eq!(about.range, None);
+    }
+
+    #[test]
+    fn only_types_that_the_server_alone_knows_need_its_description() {
+        assert!(is_structured(&NodeId::new(2, 11)));
+        assert!(is_structured(&DataTypeId::Structure.into()));
+        assert!(is_structured(&DataTypeId::BaseDataType.into()));
+        assert!(!is_structured(&DataTypeId::Range.into()));
+        assert!(!is_structured(&DataTypeId::Double.into()));
     }
 
     #[test]

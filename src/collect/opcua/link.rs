@@ -3,6 +3,9 @@
 //! *Invariant.* While a link lives its event loop is polled, whatever its owner waits for: a
 //! request and the answer to it travel through that loop.
 //!
+//! *Invariant.* Whether the server lives is judged here and nowhere else: any answer is a sign of life,
+//! also one that says that it does not run as it should.
+//!
 //! *Not here.* After a reconnect the library must be told to ask for notifications; by itself it
 //! says "connected" and delivers nothing for ever. The supervisor does, once it has fetched what
 //! was missed.
@@ -21,6 +24,7 @@ use opcua::types::{
     UserTokenType,
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -28,8 +32,8 @@ use super::settings::{Login, Policy, Security, SecurityMode, Settings};
 use super::subscribe::Heard;
 use super::trust::Trust;
 use crate::collect::limits::{
-    ARRAY_LENGTH_MAX, CONNECT_TIMEOUT, KEEP_ALIVE, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT,
-    SESSION_TIMEOUT, TEXT_BYTES_MAX,
+    ARRAY_LENGTH_MAX, CONNECT_TIMEOUT, MESSAGE_BYTES_MAX, SESSION_TIMEOUT, TEXT_BYTES_MAX,
+    UNANSWERED_MAX,
 };
 
 const POLICY_NONE: &str = "http://opcfoundation.org/UA/SecurityPolicy#None";
@@ -43,6 +47,10 @@ pub(super) enum Event {
     Lost(StatusCode),
     /// One such try failed.
     Failed(StatusCode),
+    /// The connection stands, and the server no longer answers.
+    Unanswered(StatusCode),
+    /// The server answers that it does not run.
+    Halted,
 }
 
 /// Why there is no connection.
@@ -60,6 +68,7 @@ pub(super) struct Link {
     pub(super) url: String,
     pub(super) session: Arc<Session>,
     pub(super) events: Receiver<Event>,
+    down: watch::Receiver<bool>,
     driver: JoinHandle<()>,
 }
 
@@ -108,9 +117,10 @@ fn client(settings: &Settings, pki_dir: &Path, retries: i32) -> Result<Client, S
         .session_retry_max(Duration::from_secs(5))
         .session_timeout(session_timeout_ms)
         .recreate_subscriptions(false)
-        .keep_alive_interval(KEEP_ALIVE)
-        .max_failed_keep_alive_count(2)
-        .request_timeout(REQUEST_TIMEOUT)
+        .keep_alive_interval(settings.keep_alive)
+        // The library would end the session of a server that answers that it does not run.
+        .max_failed_keep_alive_count(0)
+        .request_timeout(settings.timeout)
         .publish_timeout(Duration::from_mins(1))
         .min_publish_interval(Duration::from_millis(10))
         .ignore_clock_skew(true)
@@ -156,16 +166,31 @@ impl Link {
             .map_err(|error| refused(&error))?;
         let (sender, events) = channel(64);
         let polls = event_loop.enter().boxed();
-        let driver = tokio::spawn(drive(polls, sender, heard));
-        let mut link = Self { url: url.to_owned(), session, events, driver };
+        let (is_down, down) = watch::channel(false);
+        let driver = tokio::spawn(drive(polls, sender, is_down, heard));
+        let mut link = Self { url: url.to_owned(), session, events, down, driver };
         match timeout(CONNECT_TIMEOUT, link.events.recv()).await {
-            Ok(Some(Event::Up { .. })) => Ok(link),
-            Ok(Some(Event::Lost(status) | Event::Failed(status))) => {
+            Ok(Some(Event::Up { .. } | Event::Halted)) => Ok(link),
+            Ok(Some(Event::Lost(status) | Event::Failed(status) | Event::Unanswered(status))) => {
                 Err(refused(&Error::new(status, "the session was refused")))
             }
             Ok(None) => Err(Refused { denied: false, reason: "the session ended".into() }),
             Err(_) => Err(unanswered()),
         }
+    }
+
+    /// When requests that are under way will not be answered. The event that says why follows.
+    pub(super) fn ends(&self) -> impl Future<Output = ()> + use<> {
+        let mut down = self.down.clone();
+        async move {
+            // Where nobody says any more how it is, it has ended too.
+            drop(down.wait_for(|down| *down).await);
+        }
+    }
+
+    /// Whether requests that are under way will not be answered.
+    pub(super) fn is_down(&self) -> bool {
+        *self.down.borrow()
     }
 
     /// Closes the session, so that the server need not keep it.
@@ -256,34 +281,81 @@ fn identity(login: &Login) -> Result<IdentityToken, Refused> {
     })
 }
 
-/// What only a person can mend: it is tried again, but rarely.
+/// What the two sides do not have in common. It costs a server nothing to be asked again; one that starts,
+/// or ends, may offer less than it will.
 fn mistaken(reason: String) -> Refused {
-    Refused { denied: true, reason }
+    Refused { denied: false, reason }
 }
 
 /// Polls the session for as long as somebody hears of it.
 async fn drive(
     mut polls: futures::stream::BoxStream<'static, Result<SessionPollResult, StatusCode>>,
     events: Sender<Event>,
+    is_down: watch::Sender<bool>,
     heard: Arc<Heard>,
 ) {
+    let mut life = Life::default();
     while let Some(Ok(poll)) = polls.next().await {
         let event = match poll {
             SessionPollResult::Reconnected(mode) => {
                 heard.now();
+                life = Life::default();
                 Event::Up { new: matches!(mode, SessionConnectMode::NewSession(_)) }
             }
             SessionPollResult::ConnectionLost(status) => Event::Lost(status),
             SessionPollResult::ReconnectFailed(status) => Event::Failed(status),
-            SessionPollResult::SessionActivity(SessionActivity::KeepAliveSucceeded) => {
-                heard.now();
-                continue;
+            SessionPollResult::SessionActivity(activity) => {
+                let event = life.sign(&activity);
+                if life.unanswered == 0 {
+                    heard.now();
+                }
+                let Some(event) = event else { continue };
+                event
             }
             _ => continue,
         };
+        match event {
+            Event::Up { .. } => drop(is_down.send_replace(false)),
+            Event::Lost(_) | Event::Unanswered(_) => drop(is_down.send_replace(true)),
+            Event::Failed(_) | Event::Halted => {}
+        }
         // A full channel means an owner that is stuck; ending the session is what it then needs.
         if events.try_send(event).is_err() {
             return;
+        }
+    }
+}
+
+/// What the answers to the question whether it lives say of a server.
+#[derive(Debug, Default)]
+struct Life {
+    /// How many in a row did not come.
+    unanswered: u32,
+    /// Whether it says that it does not run.
+    halted: bool,
+}
+
+impl Life {
+    /// Takes an answer, or that none came; returns what is news.
+    fn sign(&mut self, activity: &SessionActivity) -> Option<Event> {
+        match activity {
+            SessionActivity::KeepAliveSucceeded => {
+                *self = Self::default();
+                None
+            }
+            SessionActivity::KeepAliveFailed(StatusCode::BadServerHalted) => {
+                self.unanswered = 0;
+                (!std::mem::replace(&mut self.halted, true)).then_some(Event::Halted)
+            }
+            // It answers, and does not say how it is.
+            SessionActivity::KeepAliveFailed(StatusCode::BadUnknownResponse) => {
+                self.unanswered = 0;
+                None
+            }
+            SessionActivity::KeepAliveFailed(status) => {
+                self.unanswered = self.unanswered.saturating_add(1);
+                (self.unanswered == UNANSWERED_MAX).then_some(Event::Unanswered(*status))
+            }
         }
     }
 }
@@ -387,6 +459,28 @@ mod tests {
         let policies: Vec<&str> =
             tokens.iter().map(|one| one.security_policy_uri.as_ref()).collect();
         assert_eq!(policies, [Policy::Basic256Sha256.uri(), POLICY_NONE]);
+    }
+
+    /// A server in the state "test" or "suspended" answers and may have values: ending its session
+    /// again and again would be no better.
+    #[test]
+    fn a_server_is_given_up_when_it_leaves_two_questions_in_a_row_unanswered() {
+        use SessionActivity::{KeepAliveFailed as Failed, KeepAliveSucceeded as Good};
+        let late = StatusCode::BadTimeout;
+        let halted = StatusCode::BadServerHalted;
+        for (signs, want) in [
+            (vec![Failed(late)], vec![]),
+            (vec![Failed(late), Good, Failed(late)], vec![]),
+            (vec![Failed(late), Failed(late), Failed(late)], vec![Event::Unanswered(late)]),
+            (vec![Failed(halted), Failed(halted), Failed(halted)], vec![Event::Halted]),
+            (vec![Failed(late), Failed(halted), Failed(late)], vec![Event::Halted]),
+            (vec![Failed(halted), Good, Failed(halted)], vec![Event::Halted, Event::Halted]),
+            (vec![Failed(StatusCode::BadUnknownResponse); 3], vec![]),
+        ] {
+            let mut life = Life::default();
+            let events: Vec<Event> = signs.iter().filter_map(|sign| life.sign(sign)).collect();
+            assert_eq!(events, want, "{signs:?}");
+        }
     }
 
     #[test]

@@ -2,26 +2,27 @@
 //!
 //! *Invariant.* Samples of one tag reach the store in the order in which they came.
 
+mod event_log;
 mod notes;
 mod queue;
 mod track;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opcua::types::custom::DataTypeTree;
 use opcua::types::{DataValue, Variant};
-use tacitus_model::{Kind, Quality, TagDefinition, TagPath, Timestamp, Value};
+use tacitus_model::{Quality, TagDefinition, TagPath, Timestamp, Value};
 use tacitus_protocol::Point;
 use tacitus_protocol::opcua::{Refusal, leaves, moment, reading, server_time};
-use tacitus_query::EVENTS_LABEL;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::event_log::EventLog;
 use self::notes::Notes;
 pub(super) use self::queue::Queue;
-use self::track::{Stated, Track};
+use self::track::{NODE_LABEL, Stated, Track};
 use super::describe::About;
-use super::events::Event;
+use super::events::{About as AboutEvent, Event};
 use super::items::Handle;
 use super::mailbox::{Letters, Message, Origin, Values};
 use super::settings::{Node, Settings, Times};
@@ -53,10 +54,11 @@ pub(super) struct Pump {
     clock: Arc<dyn tacitus_storage::Clock>,
     source: String,
     items: BTreeMap<Handle, Item>,
+    /// Tags of an earlier process and their nodes, until an item claims them.
+    earlier: BTreeMap<String, String>,
     types: Option<Arc<DataTypeTree>>,
     notes: Notes,
-    events: BTreeMap<TagPath, Timestamp>,
-    defined_events: BTreeSet<TagPath>,
+    events: EventLog,
     points: Vec<Point>,
 }
 
@@ -76,7 +78,9 @@ impl Item {
 impl Pump {
     pub(super) fn new(settings: Arc<Settings>, state: Arc<State>, parts: &Parts) -> Self {
         let source = settings.source();
+        let events = format!("{}{}/events/", settings.prefix, settings.name);
         Self {
+            events: EventLog::new(events, source.clone()),
             notes: Notes::new(Arc::clone(&parts.gaps), source.clone()),
             source,
             settings,
@@ -84,14 +88,16 @@ impl Pump {
             store: Arc::clone(&parts.store),
             clock: Arc::clone(&parts.clock),
             items: BTreeMap::new(),
+            earlier: BTreeMap::new(),
             types: None,
-            events: BTreeMap::new(),
-            defined_events: BTreeSet::new(),
             points: Vec::new(),
         }
     }
 
     pub(super) async fn run(mut self, mut letters: Letters) {
+        let earlier = self.store.of_source(&self.source).into_iter();
+        self.earlier =
+            earlier.filter_map(|own| Some((own.path.to_string(), node_of(&own)?))).collect();
         let mut look = interval(NOTES_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -126,7 +132,8 @@ impl Pump {
         match message {
             Message::Item { handle, node } => {
                 let own = Track::new(node.tag.clone(), &*self.store);
-                let leaves = BTreeMap::new();
+                self.earlier.remove(node.tag.as_str());
+                let leaves = self.leaves_of(&node);
                 let queue = Queue::default();
                 let item = Item { node, own, leaves, generation: 0, queue };
                 self.items.insert(handle, item);
@@ -152,6 +159,26 @@ impl Pump {
             Message::End => return true,
         }
         false
+    }
+
+    /// The leaves that an earlier process stored of an item: their trends show an interruption too.
+    fn leaves_of(&mut self, node: &Node) -> BTreeMap<String, Track> {
+        let above = format!("{}/", node.tag);
+        let name = node.node.to_string();
+        let below = self.earlier.range(above.clone()..);
+        let below = below.take_while(|(path, _)| path.starts_with(&above));
+        // A node may have nodes below it: their tags are their own.
+        let own: Vec<String> =
+            below.filter(|(_, node)| **node == name).map(|(path, _)| path.clone()).collect();
+        let mut leaves = BTreeMap::new();
+        for path in own {
+            self.earlier.remove(&path);
+            let leaf = path.strip_prefix(&above).unwrap_or_default().to_owned();
+            if let Ok(path) = TagPath::new(&path) {
+                leaves.insert(leaf, Track::new(path, &*self.store));
+            }
+        }
+        leaves
     }
 
     /// What a person said of a tag counts more than what the server says.
@@ -205,14 +232,14 @@ impl Pump {
             Times::Server => DataValue { source_timestamp: None, ..data },
         };
         let outcome = match &data.value {
-            Some(value @ (Variant::Array(_) | Variant::ExtensionObject(_))) => {
-                leaves(value, self.types.as_deref(), LEAVES_MAX)
-                    .and_then(|leaves| self.values_of_leaves(handle, &data, stated, leaves))
-            }
-            None | Some(Variant::Empty) if !item.leaves.is_empty() => {
+            nothing if !item.leaves.is_empty() && is_nothing(nothing.as_ref()) => {
                 let nothing = item.leaves.keys().map(|path| (path.clone(), Variant::Empty));
                 let nothing = nothing.collect();
                 self.values_of_leaves(handle, &data, stated, nothing)
+            }
+            Some(value @ (Variant::Array(_) | Variant::ExtensionObject(_))) if !is_null(value) => {
+                leaves(value, self.types.as_deref(), LEAVES_MAX)
+                    .and_then(|leaves| self.values_of_leaves(handle, &data, stated, leaves))
             }
             _ => self.sample(handle, None, &data, stated),
         };
@@ -221,6 +248,7 @@ impl Pump {
         }
     }
 
+    /// The samples of leaves. One that cannot be stored takes none of the others with it.
     fn values_of_leaves(
         &mut self,
         handle: Handle,
@@ -228,14 +256,15 @@ impl Pump {
         stated: Stated,
         leaves: Vec<(String, Variant)>,
     ) -> Result<(), Refusal> {
+        let mut outcome = Ok(());
         for (path, value) in leaves {
             let data = DataValue {
                 value: Some(value).filter(|value| !matches!(value, Variant::Empty)),
                 ..without_value(data)
             };
-            self.sample(handle, Some(path), &data, stated)?;
+            outcome = outcome.and(self.sample(handle, Some(path), &data, stated));
         }
-        Ok(())
+        outcome
     }
 
     /// One sample of an item, or of one of its leaves.
@@ -279,29 +308,19 @@ impl Pump {
 
     /// An event is a text of the tag of its source.
     fn event(&mut self, event: Event) {
-        let path =
-            format!("{}{}/events/{}", self.settings.prefix, self.settings.name, event.source);
-        let Ok(path) = TagPath::new(&path) else {
-            self.state.refused(1);
-            return;
-        };
-        let ts = event.ts.unwrap_or_else(|| self.clock.now());
-        // LIMIT: sources of events are as many as tags may be; beyond, the store refuses them.
-        let last = self.events.entry(path.clone()).or_insert(Timestamp::MIN);
-        let same = last.nanos().saturating_sub(ts.nanos());
-        let ts = if (0..100).contains(&same) { track::later(*last, 1) } else { ts };
-        *last = (*last).max(ts);
-        if self.defined_events.insert(path.clone()) {
-            let mut definition = TagDefinition::new(path.clone(), Kind::Text, &self.source);
-            definition.quantum_ns = 1;
-            definition.step = true;
-            let (key, value) = EVENTS_LABEL;
-            definition.labels = vec![(key.to_owned(), value.to_owned())];
-            self.store.define(definition);
+        let now = self.clock.now();
+        if event.about == AboutEvent::Overflow {
+            self.state.overflowed();
+            self.state.error("events are lost: the server's queue of them was full");
         }
-        self.state.sampled(ts, self.clock.now());
-        let point = Point::new(path.as_str(), Value::Text(event.text.into())).at(Some(ts));
-        self.points.push(point);
+        let ts = event.ts.unwrap_or(now);
+        match self.events.take(event, now, &*self.store) {
+            Some(points) => {
+                self.state.sampled(ts, now);
+                self.points.extend(points);
+            }
+            None => self.state.refused(1),
+        }
     }
 
     fn refused(&self, handle: Handle, refusal: Refusal) {
@@ -325,6 +344,7 @@ impl Pump {
         }
         if handles.is_none() {
             self.notes.interrupted(at);
+            self.events.interrupted();
         }
         if self.points.len() > before {
             self.state.change(|status| status.gaps_total += 1);
@@ -340,6 +360,22 @@ impl Pump {
         self.state.refused(refused);
         Ok(())
     }
+}
+
+/// The node whose values a tag has.
+fn node_of(definition: &TagDefinition) -> Option<String> {
+    let mut labels = definition.labels.iter();
+    labels.find(|(key, _)| key == NODE_LABEL).map(|(_, node)| node.clone())
+}
+
+/// Whether a data value has no value.
+fn is_nothing(value: Option<&Variant>) -> bool {
+    value.is_none_or(|value| matches!(value, Variant::Empty) || is_null(value))
+}
+
+/// Whether there is nothing in place of a structure.
+fn is_null(value: &Variant) -> bool {
+    matches!(value, Variant::ExtensionObject(object) if object.is_null())
 }
 
 /// The status and the times of a data value.

@@ -43,6 +43,10 @@ pub struct Settings {
     pub mode: SecurityMode,
     /// Who logs in.
     pub login: Login,
+    /// How often the server is asked whether it lives.
+    pub keep_alive: Duration,
+    /// How long it may take to answer a request.
+    pub timeout: Duration,
     /// How often the server sends.
     pub publishing_interval: Duration,
     /// How often the server looks.

@@ -3,7 +3,7 @@
 //! *Invariant.* Every item asked for is accounted for: watched, or failed with the server's
 //! reason. A subscription that is silent for three of its keep-alive times is dead.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +20,15 @@ use tacitus_storage::Clock;
 use tokio::time::Instant;
 
 use super::backfill::back;
-use super::events::{self, Event};
+use super::events::{self, About, Event};
 use super::items::{Handle, Items};
 use super::mailbox::{Mailbox, Message, Origin};
 use super::pump::Queue;
 use super::settings::{Deadband, Settings};
 use super::survey::Survey;
-use crate::collect::limits::{KEEP_ALIVE, MISSED_LISTED_MAX, MISSED_MAX, SUBSCRIPTION_ITEMS_MAX};
+use crate::collect::limits::{
+    MISSED_LISTED_MAX, MISSED_MAX, REFRESH_INTERVAL, SUBSCRIPTION_ITEMS_MAX,
+};
 
 /// When something was last heard.
 pub(super) struct Heard {
@@ -75,6 +77,11 @@ pub(super) struct Subscription {
     id: u32,
     /// Whether it has events, or values.
     of_events: bool,
+    /// Whether the state of conditions is to be asked for again.
+    unsure: Arc<AtomicBool>,
+    /// From when on that may be done: a server with more conditions than its queue holds would be
+    /// asked for ever.
+    refresh_due: Instant,
     generation: u64,
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
@@ -95,7 +102,9 @@ impl Subscription {
     async fn fetch(&self, session: &Session, to: &Mailbox, number: u32) -> Result<bool, Error> {
         match session.republish(self.id, number).await {
             Ok(notification) if is_of(&notification, number) => {
-                hand_over(to, self.generation, notification);
+                if hand_over(to, self.generation, notification) {
+                    self.unsure.store(true, Ordering::Relaxed);
+                }
                 Ok(true)
             }
             // The server has no such one, and says so by an empty one, as asyncua does.
@@ -229,15 +238,17 @@ impl Subscriptions {
         self.generation += 1;
         let heard = Arc::new(Heard::new(Arc::clone(context.clock)));
         let numbers = Arc::new(Numbers::default());
+        let unsure = Arc::new(AtomicBool::new(of_events));
         let inbox = Inbox {
             mailbox: context.mailbox.clone(),
             generation: self.generation,
             heard: Arc::clone(&heard),
             numbers: Arc::clone(&numbers),
+            unsure: Arc::clone(&unsure),
         };
         let interval = context.settings.publishing_interval;
         let interval_ms = millis(interval).max(1);
-        let keep_alive_count = count(millis(KEEP_ALIVE) / interval_ms);
+        let keep_alive_count = count(millis(context.settings.keep_alive) / interval_ms);
         // Two minutes without a publish request: longer than a session lives unconnected.
         let lifetime_count = count(120_000 / interval_ms).max(keep_alive_count.saturating_mul(3));
         let id = context
@@ -251,10 +262,12 @@ impl Subscriptions {
                 (sends, sends.saturating_mul(one.max_keep_alive_count()))
             })
         };
-        let (sends, life) = granted.unwrap_or((interval, KEEP_ALIVE));
+        let (sends, life) = granted.unwrap_or((interval, context.settings.keep_alive));
         self.live.push(Subscription {
             id,
             of_events,
+            unsure,
+            refresh_due: Instant::now(),
             generation: self.generation,
             heard,
             numbers,
@@ -293,8 +306,20 @@ impl Subscriptions {
                 refused.push(format!("\"{name}\": {status}"));
             }
         }
-        events::refresh(context.session, id).await;
         Ok(refused)
+    }
+
+    /// Asks for the state of all conditions where that is not known for sure: after a connection, when
+    /// events were lost, and when the server says so.
+    pub(super) async fn refresh_conditions(&mut self, session: &Session) {
+        let now = Instant::now();
+        for subscription in self.live.iter_mut().filter(|one| one.of_events) {
+            let due = subscription.refresh_due <= now;
+            if due && subscription.unsure.swap(false, Ordering::Relaxed) {
+                subscription.refresh_due = now + REFRESH_INTERVAL;
+                events::refresh(session, subscription.id).await;
+            }
+        }
     }
 
     async fn create(
@@ -373,6 +398,7 @@ impl Subscriptions {
             let delay = subscription.delay.iter().sum();
             for (number, heard) in subscription.numbers.take_missed() {
                 if !subscription.fetch(session, mailbox, number).await? {
+                    subscription.unsure.store(true, Ordering::Relaxed);
                     let since = back(heard, delay);
                     let (count, first) = lost.unwrap_or((0, since));
                     lost = Some((count + 1, first.min(since)));
@@ -471,6 +497,7 @@ struct Inbox {
     generation: u64,
     heard: Arc<Heard>,
     numbers: Arc<Numbers>,
+    unsure: Arc<AtomicBool>,
 }
 
 impl OnSubscriptionNotificationCore for Inbox {
@@ -484,12 +511,14 @@ impl OnSubscriptionNotificationCore for Inbox {
         self.heard.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
         self.numbers.came(notification.sequence_number, empty, before);
-        hand_over(&self.mailbox, self.generation, notification);
+        if hand_over(&self.mailbox, self.generation, notification) {
+            self.unsure.store(true, Ordering::Relaxed);
+        }
     }
 }
 
-/// Puts what a notification says into the mailbox.
-fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessage) {
+/// Puts what a notification says into the mailbox. Returns whether it says that events are lost.
+fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessage) -> bool {
     let sent = moment(&notification.publish_time);
     let mut values = Vec::new();
     let mut happened = Vec::new();
@@ -508,9 +537,12 @@ fn hand_over(mailbox: &Mailbox, generation: u64, notification: NotificationMessa
     if !values.is_empty() {
         mailbox.values(Origin::Subscription(generation), values, sent);
     }
+    let is_loss = |event: &Event| matches!(event.about, About::RefreshRequired | About::Overflow);
+    let lost = happened.iter().any(is_loss);
     if !happened.is_empty() {
         mailbox.events(happened);
     }
+    lost
 }
 
 /// Whether this is the notification of this number, with what it brought.

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!          ┌────────────────────────────────────────────┐
-//!          ▼                                            │ wait 1 s … 30 s (denied: 2 … 10 min)
+//!          ▼                                            │ wait 1 s … 10 s (denied: 2 … 10 min)
 //!  open link ─▶ survey ─▶ subscribe ─▶ hold ── ends ────┤
-//!                                       │  ▲            │ at once, if the server forgot the session
+//!                                       │  ▲            │ at once, if the server forgot the session and it held before
 //!                                  lost │  │ back       └─
 //!                                       ▼  │
 //!                               library reactivates, 60 s at most
@@ -18,6 +18,7 @@ mod order;
 mod quarantine;
 mod tending;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ use super::redundancy;
 use super::settings::{Node, Settings};
 use super::subscribe::{Heard, Subscriptions};
 use super::survey::{Survey, service_level, survey};
-use crate::collect::limits::{ALTERNATIVES_MAX, DENIED_WAITS, ORDERS_WAITING_MAX, RETRY_WAITS};
+use crate::collect::limits::{
+    ALTERNATIVES_MAX, CONNECT_WAITS, DENIED_WAITS, ITEM_WAITS, ORDERS_WAITING_MAX, STEADY,
+};
 use crate::collect::{Collector as _, Order, Parts, Phase, State};
 use crate::gaps::Cause;
 use crate::shutdown::Shutdown;
@@ -89,7 +92,13 @@ pub(super) struct Supervisor {
     /// Fetches what was missed, and the count of gaps at which it was last looked for.
     backfill: Option<JoinHandle<()>>,
     closings: u64,
+    /// From when on the history is read and events are heard, after something in them ended the
+    /// connection.
+    history_due: Instant,
+    events_due: Instant,
     level_due: Instant,
+    /// Whether the connection was lost while requests were under way.
+    unfinished: bool,
     /// The other servers of the set, as a server named them.
     named: Vec<String>,
 }
@@ -119,7 +128,10 @@ impl Supervisor {
             types: None,
             backfill: None,
             closings: 0,
+            history_due: Instant::now(),
+            events_due: Instant::now(),
             level_due: Instant::now(),
+            unfinished: false,
             named: Vec::new(),
         };
         let settings = Arc::clone(&supervisor.settings);
@@ -145,17 +157,25 @@ impl Supervisor {
     }
 
     async fn collect(&mut self, clients: &mut Clients) {
-        let mut retry = Waits::new(RETRY_WAITS);
+        let mut retry = Waits::new(CONNECT_WAITS);
         let mut denied = Waits::new(DENIED_WAITS);
+        // A server that starts may refuse everybody until it knows its users.
+        let mut was_let_in = false;
         loop {
             self.state.phase(Phase::Connecting);
+            let begun = Instant::now();
             let (was_connected, end) = Box::pin(self.attempt(clients)).await;
             self.state.take_orders(None);
             if let Some(backfill) = self.backfill.take() {
                 backfill.abort();
             }
-            if was_connected {
-                retry = Waits::new(RETRY_WAITS);
+            was_let_in |= was_connected;
+            let steady = was_connected && begun.elapsed() > STEADY;
+            if was_connected && begun.elapsed() > ITEM_WAITS[1] {
+                self.quarantine.calm();
+            }
+            if steady {
+                retry = Waits::new(CONNECT_WAITS);
                 denied = Waits::new(DENIED_WAITS);
             }
             let cause =
@@ -167,11 +187,18 @@ impl Supervisor {
                 End::Stopped => return,
                 End::Renew(reason) => {
                     tracing::info!(collector = %self.settings.name, reason, "begins a new session");
-                    continue;
+                    if steady {
+                        continue;
+                    }
+                    retry.next()
                 }
                 End::Refused(refused) => {
                     self.trouble(&refused.reason);
-                    if refused.denied { denied.next() } else { retry.next() }
+                    if refused.denied && !std::mem::take(&mut was_let_in) {
+                        denied.next()
+                    } else {
+                        retry.next()
+                    }
                 }
             };
             self.state.phase(Phase::Waiting);
@@ -185,6 +212,7 @@ impl Supervisor {
     /// One link from its opening to its end; also says whether it came to collect.
     async fn attempt(&mut self, clients: &mut Clients) -> (bool, End) {
         self.subscriptions.forget();
+        self.unfinished = false;
         let shutdown = self.shutdown.clone();
         let opened = tokio::select! {
             opened = Box::pin(self.open(clients)) => opened,
@@ -283,11 +311,11 @@ impl Supervisor {
             set_up = self.set_up(&link.session) => set_up,
             event = link.events.recv() => {
                 let status = match event {
-                    Some(Event::Lost(status) | Event::Failed(status)) => status,
+                    Some(Event::Lost(status) | Event::Failed(status) | Event::Unanswered(status)) => status,
                     _ => StatusCode::BadConnectionClosed,
                 };
                 self.ended(status);
-                return (false, refused("the connection was lost"));
+                return (false, refused(&format!("the connection was lost: {}", word(status))));
             }
         };
         let survey = match set_up {
@@ -317,6 +345,20 @@ impl Supervisor {
             let text = format!("the value of \"{}\" cannot be read: left alone", item.node.node);
             self.trouble(&text);
         }
+        if !self.quarantine.is_at_a_loss() {
+            return;
+        }
+        let fetches = self.backfill.as_ref().is_some_and(|task| !task.is_finished());
+        let (muted, what) = if fetches {
+            (&mut self.history_due, "the history")
+        } else if self.settings.events.is_empty() {
+            return;
+        } else {
+            (&mut self.events_due, "the events")
+        };
+        *muted = Instant::now() + ITEM_WAITS[1];
+        self.quarantine = Quarantine::default();
+        self.trouble(&format!("something in {what} cannot be read: left alone"));
     }
 
     async fn set_up(&mut self, session: &Session) -> Result<Survey, Error> {
@@ -339,6 +381,8 @@ impl Supervisor {
         let store = &self.parts.store;
         let latest = |node: &Node| store.known(node.tag.as_str())?.latest;
         let latest = self.items.iter().filter_map(|item| latest(&item.node)).max();
+        // Where there are arrays and structures only, the samples are those of leaves.
+        let latest = latest.or_else(|| self.latest_of_leaves());
         let delay = self.settings.publishing_interval + self.settings.sampling_interval;
         let latest = latest.map(|latest| back(latest, delay));
         if let Some(since) = self.interruption.begin(latest) {
@@ -348,6 +392,18 @@ impl Supervisor {
                 handles: None,
             });
         }
+    }
+
+    fn latest_of_leaves(&self) -> Option<Timestamp> {
+        if self.interruption.is_begun() {
+            return None;
+        }
+        let store = &self.parts.store;
+        let nodes: BTreeSet<String> =
+            self.items.iter().map(|item| item.node.node.to_string()).collect();
+        let tags = store.of_source(&self.settings.source()).into_iter();
+        let leaves = tags.filter(|tag| tag.labels.iter().any(|(_, node)| nodes.contains(node)));
+        leaves.filter_map(|tag| store.known(tag.path.as_str())?.latest).max()
     }
 
     async fn hold(
@@ -360,6 +416,8 @@ impl Supervisor {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                // What becomes of the connection comes first.
+                biased;
                 event = link.events.recv() => match event {
                     None => return refused("the session ended"),
                     Some(Event::Lost(status)) => {
@@ -369,16 +427,25 @@ impl Supervisor {
                         }
                     }
                     Some(Event::Up { new: true }) => return End::Renew("the server forgot the session"),
+                    Some(Event::Up { new: false }) if self.unfinished => {
+                        return End::Renew("the connection was lost within a request");
+                    }
                     Some(Event::Up { new: false }) => match self.back(&link.session, &survey).await {
                         Ok(now) if now.namespaces != survey.namespaces => {
                             return End::Renew("the server numbers its namespaces anew");
                         }
                         Ok(now) => survey = now,
-                        Err(error) => self.trouble(&error.to_string()),
+                        // Where the connection is lost again, the next event says so.
+                        Err(error) if link.is_down() => self.trouble(&error.to_string()),
+                        Err(error) => return End::Refused(because(&error)),
                     },
                     Some(Event::Failed(status)) if denies_user(status) => {
                         return End::Refused(Refused { denied: true, reason: status.to_string() });
                     }
+                    Some(Event::Unanswered(status)) => {
+                        return refused(&format!("the server does not answer: {status}"));
+                    }
+                    Some(Event::Halted) => self.trouble("the server says that it does not run"),
                     // Told when the connection was lost; each try is no news.
                     Some(Event::Failed(status)) => {
                         tracing::debug!(collector = %self.settings.name, %status, "no connection yet");
@@ -389,7 +456,17 @@ impl Supervisor {
                     tokio::spawn(order::carry_out(session, names, order));
                 }
                 _ = ticks.tick() => {
-                    if let Some(end) = self.tick(&link.session, &survey).await {
+                    // Requests on a connection that is lost would only end by their time limits.
+                    let end = tokio::select! {
+                        biased;
+                        end = self.tick(&link.session, &survey) => end,
+                        () = link.ends(), if self.outage.is_none() => {
+                            // What the server made of the last of them is not known.
+                            self.unfinished = true;
+                            None
+                        }
+                    };
+                    if let Some(end) = end {
                         return end;
                     }
                 }
@@ -405,7 +482,7 @@ impl Supervisor {
 
     fn lost(&mut self, status: StatusCode) {
         self.ended(status);
-        self.trouble(&format!("the connection was lost: {status}"));
+        self.trouble(&format!("the connection was lost: {}", word(status)));
         self.state.phase(Phase::Reconnecting);
         if self.outage.is_none() {
             let at = self.unheard_since();
@@ -437,8 +514,14 @@ impl Supervisor {
         }
     }
 
+    /// Tells of trouble; of the same again and again in the status only.
     fn trouble(&self, reason: &str) {
-        tracing::warn!(collector = %self.settings.name, reason, "collector trouble");
+        let told = self.state.status().last_error.is_some_and(|(_, last)| last == reason);
+        if told && self.state.status().phase != Phase::Connected {
+            tracing::debug!(collector = %self.settings.name, reason, "collector trouble");
+        } else {
+            tracing::warn!(collector = %self.settings.name, reason, "collector trouble");
+        }
         self.state.error(reason);
     }
 }
@@ -457,6 +540,12 @@ impl Waits {
 
 fn because(error: &Error) -> Refused {
     Refused { denied: denies_user(error.status()), reason: error.to_string() }
+}
+
+/// The reason for which a connection ended, in words: the library calls one that the other side ended
+/// without a word good.
+fn word(status: StatusCode) -> String {
+    if status.is_good() { "the server closed it".to_owned() } else { status.to_string() }
 }
 
 fn refused(reason: &str) -> End {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use opcua::types::{ByteString, DataValue, DateTime, StatusCode, Variant};
-use tacitus_model::{Kind, Quality, TagDefinition, Timestamp, Value};
+use opcua::types::{ByteString, DataValue, DateTime, ExtensionObject, Range, StatusCode, Variant};
+use tacitus_model::{Kind, Quality, TagDefinition, TagPath, Timestamp, Value};
 use tacitus_protocol::Point;
 use tacitus_storage::Clock;
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +46,12 @@ impl Store for Memory {
     fn known(&self, path: &str) -> Option<Known> {
         let latest = self.points(path).last().cloned()?;
         Some(Known { latest: latest.ts, in_gap: is_gap(&latest) })
+    }
+
+    fn of_source(&self, source: &str) -> Vec<TagDefinition> {
+        let definitions = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = definitions.values().filter(|own| own.source == source);
+        meant.cloned().collect()
     }
 
     fn define(&self, definition: TagDefinition) {
@@ -283,9 +289,14 @@ fn shape(dir: &tempfile::TempDir, namespaces_before: &[&str]) -> Shape {
             variable("count", Variant::from(7_i32)),
             variable("profile", Variant::from(vec![1.0_f64, 2.0])),
             variable("state", Variant::from("off")),
+            variable("limits", limits(0.0, 5.0)),
             variable("bytes", Variant::from(ByteString::from(&[1_u8, 2]))),
         ],
     }
+}
+
+fn limits(low: f64, high: f64) -> Variant {
+    Variant::from(ExtensionObject::from_message(Range { low, high }))
 }
 
 fn node(name: &str) -> String {
@@ -364,6 +375,21 @@ async fn the_elements_of_an_array_are_tags_below_that_of_the_node() {
     bench.set("profile", DataValue::new_now(vec![3.0_f64]));
     bench.until("t/profile/0", |points| has(points, &Value::Float(3.0))).await;
     assert!(bench.store.points("t/profile").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fields_of_a_structure_of_the_standard_are_tags_and_nothing_in_its_place_is_no_value() {
+    let bench = Bench::start(&[&node("limits")]).await;
+    bench.until("t/limits/Low", |points| has(points, &Value::Float(0.0))).await;
+    bench.until("t/limits/High", |points| has(points, &Value::Float(5.0))).await;
+    let nothing = Variant::from(ExtensionObject::null());
+    bench.set("limits", DataValue::new_now(nothing));
+    bench.until("t/limits/Low", |points| has(points, &Value::Null)).await;
+    bench.set("limits", DataValue::new_now(limits(-1.0, 6.0)));
+    bench.until("t/limits/Low", |points| has(points, &Value::Float(-1.0))).await;
+    bench.until("t/limits/High", |points| has(points, &Value::Float(6.0))).await;
+    assert!(bench.store.points("t/limits").is_empty());
+    assert_eq!(bench.collector.state().status().values_refused_total, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,6 +99,20 @@ pub(super) const COLLECT: &[Key] = &[
         "",
     ),
     key(
+        "collect.opcua[].keep_alive",
+        Shape::Span { min_ms: 10, max_ms: HOUR_MS },
+        Fallback::Text("5 s"),
+        "How often the server is asked whether it lives. One that leaves two such requests unanswered is given up.",
+        "Larger: a server that hangs is noticed later. Smaller: more requests.",
+    ),
+    key(
+        "collect.opcua[].timeout",
+        Shape::Span { min_ms: 10, max_ms: HOUR_MS },
+        Fallback::Text("10 s"),
+        "How long the server may take to answer a request.",
+        "Larger: a server that hangs is noticed later. Smaller: a slow server may never be collected from.",
+    ),
+    key(
         "collect.opcua[].publishing_interval",
         Shape::Span { min_ms: 10, max_ms: HOUR_MS },
         Fallback::Text("1 s"),

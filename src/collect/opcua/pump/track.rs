@@ -11,6 +11,9 @@ use tacitus_protocol::opcua::Reading;
 use crate::collect::Store;
 use crate::collect::opcua::settings::Node;
 
+/// The label that names the node of a tag.
+pub(super) const NODE_LABEL: &str = "node";
+
 /// A tag.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -59,7 +62,7 @@ impl Track {
         definition.description.clone_from(&node.description);
         definition.range = node.range;
         definition.quantum_ns = quantum_ns.max(1);
-        definition.labels = vec![("node".to_owned(), node.node.to_string())];
+        definition.labels = vec![(NODE_LABEL.to_owned(), node.node.to_string())];
         store.define(definition);
         self.defined = true;
         true

@@ -46,6 +46,12 @@ pub struct Draft {
     pub certificate_file: Option<PathBuf>,
     /// Its private key.
     pub key_file: Option<PathBuf>,
+    /// How often the server is asked whether it lives.
+    #[serde(deserialize_with = "span")]
+    pub keep_alive: Option<Duration>,
+    /// How long it may take to answer.
+    #[serde(deserialize_with = "span")]
+    pub timeout: Option<Duration>,
     /// How often the server sends.
     #[serde(deserialize_with = "span")]
     pub publishing_interval: Option<Duration>,
@@ -151,6 +157,8 @@ impl Draft {
             SecurityMode::read,
         );
         let login = problems.login(&self);
+        let keep_alive = problems.interval("keep_alive", self.keep_alive, 5_000);
+        let timeout = problems.interval("timeout", self.timeout, 10_000);
         let publishing_interval =
             problems.interval("publishing_interval", self.publishing_interval, 1_000);
         let sampling_interval = problems.sampling("sampling_interval", self.sampling_interval);
@@ -185,6 +193,8 @@ impl Draft {
             security: security.unwrap_or(Security::None),
             mode: mode.unwrap_or_default(),
             login,
+            keep_alive,
+            timeout,
             publishing_interval,
             sampling_interval,
             queue_size,

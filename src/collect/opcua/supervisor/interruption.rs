@@ -44,6 +44,11 @@ impl Interruption {
         Some(since)
     }
 
+    /// Whether that was done.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Nothing comes since then.
     pub(super) fn since(&mut self, from: Timestamp, cause: Cause) {
         if self.whole.is_none() {

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use opcua::client::Session;
-use opcua::types::{CallMethodRequest, StatusCode, Variant, VariantScalarTypeId};
+use opcua::types::{ByteString, CallMethodRequest, StatusCode, Variant, VariantScalarTypeId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tacitus_protocol::opcua::NodeName;
@@ -71,6 +71,10 @@ fn argument(value: &Value) -> Result<Variant, Unfulfilled> {
         let kind = members.get("type").and_then(Value::as_str);
         let kind = kind.and_then(type_of).ok_or_else(|| wrong("has no known type"))?;
         let plain = plain(members.get("value").unwrap_or(&Value::Null))?;
+        if kind == VariantScalarTypeId::ByteString {
+            let bytes = bytes(&plain).ok_or_else(|| wrong("is not written in hexadecimal"))?;
+            return Ok(Variant::from(ByteString::from(bytes)));
+        }
         return match plain.convert(kind) {
             Variant::Empty => match plain.cast(kind) {
                 Variant::Empty => Err(wrong("does not fit its type")),
@@ -98,6 +102,16 @@ fn plain(value: &Value) -> Result<Variant, Unfulfilled> {
     })
 }
 
+/// The bytes of a text in hexadecimal, as the `event_id` of an event is written.
+fn bytes(text: &Variant) -> Option<Vec<u8>> {
+    let Variant::String(text) = text else { return None };
+    let digits: Vec<u32> = text.as_ref().chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let pairs = digits.chunks_exact(2);
+    let whole = pairs.remainder().is_empty();
+    let byte = |pair: &[u32]| u8::try_from(pair.iter().fold(0, |high, low| high * 16 + low)).ok();
+    pairs.map(byte).collect::<Option<Vec<u8>>>().filter(|_| whole)
+}
+
 fn type_of(word: &str) -> Option<VariantScalarTypeId> {
     use VariantScalarTypeId as Id;
     Some(match word {
@@ -116,6 +130,8 @@ fn type_of(word: &str) -> Option<VariantScalarTypeId> {
         "DateTime" => Id::DateTime,
         "Guid" => Id::Guid,
         "NodeId" => Id::NodeId,
+        "ByteString" => Id::ByteString,
+        "LocalizedText" => Id::LocalizedText,
         _ => return None,
     })
 }
@@ -139,6 +155,7 @@ fn shown(value: &Variant) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opcua::types::LocalizedText;
 
     #[test]
     fn arguments_have_the_type_that_is_said_or_the_one_of_json() {
@@ -150,11 +167,25 @@ mod tests {
             (r#"{"type": "Double", "value": 3}"#, Variant::Double(3.0)),
             (r#"{"type": "UInt16", "value": 7}"#, Variant::UInt16(7)),
             (r#"{"type": "Float", "value": 2.5}"#, Variant::Float(2.5)),
+            (
+                r#"{"type": "ByteString", "value": "ab01"}"#,
+                Variant::from(ByteString::from(&[0xab_u8, 1])),
+            ),
+            (
+                r#"{"type": "LocalizedText", "value": "on my way"}"#,
+                Variant::from(LocalizedText::new("", "on my way")),
+            ),
         ] {
             let value: Value = serde_json::from_str(text).unwrap();
             assert_eq!(argument(&value).unwrap(), want, "{text}");
         }
-        for text in ["[1]", r#"{"type": "Byte", "value": 300}"#, r#"{"type": "Odd", "value": 1}"#] {
+        for text in [
+            "[1]",
+            r#"{"type": "Byte", "value": 300}"#,
+            r#"{"type": "Odd", "value": 1}"#,
+            r#"{"type": "ByteString", "value": "ab0"}"#,
+            r#"{"type": "ByteString", "value": "xy"}"#,
+        ] {
             let value: Value = serde_json::from_str(text).unwrap();
             assert!(matches!(argument(&value), Err(Unfulfilled::Wrong(_))), "{text}");
         }

@@ -4,6 +4,9 @@
 //! it, the items are read in groups before they are subscribed; a group that ends the connection
 //! is halved, until one item is left.
 //!
+//! What no item is to blame for lies in an event, or in the history: the owner of the connection hears
+//! that the search is [at a loss](Quarantine::is_at_a_loss) and leaves those alone for a while.
+//!
 //! *Invariant.* It ends: every connection that ends halves a group, and every answer removes one.
 
 use opcua::client::Session;
@@ -22,7 +25,12 @@ const GROUP_MAX: usize = 200;
 pub(super) struct Quarantine {
     groups: Vec<Vec<Handle>>,
     reading: Option<Vec<Handle>>,
+    /// How often in a row it had to begin and found nobody.
+    begun: u32,
 }
+
+/// How often nobody is found until somebody else is looked for: a value may have changed meanwhile.
+const FRUITLESS_MAX: u32 = 2;
 
 impl Quarantine {
     /// A connection ended for this reason. Begins the search where a value was to blame, or goes
@@ -32,15 +40,27 @@ impl Quarantine {
             let half = group.split_off(group.len() / 2);
             if group.is_empty() {
                 let culprit = half.first().copied()?;
+                self.begun = 0;
                 items.quarantine(culprit, Instant::now());
                 return Some(culprit);
             }
             self.groups.extend([group, half]);
         } else if self.groups.is_empty() && is_indigestible(status) {
+            self.begun = self.begun.saturating_add(1);
             let all: Vec<Handle> = items.watched().map(|item| item.handle).collect();
             self.groups = all.chunks(GROUP_MAX).map(<[Handle]>::to_vec).collect();
         }
         None
+    }
+
+    /// Whether connections go on to end at what cannot be read, and no item is to blame.
+    pub(super) fn is_at_a_loss(&self) -> bool {
+        self.begun > FRUITLESS_MAX
+    }
+
+    /// All was well for long: what comes from here on has another cause.
+    pub(super) fn calm(&mut self) {
+        self.begun = 0;
     }
 
     /// Reads the groups that are left.
@@ -105,6 +125,22 @@ mod tests {
         assert!(connections <= 9, "{connections}");
         assert_eq!(items.failures().len(), 1);
         assert!(items.due(Instant::now()).is_empty());
+    }
+
+    /// An event that cannot be read comes again with every ConditionRefresh.
+    #[test]
+    fn where_no_item_is_to_blame_something_else_is() {
+        let mut items = Items::default();
+        let node = Node::new("i=1".parse().unwrap(), TagPath::new("a").unwrap());
+        let handle = items.add(node).unwrap();
+        let mut quarantine = Quarantine::default();
+        for want in [false, false, true] {
+            items.good(handle);
+            quarantine.ended(StatusCode::BadDecodingError, &mut items);
+            assert_eq!(quarantine.is_at_a_loss(), want);
+            // The group is read without trouble.
+            assert_eq!(quarantine.groups.pop(), Some(vec![handle]));
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use opcua::client::Session;
+use opcua::client::browser::BrowserConfig;
 use opcua::client::custom_types::DataTypeTreeBuilder;
-use opcua::types::custom::DynamicTypeLoader;
 use opcua::types::{Error, NodeId, ReadValueId, TimestampsToReturn};
 use tacitus_model::Quality;
 use tokio::time::Instant;
@@ -125,9 +125,7 @@ impl Supervisor {
         }
         self.browse_if_due(session, survey).await?;
         self.create_due(session, survey).await?;
-        if silent.is_some() {
-            self.subscribe_events(session, survey).await?;
-        }
+        self.subscribe_events(session, survey).await?;
         self.interruption.parts_over(self.clock.now());
         Ok(())
     }
@@ -163,17 +161,21 @@ impl Supervisor {
             self.mailbox.order(Message::About { handle, about });
         }
         if structured && self.types.is_none() {
-            self.load_types(session).await;
+            self.load_types(session, survey).await;
         }
         Ok(())
     }
 
-    /// Learns the server's structures, so that their fields can be told apart.
-    async fn load_types(&mut self, session: &Session) {
-        match DataTypeTreeBuilder::new(|_: &NodeId| true).build(session).await {
+    /// Learns the server's structures, so that their fields can be told apart. The library does not hear
+    /// of them: it would read them with the message, and end the connection where one is not right.
+    async fn load_types(&mut self, session: &Session, survey: &Survey) {
+        let browse = BrowserConfig::new().max_nodes_per_request(survey.browse_max);
+        let builder = DataTypeTreeBuilder::new(|_: &NodeId| true)
+            .config(browse)
+            .values_per_read(survey.read_max.max(1));
+        match builder.build(session).await {
             Ok(tree) => {
                 let tree = Arc::new(tree);
-                session.add_type_loader(Arc::new(DynamicTypeLoader::new(Arc::clone(&tree))));
                 self.types = Some(Arc::clone(&tree));
                 self.mailbox.order(Message::Types(tree));
             }
@@ -188,6 +190,9 @@ impl Supervisor {
         session: &Session,
         survey: &Survey,
     ) -> Result<(), Error> {
+        if self.events_due > Instant::now() {
+            return Ok(());
+        }
         let settings = Arc::clone(&self.settings);
         let mailbox = self.mailbox.clone();
         let clock = Arc::clone(&self.clock);
@@ -197,6 +202,7 @@ impl Supervisor {
         if !refused.is_empty() {
             self.trouble(&format!("no events come from {}", refused.join(", ")));
         }
+        self.subscriptions.refresh_conditions(session).await;
         Ok(())
     }
 
@@ -231,7 +237,8 @@ impl Supervisor {
     fn backfill_if_due(&mut self, session: &Arc<Session>, survey: &Survey) {
         let closings = self.parts.gaps.closings();
         let busy = self.backfill.as_ref().is_some_and(|task| !task.is_finished());
-        if busy || closings == self.closings {
+        let is_muted = self.history_due > Instant::now();
+        if busy || is_muted || closings == self.closings {
             return;
         }
         self.closings = closings;

@@ -67,8 +67,7 @@ impl Archive {
 
     /// A tag with a sample every millisecond.
     async fn tag(&self, path: &str, count: i64) {
-        let definition =
-            TagDefinition::new(tacitus_model::TagPath::new(path).unwrap(), Kind::Int, "test");
+        let definition = TagDefinition::new(TagPath::new(path).unwrap(), Kind::Int, "test");
         let tag = self.engine.catalog().define(definition).unwrap();
         let sample = |number: i64| Sample {
             tag: tag.id,
