@@ -142,7 +142,7 @@ impl Refusals {
         let mut all: Vec<Refusal> =
             recent.map(|own| whole.remove(own.code).unwrap_or_else(|| own.clone())).collect();
         let mut older: Vec<Refusal> = whole.into_values().collect();
-        older.sort_by(|one, other| other.at.cmp(&one.at));
+        older.sort_by_key(|one| std::cmp::Reverse(one.at));
         all.append(&mut older);
         let count = |own: &Refusal| inner.counts.get(own.code).copied().unwrap_or_default();
         let counted = |own: Refusal| {
