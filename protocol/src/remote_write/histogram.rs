@@ -108,7 +108,7 @@ fn point(
     ts: Timestamp,
     (value, quality): (Value, Quality),
 ) -> Result<Point, Fault> {
-    let mut labels = series.labels.to_vec();
+    let mut labels = series.labels.clone();
     if let Some(le) = le {
         labels.push(("le".to_owned(), le.to_owned()));
         labels.sort_unstable();
