@@ -187,6 +187,12 @@ impl Resolver {
 
     /// The sample of a point. Takes the value out of the point if it fits.
     pub(super) fn sample(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
+        if states_unit(point, origin)
+            && let Some(tag) = self.find(&point.path)
+            && let Some(path) = beside_for_unit(point, &tag.definition.unit)
+        {
+            point.path = path;
+        }
         let fitted = self.fitted(point, origin);
         if let Err(Reason::Kind(_)) = &fitted
             && let Some(path) = variant(point, origin)
@@ -339,6 +345,37 @@ fn spoken(value: &Value, kind: Kind) -> Option<Value> {
         },
         Kind::State | Kind::Text => None,
     }
+}
+
+/// Whether a point says its unit, and no rule says another.
+pub(super) fn states_unit(point: &Point, origin: Origin<'_>) -> bool {
+    let is_fixed = origin.form.is_some_and(|form| !form.unit.is_empty());
+    origin.is_unheard && !is_fixed && !point.unit.is_empty()
+}
+
+/// The path of the tag beside one of another unit: numbers of two units are never one history.
+pub(super) fn beside_for_unit(point: &Point, unit: &str) -> Option<String> {
+    let differs = !unit.is_empty() && !is_same_unit(&point.unit, unit);
+    differs.then(|| format!("{}#{}", point.path, point.unit.replace('/', "%2F")))
+}
+
+/// Whether two spellings mean one unit, as far as that is certain: `°C` and `Cel`, `PSI` and `psi`,
+/// but not `mW` and `MW`.
+fn is_same_unit(one: &str, other: &str) -> bool {
+    let plain = |unit: &str| {
+        let unit: String =
+            unit.chars().filter(|c| !c.is_whitespace() && !matches!(c, '°' | 'º')).collect();
+        match unit.as_str() {
+            "Cel" | "degC" | "℃" | "celsius" | "Celsius" => "C".to_owned(),
+            "degF" | "℉" | "fahrenheit" | "Fahrenheit" => "F".to_owned(),
+            "percent" | "pct" => "%".to_owned(),
+            _ => unit,
+        }
+    };
+    let (one, other) = (plain(one), plain(other));
+    let first = |unit: &str| unit.chars().next().filter(|c| matches!(c, 'm' | 'M' | 'p' | 'P'));
+    let is_prefix = first(&one) != first(&other) && one.get(1..) == other.get(1..);
+    one.eq_ignore_ascii_case(&other) && !is_prefix
 }
 
 /// Takes a value out as one of a tag's kind; leaves it where it does not fit.

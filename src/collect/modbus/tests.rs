@@ -350,7 +350,34 @@ fn settings_that_cannot_be_are_refused_with_every_mistake() {
     ] {
         assert!(keys.contains(key), "{key} of {keys:?}");
     }
-    let unknown = json!({"adress": "a"});
-    let problems = collector("press", unknown.as_object().unwrap()).unwrap_err();
-    assert!(problems[0].reason.contains("adress"), "{problems:?}");
+}
+
+/// One key that is unknown hid every other mistake, and what was of another type had no key.
+#[test]
+fn what_cannot_be_read_hides_no_other_mistake() {
+    let settings = json!({
+        "adress": "a",
+        "every": "soon",
+        "registers_max": 126,
+        "items": [
+            {"tag": "a", "at": "40001", "size": 2},
+            {"tag": "b", "at": "50001", "unit_id": 300},
+            7,
+        ],
+    });
+    let problems = collector("press", settings.as_object().unwrap()).unwrap_err();
+    let keys: BTreeSet<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    let want = [
+        "address",
+        "adress",
+        "every",
+        "items[0].size",
+        "items[1].at",
+        "items[1].unit_id",
+        "items[2]",
+        "registers_max",
+    ];
+    assert!(want.iter().all(|key| keys.contains(key)), "{keys:?}");
+    let every = problems.iter().find(|problem| problem.key == "every").unwrap();
+    assert!(every.reason.contains("\"soon\" is not a length of time"), "{every:?}");
 }

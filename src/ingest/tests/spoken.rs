@@ -40,6 +40,51 @@ async fn a_rule_makes_a_truth_of_the_words_for_it() {
     assert_eq!(plant.ingest.counters().refused, [("kind", 1)].into());
     let trial = mqtt.try_out("plug/POWER", b"ON").json();
     assert_eq!(trial["samples"][0]["value"], true);
+    for topic in ["plug/#", "", "+/POWER"] {
+        assert_eq!(mqtt.try_out(topic, b"ON").json()["refusal"]["code"], "topic", "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_another_unit_is_kept_apart() {
+    let plant = plant(&small());
+    let mqtt = plant.mqtt(Rules::default());
+    let group = [
+        message("p", r#"{"value": 4, "unit": "bar"}"#),
+        message("p", r#"{"value": 5, "unit": "Bar"}"#),
+        message("p", r#"{"value": 58, "unit": "psi"}"#),
+        message("p", r#"{"value": 59, "unit": "PSI"}"#),
+        message("p", "6"),
+        message("v", r#"{"value": 1, "unit": "m/s"}"#),
+        message("v", r#"{"value": 3, "unit": "km/h"}"#),
+        message("w", r#"{"value": 1, "unit": "mW"}"#),
+        message("w", r#"{"value": 2, "unit": "MW"}"#),
+        message("t", r#"{"value": 1, "unit": "°C"}"#),
+        message("t", r#"{"value": 2, "unit": "Cel"}"#),
+    ];
+    mqtt.store(&group, Vec::new()).await.unwrap();
+    let values = |path: &str| {
+        let row = |(_, value): (i64, Value)| match value {
+            Value::Float(number) => number,
+            other => panic!("{other:?}"),
+        };
+        plant.rows(path).into_iter().map(row).collect::<Vec<_>>()
+    };
+    for (path, unit, want) in [
+        ("p", "bar", &[4.0, 5.0, 6.0][..]),
+        ("p#psi", "psi", &[58.0]),
+        ("p#PSI", "PSI", &[59.0]),
+        ("v", "m/s", &[1.0]),
+        ("v#km%2Fh", "km/h", &[3.0]),
+        ("w", "mW", &[1.0]),
+        ("w#MW", "MW", &[2.0]),
+        ("t", "°C", &[1.0, 2.0]),
+    ] {
+        assert_eq!(values(path), want, "{path}");
+        assert_eq!(plant.tag(path).definition.unit, unit);
+    }
+    let trial = mqtt.try_out("p", br#"{"value": 58, "unit": "psi"}"#).json();
+    assert_eq!(trial["samples"][0]["tag"], "p#psi");
 }
 
 /// A bridge that reconnects sends again what is retained, and a client what was not acknowledged.
