@@ -207,6 +207,7 @@ impl Folder {
             fs::write(PathBuf::from(name), errors)?;
         }
         fs::rename(path, &target)?;
+        self.note(path, taken);
         let file = path.display();
         match taken {
             Taken::Stored(Imported { samples, tags, faults }) => {
@@ -216,6 +217,23 @@ impl Folder {
             Taken::Unreadable(reason) => tracing::warn!(%file, reason, "file cannot be read"),
         }
         Ok(())
+    }
+
+    /// The first fault of a file, for those who look at refusals and not into the folder.
+    fn note(&self, path: &Path, taken: &Taken) {
+        let source = format!("file:{}", path.file_name().unwrap_or_default().to_string_lossy());
+        match taken {
+            Taken::Stored(Imported { faults, .. }) => {
+                let Some(first) = faults.named.first() else { return };
+                let name = format!("row {}", first.line);
+                let count = usize::try_from(faults.count).unwrap_or(usize::MAX);
+                self.ingest.refused((&source, &name), ("file_row", &first.reason), b"", count);
+            }
+            Taken::Unreadable(reason) => {
+                self.ingest.refused((&source, ""), ("file", reason), b"", 1);
+            }
+            Taken::Known => {}
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod correct;
 mod events;
 mod forward;
 mod guard;
+mod influx;
 mod json;
 mod live;
 mod moment;
@@ -61,8 +62,34 @@ struct Route {
 
 /// Every route there is.
 fn routes() -> Vec<Route> {
-    let route = |method, path, answer| Route { method, path, answer };
+    [asking(), sending()].into_iter().flatten().collect()
+}
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    answer: MethodRouter<Arc<Facts>>,
+) -> Route {
+    Route { method, path, answer }
+}
+
+/// Where senders of other makes write, and what they ask before.
+fn sending() -> Vec<Route> {
     vec![
+        route("post", "/api/v1/write", write::series()),
+        route("post", "/api/v2/write", write::lines()),
+        route("post", "/api/v3/write_lp", write::lines_of_version_3()),
+        route("post", "/write", write::lines()),
+        route("get", "/ping", get(influx::ping)),
+        route("get", "/query", get(influx::ask)),
+        route("post", "/query", post(influx::ask_in_form)),
+    ]
+}
+
+/// Everything else.
+fn asking() -> Vec<Route> {
+    vec![
+        route("get", "/api/v1/openapi.json", get(openapi)),
         route("get", "/", get(page::first)),
         route("get", "/health", get(status::health)),
         route("get", "/metrics", get(status::metrics)),
@@ -96,6 +123,7 @@ fn routes() -> Vec<Route> {
         route("patch", "/api/v1/forwards/{name}", patch(forward::change)),
         route("delete", "/api/v1/forwards/{name}", delete(forward::remove)),
         route("get", "/api/v1/gaps", get(collectors::gaps)),
+        route("get", "/api/v1/sources", get(status::clocks)),
         route("get", "/api/v1/assets", get(plant::assets)),
         route("put", "/api/v1/assets", put(plant::define_assets)),
         route("delete", "/api/v1/assets", delete(plant::remove_asset)),
@@ -125,11 +153,6 @@ fn routes() -> Vec<Route> {
         route("post", "/api/v1/opcua/certificates", post(certificates::decide)),
         route("get", "/api/v1/live", get(live::follow)),
         route("get", "/api/v1/live/events", get(live::events)),
-        route("post", "/api/v1/write", write::series()),
-        route("post", "/api/v2/write", write::lines()),
-        route("post", "/api/v3/write_lp", write::lines_of_version_3()),
-        route("post", "/write", write::lines()),
-        route("get", "/api/v1/openapi.json", get(openapi)),
     ]
 }
 

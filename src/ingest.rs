@@ -178,11 +178,13 @@ impl Ingest {
         Some((parsed, resolved))
     }
 
-    /// Takes note of the times that live points of a source have, before they are resolved. What
-    /// comes from a history is not meant.
+    /// Takes note of a source and of the times that its live points have, before they are resolved.
+    /// What comes from a history is not meant.
     pub(crate) fn heard(&self, source: &str, points: &[Point]) {
-        if let Some(newest) = points.iter().filter_map(|point| point.ts).max() {
-            self.sources.heard(source, newest);
+        match points.iter().filter_map(|point| point.ts).max() {
+            Some(newest) => self.sources.heard(source, newest),
+            None if !points.is_empty() => self.sources.arrived(source),
+            None => {}
         }
     }
 
@@ -289,6 +291,25 @@ impl Ingest {
     /// The last refusal of each reason, by the reason's word.
     pub fn refused_last(&self) -> std::collections::BTreeMap<&'static str, Refusal> {
         self.refusals.last()
+    }
+
+    /// All refusals that are remembered, newest first, the last of each reason with more of its
+    /// payload; and how often there was its reason since the start.
+    pub fn refusals_counted(&self) -> Vec<(Refusal, u64)> {
+        self.refusals.all()
+    }
+
+    /// Takes note of so many lines, rows or series of which a sender was told that they are wrong, and
+    /// of the first of them.
+    pub(crate) fn refused(
+        &self,
+        (source, name): (&str, &str),
+        why: (&'static str, &str),
+        payload: &[u8],
+        count: usize,
+    ) {
+        let refusal = Refusal::new(self.clock.now(), source, name, why, payload);
+        self.refusals.add_first_of(refusal, count);
     }
 
     /// What was taken, written and refused since the start.

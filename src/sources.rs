@@ -56,13 +56,13 @@ pub struct Status {
     pub source: String,
     /// When something arrived last.
     pub last_arrival: Timestamp,
-    /// The newest time in it.
-    pub last: Timestamp,
+    /// The newest time in it; `None` where there was never one.
+    pub last: Option<Timestamp>,
     /// By how much times lie before arrivals, smoothed, in nanoseconds; negative: its clock is
     /// ahead.
-    pub skew_ns: i64,
+    pub skew_ns: Option<i64>,
     /// How far single ones are from that, smoothed, in nanoseconds.
-    pub jitter_ns: i64,
+    pub jitter_ns: Option<i64>,
     /// How often the skew changed at once.
     pub jumps: u64,
     /// The last time it did.
@@ -132,6 +132,21 @@ impl Sources {
         }
     }
 
+    /// Something of a source arrived now that says no time. LIMIT: where as many sources are known as
+    /// are remembered, none is forgotten for one whose clock nobody can judge.
+    pub fn arrived(&self, source: &str) {
+        let find =
+            || self.known.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned();
+        let is_full =
+            || self.known.read().unwrap_or_else(PoisonError::into_inner).len() >= SOURCES_MAX;
+        let known = match find() {
+            Some(known) => known,
+            None if is_full() => return,
+            None => self.meet(source),
+        };
+        known.last_arrival_ns.store(self.clock.now().nanos(), Ordering::Relaxed);
+    }
+
     /// Every source by name, and this server's own clock.
     #[must_use]
     pub fn list(&self) -> Vec<Status> {
@@ -139,12 +154,13 @@ impl Sources {
         let now = self.clock.now();
         let (offset_ns, own) = {
             let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-            (own.offset_ns, own.drift.status(OWN, now, now, (0, now)))
+            (own.offset_ns, own.drift.status(OWN, now, Some(now), (0, now)))
         };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let of_source = |(name, source): (&String, &Arc<Source>)| {
             let at = |moment: &AtomicI64| Timestamp::from_nanos(moment.load(Ordering::Relaxed));
             let (arrival, last) = (at(&source.last_arrival_ns), at(&source.last_ns));
+            let last = Some(last).filter(|last| last.nanos() > i64::MIN);
             let drift = source.drift.lock().unwrap_or_else(PoisonError::into_inner);
             // By the time of day as it is now, where this server's clock was set since the start.
             drift.status(name, arrival, last, (offset_ns, now))

@@ -13,6 +13,8 @@ import statistics
 import sys
 import time
 
+import numpy as np
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
@@ -35,11 +37,13 @@ ASKED = {
     "sets": [],
     "plant": ["plant_by_tag", "last_all"],
     "shift": ["unit_minutes", "shift_by_tag", "shift_filtered"],
-    "year": ["year_buckets", "year_whole", "raw_hour"],
+    "year": ["year_buckets", "year_plot", "year_whole", "raw_hour"],
 }
 # A year takes Prometheus a gigabyte of text and InfluxDB a minute of CPU a query.
 LEFT_OUT = {("year", "Prometheus"), ("shift", "Prometheus"), ("shift", "InfluxDB 1.x")}
 ONCE = {("year", "InfluxDB 1.x")}
+# Answers before those in a row are measured.
+WARM = 5
 
 
 def arguments():
@@ -121,14 +125,39 @@ def wanted(name, given):
     values = given.series[0].values
     if name == "year_buckets":
         return [four(part) for part in values.reshape(data.YEAR_BUCKETS, -1)]
+    if name == "year_plot":
+        return [(part[0], part.min(), part.max(), part[-1])
+                for part in values.reshape(data.YEAR_BUCKETS, -1)]
     if name == "year_whole":
         return [four(values)]
     first = 180 * 86_400
     return [(value,) for value in values[first:first + 3_600]]
 
 
+def misdrawn(answer, given):
+    """What is wrong with the samples of a plot, or None: every row is a sample, and no extreme of a
+    column of pixels is missed, though an envelope may be a quarter of a column wider."""
+    values = given.series[0].values
+    seconds = np.array([row[0].value // 10**9 - data.START_MS // 1000 for row in answer])
+    drawn = np.array([row[1] for row in answer])
+    inside = (seconds >= 0) & (seconds < len(values))
+    seconds, drawn = seconds[inside], drawn[inside]
+    if (values[seconds] != drawn).any():
+        return "a row is no sample"
+    width = data.YEAR_BUCKET_S
+    for number, part in enumerate(values.reshape(data.YEAR_BUCKETS, -1)):
+        first = number * width
+        low, high = np.searchsorted(seconds, [first - width // 4, first + width + width // 4])
+        near = drawn[low:high]
+        if not len(near) or near.min() > part.min() or near.max() < part.max():
+            return f"an extreme of column {number} is missed"
+    return None
+
+
 def fault(name, answer, given):
     """What is wrong with an answer, or None. Averages may differ in the last digits."""
+    if name == "year_plot" and len(answer[0]) == 2:
+        return misdrawn(answer, given)
     want = wanted(name, given)
     rows = len(given.series) if want is None else len(want)
     if len(answer) != rows:
@@ -136,7 +165,7 @@ def fault(name, answer, given):
     for number, right in enumerate(want or []):
         row = [float(cell) for cell in answer[number][-len(right):]]
         for at, (a, b) in enumerate(zip(row, right)):
-            mean = at == (0 if name == "unit_minutes" else 3)
+            mean = name != "year_plot" and at == (0 if name == "unit_minutes" else 3)
             if a != b and not (mean and abs(a - b) <= 1e-9 * abs(b)):
                 return f"row {number}: {a!r} instead of {b!r}"
     return None
@@ -219,6 +248,19 @@ class Run:
                     self.question(name, given, who, stores[who])
                     if ours and who != "Tacitus":
                         self.question(name, given, "Tacitus", ours, beside=who)
+            for who, store in stores.items():
+                if name in store.queries and (given.name, who) not in ONCE:
+                    self.row(name, given, who, store)
+
+    def row(self, name, given, who, store):
+        """Asks again and again, as a dashboard does; what the first answers cost is left out."""
+        try:
+            asked = [store.query(name)[1:] for _ in range(WARM + self.told.rounds)][WARM:]
+        except Exception as error:
+            say(f"{who} failed at {name} in a row: {error}")
+            return
+        for cpu, wall in asked:
+            self.note(f"{name} in a row", given, who, {"cpu_ms": cpu * 1e3, "wall_ms": wall * 1e3})
 
     def question(self, name, given, who, store, beside=None):
         try:
@@ -306,6 +348,18 @@ def questions(name, stores):
         out.append(f"| {QUERIES[query]} | " + " | ".join(cells) + " |")
     if any(row["wrong"] for one in who for query in QUERIES for row in stores[one].get(query, [])):
         out += ["", "`*` the answer is not what the data says."]
+    return [*out, "", *rows_in_a_row(name, stores, who)]
+
+
+def rows_in_a_row(name, stores, who):
+    """The table of what was asked again and again."""
+    out = ["| in a row: wall ms | " + " | ".join(who) + " |", "|---|" + "---:|" * len(who)]
+    for query in ASKED[name]:
+        found = {one: stores[one].get(f"{query} in a row") for one in who}
+        ours = found.get("Tacitus") and median(found["Tacitus"], "wall_ms")
+        cells = [cell(median(rows, "wall_ms"), one != "Tacitus" and ours) if rows else ""
+                 for one, rows in found.items()]
+        out.append(f"| {QUERIES[query]} | " + " | ".join(cells) + " |")
     return [*out, ""]
 
 

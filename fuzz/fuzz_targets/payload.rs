@@ -8,13 +8,15 @@ use tacitus_protocol::payload::{
 };
 
 /// Topics that tell a profile, and one that tells none.
-const TOPICS: [&str; 6] = [
+const TOPICS: [&str; 8] = [
     "a/b",
     "umh/v1/a/_raw/b",
     "unsAv1.0/a/b",
     "zigbee2mqtt/a",
     "tele/a/SENSOR",
     "v1/gateway/telemetry",
+    "shellies/a/relay/0",
+    "homeassistant/sensor/a/config",
 ];
 
 fuzz_target!(|payload: &[u8]| {

@@ -101,6 +101,40 @@ pub(crate) fn read(text: &str, values_max: usize) -> Result<Json<'_>, serde_json
     Node { depth: 0, budget: &budget }.read(text)
 }
 
+/// A literal that no writer of numbers has, in the place of one that JSON has no word for.
+const NAN: &str = "-0e999";
+
+/// The text with the words that Python and JavaScript write for what is no finite number, `NaN`,
+/// `Infinity` and `-Infinity`, as literals that [`read`] understands; `None` where it has none of them.
+pub(crate) fn with_literals(text: &str) -> Option<String> {
+    const WORDS: [(&str, &str); 2] = [("NaN", NAN), ("Infinity", "1e999")];
+    let (mut spelled, mut found) = (String::with_capacity(text.len() + 16), false);
+    let (mut in_text, mut rest) = (false, text);
+    while let Some(c) = rest.chars().next() {
+        let word = WORDS.iter().find(|(word, _)| !in_text && rest.starts_with(word));
+        let taken = match word {
+            Some((word, literal)) => {
+                found = true;
+                spelled.push_str(literal);
+                word.len()
+            }
+            // What follows a back slash neither ends a text nor begins one.
+            None if in_text && c == '\\' => {
+                let length = rest.chars().take(2).map(char::len_utf8).sum();
+                spelled.push_str(rest.get(..length)?);
+                length
+            }
+            None => {
+                in_text ^= c == '"';
+                spelled.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = rest.get(taken..)?;
+    }
+    found.then_some(spelled)
+}
+
 /// A value to be read at `depth`; it and each value inside are taken from the budget.
 #[derive(Clone, Copy)]
 struct Node<'b> {
@@ -143,6 +177,7 @@ fn scalar(text: &str) -> Result<Json<'_>, serde_json::Error> {
         "true" => Json::Bool(true),
         "false" => Json::Bool(false),
         "-0" => Json::Number(Number::Float(-0.0)),
+        NAN => Json::Number(Number::Float(f64::NAN)),
         literal => Json::Number(match literal.parse() {
             Ok(number) => Number::Int(number),
             Err(_) => Number::Float(literal.parse().map_err(serde_json::Error::custom)?),
@@ -236,6 +271,21 @@ mod tests {
         ] {
             assert_eq!(number(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn words_for_what_is_no_number_are_literals_outside_of_texts() {
+        for (text, want) in [
+            (r#"{"a": NaN}"#, Some(r#"{"a": -0e999}"#)),
+            ("[-Infinity,Infinity]", Some("[-1e999,1e999]")),
+            (r#"{"NaN": 1, "b\"NaN": "Infinity"}"#, None),
+            (r#"{"b\\": NaN}"#, Some(r#"{"b\\": -0e999}"#)),
+            ("[1]", None),
+        ] {
+            assert_eq!(with_literals(text).as_deref(), want, "{text}");
+        }
+        let Value::Float(number) = number("-0e999") else { panic!("no float") };
+        assert!(number.is_nan());
     }
 
     #[test]

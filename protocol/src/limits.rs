@@ -55,3 +55,7 @@ pub const REMOTE_SERIES_BYTES_MAX: usize = 1024 * 1024;
 
 /// The most symbols of a remote write request. LIMIT: they are in memory while it is read.
 pub const REMOTE_SYMBOLS_MAX: usize = 1_000_000;
+
+/// The most buckets of a native histogram of remote write. LIMIT: each becomes a tag; the powers of two
+/// between a nanosecond and a century are 90.
+pub const REMOTE_BUCKETS_MAX: usize = 512;

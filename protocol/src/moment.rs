@@ -79,8 +79,46 @@ pub(crate) fn from_epoch(number: Number, unit: Option<Unit>) -> Option<Timestamp
     }
 }
 
-/// The moment a text states: RFC 3339, also with a space for the `T` and with `+0200` for
-/// `+02:00`.
+/// Date and time as people and devices write them, with a zone. What could be another day elsewhere
+/// (`05/01/2024`) is none of them.
+const ZONED: [&str; 6] = [
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%d %H:%M%#z",
+    "%Y%m%dT%H%M%S%.f%#z",
+    "%d.%m.%Y %H:%M:%S%.f%#z",
+];
+
+/// The same without.
+const FORMS: [&str; 6] = [
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M",
+    "%Y%m%dT%H%M%S%.f",
+    "%d.%m.%Y %H:%M:%S%.f",
+];
+
+/// A text with the point, the letters and the dashes that these forms have: `2024/05/01 8:00:00,25 UTC`.
+fn spelled(text: &str) -> String {
+    let (body, zone) = ["UTC", "GMT", "utc"]
+        .iter()
+        .find_map(|zone| text.strip_suffix(zone).map(|body| (body.trim_end(), "Z")))
+        .unwrap_or((text, ""));
+    let is_slashed = body.as_bytes().get(4) == Some(&b'/');
+    let letter = |(at, c): (usize, char)| match c {
+        ',' if at > 10 => '.',
+        '/' if is_slashed && at < 10 => '-',
+        't' if at == 10 => 'T',
+        'z' => 'Z',
+        c => c,
+    };
+    body.char_indices().map(letter).chain(zone.chars()).collect()
+}
+
+/// The moment a text states: RFC 3339, also with a space for the `T`, with `+0200` or `+02` for
+/// `+02:00`, without seconds, and in the other [`FORMS`].
 pub(crate) fn from_text(text: &str) -> Reading {
     from_text_in(text, None)
 }
@@ -89,15 +127,21 @@ pub(crate) fn from_text(text: &str) -> Reading {
 /// back the first is meant; one that is left out when they go forward is no moment.
 pub(crate) fn from_text_in(text: &str, zone: Option<Tz>) -> Reading {
     let text = text.trim_ascii();
-    let zoned = DateTime::parse_from_rfc3339(text)
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z"));
-    if let Ok(moment) = zoned {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return at(moment.timestamp_nanos_opt());
     }
-    let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    // LIMIT: no time is longer, and what follows tries one form after the other.
+    if text.len() > 64 || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Reading::NotATime;
+    }
+    let original = text;
+    let text = spelled(text);
+    let zoned = ZONED.iter().find_map(|form| DateTime::parse_from_str(&text, form).ok());
+    let zoned = zoned.or_else(|| DateTime::parse_from_rfc2822(original).ok());
+    if let Some(moment) = zoned {
+        return at(moment.timestamp_nanos_opt());
+    }
+    let local = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(&text, form).ok());
     match (local, zone) {
         (None, _) => Reading::NotATime,
         (Some(_), None) => Reading::NoZone,
@@ -163,6 +207,20 @@ mod tests {
             ("2262-04-11T23:47:16.854775807Z", at(i64::MAX)),
             ("1677-09-21T00:12:43Z", Reading::OutOfRange),
             ("2262-04-11T23:47:17Z", Reading::OutOfRange),
+            ("2024-05-01T10:00:00.250+02", at(1_714_550_400_250_000_000)),
+            ("2024-05-01T10:00:00.250 +02:00", at(1_714_550_400_250_000_000)),
+            ("2024-05-01 08:00:00,250 UTC", at(1_714_550_400_250_000_000)),
+            ("2024/05/01 08:00:00.250Z", at(1_714_550_400_250_000_000)),
+            ("20240501T080000.250Z", at(1_714_550_400_250_000_000)),
+            ("2024-05-01T08:00Z", at(1_714_550_400_000_000_000)),
+            ("2024-05-01t08:00:00z", at(1_714_550_400_000_000_000)),
+            ("Wed, 01 May 2024 08:00:00 GMT", at(1_714_550_400_000_000_000)),
+            ("01.05.2024 10:00:00", Reading::NoZone),
+            ("2024/05/01 10:00:00", Reading::NoZone),
+            ("20240501T100000", Reading::NoZone),
+            ("2024-05-01 10:00", Reading::NoZone),
+            ("05/01/2024 10:00:00", Reading::NotATime),
+            ("é", Reading::NotATime),
             ("2024-05-01T10:00:00", Reading::NoZone),
             ("2024-05-01 10:00:00.5", Reading::NoZone),
             ("2024-05-01", Reading::NotATime),

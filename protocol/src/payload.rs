@@ -38,9 +38,11 @@ mod choice;
 mod cloud;
 mod gateway;
 mod home;
+mod lorawan;
 mod profile;
 mod role;
 mod senml;
+mod shelly;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -123,7 +125,10 @@ pub enum Refusal {
     #[error("a tag path would have more than {PATH_BYTES_MAX} bytes")]
     PathTooLong,
     /// A member that must be a time is none, or lies outside 1677 to 2262.
-    #[error("\"{name}\" holds no time: {text}")]
+    #[error(
+        "\"{name}\" holds no time but {text}; send RFC 3339 such as 2026-05-01T08:00:00Z or a number \
+         since 1970, or leave it out with \"ignore\" in a topic rule"
+    )]
     Time {
         /// The member's name.
         name: String,
@@ -191,8 +196,17 @@ pub fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded, Refus
     if !is_json(text) || forced == Some(Profile::Plain) {
         return read_text(message, text, settings);
     }
-    let json = json::read(text, settings.json_values_max)
-        .map_err(|error| Refusal::Json(error.to_string()))?;
+    // A sender that writes NaN into its JSON has other values too.
+    let spelled;
+    let json = match json::read(text, settings.json_values_max) {
+        Ok(json) => json,
+        Err(error) => {
+            let refusal = || Refusal::Json(error.to_string());
+            spelled =
+                json::with_literals(text).or_else(|| lines_as_list(text)).ok_or_else(refusal)?;
+            json::read(&spelled, settings.json_values_max).map_err(|_also| refusal())?
+        }
+    };
     let profile = forced.unwrap_or_else(|| Profile::of(message.topic, &json));
     let local = profile == Profile::SenMl && !senml::has_base_name(&json);
     let path = message.path.or(local.then_some(message.topic));
@@ -267,6 +281,14 @@ fn read_text(message: &Message<'_>, text: &str, settings: &Settings) -> Result<D
     Ok(Decoded { profile: Profile::Plain, points: vec![Point { labels, ..point }] })
 }
 
+/// Several objects, each on a line of its own, as a list of them.
+fn lines_as_list(text: &str) -> Option<String> {
+    let lines: Vec<&str> =
+        text.lines().map(str::trim_ascii).filter(|own| !own.is_empty()).collect();
+    let is_object = |line: &&str| line.starts_with('{') && line.ends_with('}');
+    (lines.len() > 1 && lines.iter().all(is_object)).then(|| format!("[{}]", lines.join(",")))
+}
+
 fn under(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
@@ -334,14 +356,16 @@ pub fn bare_value(text: &str, kind: Option<Kind>) -> Result<(Value, Quality), Re
     Ok((value, quality))
 }
 
-/// The payload as text without the white space and byte-order mark around it.
+/// The payload as text without white space, byte-order mark and zero bytes around it.
 fn text<'p>(payload: &'p [u8], settings: &Settings) -> Result<&'p str, Refusal> {
     let max = settings.payload_bytes_max;
     if payload.len() > max {
         return Err(Refusal::TooLong { bytes: payload.len(), max });
     }
     let text = std::str::from_utf8(payload).map_err(|_utf8| Refusal::NotText)?;
-    let text = text.trim_start_matches('\u{feff}').trim_ascii();
+    // Devices that count the zero byte behind a text send it too.
+    let around = |c: char| c.is_ascii_whitespace() || matches!(c, '\0' | '\u{feff}');
+    let text = text.trim_matches(around);
     if text.is_empty() { Err(Refusal::Empty) } else { Ok(text) }
 }
 

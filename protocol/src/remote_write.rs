@@ -3,6 +3,7 @@
 //! ```text
 //! node_temp{chip="0",sensor="cpu"} 51.5   ─▶  node_temp/chip=0/sensor=cpu, labels chip and sensor
 //! up 1                                    ─▶  up
+//! latency, a native histogram             ─▶  latency_count, latency_sum, latency_bucket/le=0.5 …
 //! ```
 //!
 //! A series is a tag: its name, then its labels sorted by name, each part escaped as in line
@@ -12,7 +13,7 @@
 //! *Invariant.* One series is in memory at a time; one that is wrong is refused by its number and
 //! reason, and the others are not touched by it.
 //!
-//! *Not here.* Snappy, in which bodies are packed; histograms and exemplars, which are counted.
+//! *Not here.* Snappy, in which bodies are packed; exemplars, which are counted.
 
 use std::sync::Arc;
 
@@ -21,9 +22,11 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 use tacitus_model::{LABELS_MAX, PATH_BYTES_MAX, Quality, Timestamp, Value};
 
 use crate::Point;
-use crate::limits::{REMOTE_SERIES_BYTES_MAX, REMOTE_SYMBOLS_MAX};
+use crate::limits::{REMOTE_BUCKETS_MAX, REMOTE_SERIES_BYTES_MAX, REMOTE_SYMBOLS_MAX};
 use crate::line;
+use histogram::Histogram;
 
+mod histogram;
 #[cfg(test)]
 mod tests;
 
@@ -72,14 +75,22 @@ pub enum Fault {
     /// A time outside the range of the store.
     #[error("a time is outside 1677 to 2262")]
     TimeRange,
+    /// A native histogram that contradicts itself.
+    #[error("the native histogram cannot be read: {0}")]
+    Histogram(&'static str),
+    /// A native histogram with more buckets than become series.
+    #[error("the native histogram has more than {REMOTE_BUCKETS_MAX} buckets")]
+    BucketsTooMany,
 }
 
 /// A series of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Series {
-    /// Its samples.
+    /// Its samples, and those of its native histograms.
     pub points: Vec<Point>,
-    /// How many native histograms it has, which are not stored.
+    /// How many samples it has of its own.
+    pub samples: usize,
+    /// How many native histograms it has.
     pub histograms: usize,
     /// How many exemplars it has, which are not stored.
     pub exemplars: usize,
@@ -102,7 +113,7 @@ struct SeriesOne {
     #[prost(message, repeated, tag = "3")]
     exemplars: Vec<Skipped>,
     #[prost(message, repeated, tag = "4")]
-    histograms: Vec<Skipped>,
+    histograms: Vec<Histogram>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -112,7 +123,7 @@ struct SeriesTwo {
     #[prost(message, repeated, tag = "2")]
     samples: Vec<Sample>,
     #[prost(message, repeated, tag = "3")]
-    histograms: Vec<Skipped>,
+    histograms: Vec<Histogram>,
     #[prost(message, repeated, tag = "4")]
     exemplars: Vec<Skipped>,
     #[prost(message, optional, tag = "5")]
@@ -194,11 +205,9 @@ impl<'a> Request<'a> {
             Version::One => {
                 let series = SeriesOne::decode(bytes).map_err(broken)?;
                 let labels = series.labels.into_iter().map(|label| (label.name, label.value));
-                Ok(Series {
-                    points: points(labels.collect(), "", &series.samples)?,
-                    histograms: series.histograms.len(),
-                    exemplars: series.exemplars.len(),
-                })
+                let named = Named::new(labels.collect(), String::new())?;
+                let exemplars = series.exemplars.len();
+                Ok(Series { exemplars, ..named.series(&series.samples, &series.histograms)? })
             }
             Version::Two => {
                 let series = SeriesTwo::decode(bytes).map_err(broken)?;
@@ -212,11 +221,9 @@ impl<'a> Request<'a> {
                     .collect::<Result<_, _>>()?;
                 let unit =
                     series.metadata.map_or(Ok(String::new()), |data| self.symbol(data.unit))?;
-                Ok(Series {
-                    points: points(labels, &unit, &series.samples)?,
-                    histograms: series.histograms.len(),
-                    exemplars: series.exemplars.len(),
-                })
+                let named = Named::new(labels, unit)?;
+                let exemplars = series.exemplars.len();
+                Ok(Series { exemplars, ..named.series(&series.samples, &series.histograms)? })
             }
         }
     }
@@ -256,36 +263,62 @@ fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, &'a [u8])>, Fault> {
     Ok(None)
 }
 
-fn points(
-    mut labels: Vec<(String, String)>,
-    unit: &str,
-    samples: &[Sample],
-) -> Result<Vec<Point>, Fault> {
-    // A label without a value is the same as none.
-    labels.retain(|(_, value)| !value.is_empty());
-    labels.sort_unstable();
-    if let Some(pair) = labels.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
-        let name = pair.first().map(|(name, _)| name.clone()).unwrap_or_default();
-        return Err(Fault::LabelTwice(name));
+/// What a series is called.
+struct Named {
+    name: String,
+    /// The others, sorted by name.
+    labels: Vec<(String, String)>,
+    unit: String,
+}
+
+impl Named {
+    fn new(mut labels: Vec<(String, String)>, unit: String) -> Result<Self, Fault> {
+        // A label without a value is the same as none.
+        labels.retain(|(_, value)| !value.is_empty());
+        labels.sort_unstable();
+        let twice = |pair: &&[(String, String)]| matches!(pair, [(a, _), (b, _)] if a == b);
+        if let Some(pair) = labels.windows(2).find(twice) {
+            let name = pair.first().map(|(name, _)| name.clone()).unwrap_or_default();
+            return Err(Fault::LabelTwice(name));
+        }
+        let place = labels.iter().position(|(name, _)| name == NAME).ok_or(Fault::NameMissing)?;
+        let (_, name) = labels.remove(place);
+        Ok(Self { name, labels, unit })
     }
-    let place = labels.iter().position(|(name, _)| name == NAME).ok_or(Fault::NameMissing)?;
-    let (_, name) = labels.remove(place);
-    if labels.len() > LABELS_MAX {
-        return Err(Fault::LabelsTooMany);
-    }
-    let path = line::series_path(&name, &labels).map_err(|_long| Fault::PathTooLong)?;
-    let labels: Arc<[(String, String)]> = labels.into();
-    samples
-        .iter()
-        .map(|sample| {
-            let ts = Timestamp::from_units(sample.timestamp, 1_000_000).ok_or(Fault::TimeRange)?;
+
+    fn series(&self, samples: &[Sample], histograms: &[Histogram]) -> Result<Series, Fault> {
+        let mut points = Vec::with_capacity(samples.len());
+        let (path, labels) = labelled(&self.name, self.labels.clone())?;
+        for sample in samples {
             let (value, quality) = match sample.value {
                 value if value.to_bits() == STALE => (Value::Null, Quality::BAD_NO_COMMUNICATION),
                 value if value.is_finite() => (Value::Float(value), Quality::GOOD),
                 value => (Value::Float(value), Quality::BAD_OUT_OF_RANGE),
             };
+            let ts = moment(sample.timestamp)?;
             let point = Point::new(path.clone(), value).at(Some(ts)).with_quality(quality);
-            Ok(Point { labels: Arc::clone(&labels), unit: unit.to_owned(), ..point })
-        })
-        .collect()
+            points.push(Point { labels: Arc::clone(&labels), unit: self.unit.clone(), ..point });
+        }
+        for histogram in histograms {
+            histogram::points(self, histogram, &mut points)?;
+        }
+        let (samples, histograms) = (samples.len(), histograms.len());
+        Ok(Series { points, samples, histograms, exemplars: 0 })
+    }
+}
+
+/// Labels as a tag has them.
+type Labels = Arc<[(String, String)]>;
+
+/// The path of a series of a name, and its labels.
+fn labelled(name: &str, labels: Vec<(String, String)>) -> Result<(String, Labels), Fault> {
+    if labels.len() > LABELS_MAX {
+        return Err(Fault::LabelsTooMany);
+    }
+    let path = line::series_path(name, &labels).map_err(|_long| Fault::PathTooLong)?;
+    Ok((path, labels.into()))
+}
+
+fn moment(ms: i64) -> Result<Timestamp, Fault> {
+    Timestamp::from_units(ms, 1_000_000).ok_or(Fault::TimeRange)
 }

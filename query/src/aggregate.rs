@@ -13,13 +13,14 @@
 //! (Annex A and `AggregateExamples.csv`) where the text leaves room.
 //!
 //! *Decided here, where the text says nothing.* A sample without a finite number counts as bad.
-//! The interval of a backward range includes its later edge and its start is that edge: bounds,
-//! first, last and differences follow the flow of time, the oldest extreme is still the one
-//! reported. An interval without samples, between samples, has no transitions and counts nothing,
+//! The interval of a backward range includes its later edge and its start is that edge: bounds
+//! and their difference follow the flow of time; `Start`, `End` and `Delta` are of the earliest and
+//! the latest sample, and of equal extremes the oldest is reported, as the text has them. A value
+//! that holds has no bound of its own at the later edge. An interval without samples, between samples, has no transitions and counts nothing,
 //! with a good status. Integers are interpolated as doubles. Without annotations of its own the
 //! store counts each sample as annotated once, as the published tables do.
 //!
-//! *Not here.* Where samples come from, and SQL.
+//! *Not here.* Where samples come from, that marks of an archive's creation are none of them, and SQL.
 
 mod bound;
 mod configuration;

@@ -24,7 +24,7 @@ mod tests;
 mod wall;
 
 pub use definition::{
-    Break, CalendarDefinition, Crew, DayName, Fault, Holiday, Rotation, Shift, SpecialDay,
+    Break, CalendarDefinition, Change, Crew, DayName, Fault, Holiday, Rotation, Shift, SpecialDay,
 };
 pub use rules::Calendar;
 pub(crate) use schedule::Finder;

@@ -30,8 +30,10 @@ use ipc::ArrowWriter;
 
 pub use name::type_name;
 pub(crate) use name::udt_name;
+pub use number::{write_float, write_int, write_whole};
 pub use plain::{Plain, Plainness};
 pub(crate) use time::rfc3339;
+pub use time::write_date_time;
 
 /// A form an answer can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

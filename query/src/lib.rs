@@ -59,14 +59,17 @@ pub use answer::{Answer, Canceller};
 pub use connection::{Connection, Prepared};
 pub use dialect::Dialect;
 pub use error::{QueryError, SqlState};
-pub use format::{Format, Plain, Plainness, Renderer, type_name};
+pub use format::{
+    Format, Plain, Plainness, Renderer, type_name, write_date_time, write_float, write_int,
+    write_whole,
+};
 pub use history::{
     AccessError, Frozen, Processed, Processing, TagHistory, freeze, standard_aggregates,
 };
 pub use limits::{Limits, RoleLimits, STATEMENT_BYTES_MAX};
 pub use relation::{
-    AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SCHEMA,
-    SourceRow, relations,
+    AnnotationRow, CATALOG, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, RefusalRow,
+    SCHEMA, SourceRow, relations,
 };
 pub use session::Session;
 pub use settings::{POSTGRES_VERSION, SETTINGS, Setting, Settings};

@@ -102,6 +102,9 @@ pub(crate) const CALENDAR_CREWS_MAX: usize = 64;
 /// Days of the pattern of a rotation. LIMIT: two years, day by day.
 pub(crate) const CALENDAR_PATTERN_DAYS_MAX: usize = 731;
 
+/// Changes of a calendar's shifts. LIMIT: one a quarter for a quarter of a century.
+pub(crate) const CALENDAR_CHANGES_MAX: usize = 100;
+
 /// Holidays, and special days, of a calendar. LIMIT: thirty of each for a century.
 pub(crate) const CALENDAR_DAYS_MAX: usize = 3000;
 

@@ -34,8 +34,8 @@ use alarm::{ALARM_JOURNAL, ALARMS, AlarmRelation, Alarms};
 use asset::ASSETS;
 use audit::AUDIT;
 use information::{INFORMATION, Information};
-use landscape::{COLLECTORS, FORWARDS, GAPS, SOURCES};
-pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape, SourceRow};
+use landscape::{COLLECTORS, FORWARDS, GAPS, REFUSALS, SOURCES};
+pub use landscape::{CollectorRow, ForwardRow, GapRow, Landscape, RefusalRow, SourceRow};
 use occurrence::{ANNOTATIONS, Annotations, EVENTS, Events};
 pub use occurrence::{AnnotationRow, EventRow};
 use rows::{RowsTable, TagRelation};
@@ -49,8 +49,17 @@ pub const CATALOG: &str = "tacitus";
 pub const SCHEMA: &str = "public";
 
 /// The relations that say how things are now.
-const OF_NOW: [&str; 8] =
-    ["annotations", "assets", "collectors", "events", "forwards", "gaps", "shifts", "sources"];
+const OF_NOW: [&str; 9] = [
+    "annotations",
+    "assets",
+    "collectors",
+    "events",
+    "forwards",
+    "gaps",
+    "refusals",
+    "shifts",
+    "sources",
+];
 
 /// The relation of all tags.
 pub(crate) const TAGS_NAME: &str = "tags";
@@ -196,6 +205,7 @@ impl Relations {
             "events" => Some(&EVENTS),
             "forwards" => Some(&FORWARDS),
             "gaps" => Some(&GAPS),
+            "refusals" => Some(&REFUSALS),
             "shifts" => Some(&SHIFTS),
             "sources" => Some(&SOURCES),
             _ => None,
@@ -239,7 +249,7 @@ impl Relations {
     }
 
     /// The names of the relations, for hints.
-    pub(crate) const NAMES: [&'static str; 14] = [
+    pub(crate) const NAMES: [&'static str; 15] = [
         "alarm_journal",
         "alarms",
         "annotations",
@@ -250,6 +260,7 @@ impl Relations {
         "forwards",
         "gaps",
         "latest",
+        "refusals",
         "samples",
         "shifts",
         "sources",
@@ -330,6 +341,7 @@ impl SchemaProvider for Relations {
             }
             "forwards" => Some(landscape::forwards(self.landscape.as_deref())?),
             "gaps" => Some(landscape::gaps(self.landscape.as_deref())?),
+            "refusals" => Some(landscape::refusals(self.landscape.as_deref())?),
             "sources" => Some(landscape::sources(self.landscape.as_deref())?),
             "shifts" => Some(Window::over(shift::Shifts(Arc::clone(places.plant())))),
             _ => None,

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use super::{Collector, Parts, Problem, State};
 use crate::shutdown::Shutdown;
 use poll::Poller;
-use settings::{Draft, Settings};
+use settings::Settings;
 
 impl Collector for Settings {
     fn kind(&self) -> &'static str {
@@ -50,10 +50,5 @@ pub(super) fn collector(
     name: &str,
     settings: &Map<String, Value>,
 ) -> Result<Arc<dyn Collector>, Vec<Problem>> {
-    let draft: Draft =
-        serde_json::from_value(Value::Object(settings.clone())).map_err(|error| {
-            let hint = "docs/modbus.md lists what there is to set".to_owned();
-            vec![Problem { key: "settings".to_owned(), reason: error.to_string(), hint }]
-        })?;
-    Ok(Arc::new(draft.check(name)?))
+    Ok(Arc::new(settings::read(name, settings)?))
 }

@@ -77,6 +77,10 @@ const PROFILES: &[&str] = &[
     "thingsboard",
     "tasmota",
     "zigbee2mqtt",
+    "shelly",
+    "home-assistant",
+    "things-stack",
+    "chirpstack",
     "opcua-pubsub-json",
     "opcua-samples",
     "sitewise",
@@ -221,10 +225,11 @@ const FIRST: &[Key] = &[
     key(
         "http.header_timeout",
         Shape::Span { min_ms: 100, max_ms: HOUR_MS },
-        Fallback::Text("10 s"),
+        Fallback::Text("60 s"),
         "How long a client may take to send the head of a request; idle connections wait no longer \
          for the next one.",
-        "Larger: silent clients hold a connection longer. Smaller: slow links are cut.",
+        "Larger: silent clients hold a connection longer. Smaller: slow links are cut, and agents that \
+         send every so often come to a closed connection.",
     ),
     key(
         "http.body_timeout",

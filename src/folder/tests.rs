@@ -108,6 +108,10 @@ async fn wrong_rows_are_named_beside_the_file_and_the_others_stored() {
     assert!(errors.contains("\n3: \"tag\" is empty\n"), "{errors}");
     let errors = bench.text("done/c.lp.errors").unwrap();
     assert!(errors.starts_with("2: field value is not"), "{errors}");
+    let refused = bench.folder.ingest.refusals_counted();
+    let oven = refused.iter().find(|(own, _)| own.source == "file:oven.csv").unwrap();
+    assert_eq!((oven.0.name.as_str(), oven.0.code), ("row 2", "file_row"));
+    assert_eq!(oven.0.reason, "\"noon\" is not a time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

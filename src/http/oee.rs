@@ -15,7 +15,7 @@ use tacitus_query::plant::Plant;
 use tacitus_storage::Snapshot;
 
 use super::json::{answer, object};
-use super::plant::{PAGE, page_rows};
+use super::plant::PathPage;
 use super::select::unknown;
 use super::{Facts, Problem};
 use crate::plant::Mistake;
@@ -25,25 +25,9 @@ pub(super) async fn list(
     State(facts): State<Arc<Facts>>,
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
-    let (mut under, mut after, mut limit) = ("", "", PAGE);
-    for (name, value) in &parameters {
-        match name.as_str() {
-            "under" => under = value,
-            "after" => after = value,
-            "limit" => limit = page_rows(value)?,
-            _ => return Err(unknown(name, "under, limit and after")),
-        }
-    }
+    let asked = PathPage::read(&parameters)?;
     let (plant, snapshot) = (facts.plants.now(), facts.engine.snapshot());
-    let is_meant = |path: &str| {
-        let rest = path.strip_prefix(under);
-        under.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let rows = plant.oees().filter(|(own, _)| *own > after && is_meant(own));
-    let mut page: Vec<_> = rows.take(limit + 1).collect();
-    let more = page.len() > limit;
-    page.truncate(limit);
-    let next = page.last().filter(|_| more).map(|(asset, _)| *asset);
+    let (page, next) = asked.of(plant.oees(), |(asset, _)| *asset);
     let documents: Vec<Value> =
         page.iter().map(|(asset, versions)| document(asset, versions, &snapshot)).collect();
     Ok(answer(&json!({"definitions": documents, "next": next})))

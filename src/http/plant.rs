@@ -28,27 +28,52 @@ pub(super) async fn assets(
     State(facts): State<Arc<Facts>>,
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
-    let (mut under, mut after, mut limit) = ("", "", PAGE);
-    for (name, value) in &parameters {
-        match name.as_str() {
-            "under" => under = value,
-            "after" => after = value,
-            "limit" => limit = page_rows(value)?,
-            _ => return Err(unknown(name, "under, limit and after")),
-        }
-    }
-    let plant = facts.plants.now();
-    let is_meant = |path: &str| {
-        let rest = path.strip_prefix(under);
-        under.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let rows = plant.assets().filter(|own| own.path.as_str() > after && is_meant(&own.path));
-    let mut page: Vec<&Arc<Asset>> = rows.take(limit + 1).collect();
-    let more = page.len() > limit;
-    page.truncate(limit);
-    let next = page.last().filter(|_| more).map(|asset| asset.path.as_str());
+    let (asked, plant) = (PathPage::read(&parameters)?, facts.plants.now());
+    let (page, next) = asked.of(plant.assets(), |asset| asset.path.as_str());
     let documents: Vec<Value> = page.iter().map(|asset| asset_document(asset, &plant)).collect();
     Ok(answer(&json!({"assets": documents, "next": next})))
+}
+
+/// A page of what has the path of an asset, by path.
+pub(super) struct PathPage<'a> {
+    under: &'a str,
+    after: &'a str,
+    limit: usize,
+}
+
+impl<'a> PathPage<'a> {
+    pub(super) fn read(parameters: &'a [(String, String)]) -> Result<Self, Problem> {
+        let mut page = Self { under: "", after: "", limit: PAGE };
+        for (name, value) in parameters {
+            match name.as_str() {
+                "under" => page.under = value,
+                "after" => page.after = value,
+                "limit" => page.limit = page_rows(value)?,
+                _ => return Err(unknown(name, "under, limit and after")),
+            }
+        }
+        Ok(page)
+    }
+
+    /// The rows of the page out of all, which are sorted by path; the path after which the next page
+    /// begins, if there is one.
+    pub(super) fn of<'r, R>(
+        &self,
+        all: impl Iterator<Item = R>,
+        path: impl Fn(&R) -> &'r str,
+    ) -> (Vec<R>, Option<&'r str>) {
+        let is_meant = |row: &R| {
+            let path = path(row);
+            let rest = path.strip_prefix(self.under);
+            let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            path > self.after && (self.under.is_empty() || below)
+        };
+        let mut page: Vec<R> = all.filter(is_meant).take(self.limit + 1).collect();
+        let more = page.len() > self.limit;
+        page.truncate(self.limit);
+        let next = page.last().filter(|_| more).map(path);
+        (page, next)
+    }
 }
 
 /// Assets to define.

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::collectors::document;
 use super::forward::document as forwarder;
 use super::json::answer;
+use super::moment::rfc3339;
 use super::sql::Questions;
 use super::write::Writes;
 use super::{FOLLOWERS_MAX, Problem};
@@ -152,11 +153,38 @@ fn refusal(refusal: &crate::ingest::Refusal) -> Value {
     let at = chrono::DateTime::from_timestamp_nanos(refusal.at.nanos());
     json!({
         "at": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "code": refusal.code,
         "source": refusal.source,
         "name": refusal.name,
         "reason": refusal.reason,
         "payload": refusal.payload,
     })
+}
+
+/// Every sender, and how far its clock can be trusted.
+pub(super) async fn clocks(State(facts): State<Arc<Facts>>) -> Response {
+    let seconds = |nanos: i64| chrono::Duration::nanoseconds(nanos).as_seconds_f64();
+    let rows: Vec<Value> = facts
+        .ingest
+        .sources()
+        .list()
+        .into_iter()
+        .map(|own| {
+            json!({
+                "source": own.source,
+                "state": own.trust.name(),
+                "last_arrival_ts": rfc3339(own.last_arrival),
+                "last_ts": own.last.map(rfc3339),
+                "skew": own.skew_ns.map(seconds),
+                "jitter": own.jitter_ns.map(seconds),
+                "jumps": own.jumps,
+                "last_jump_ts": own.last_jump.map(|jump| rfc3339(jump.at)),
+                "last_jump_from": own.last_jump.map(|jump| seconds(jump.from_ns)),
+                "last_jump_to": own.last_jump.map(|jump| seconds(jump.to_ns)),
+            })
+        })
+        .collect();
+    answer(&json!({"sources": rows}))
 }
 
 pub(super) async fn metrics(State(facts): State<Arc<Facts>>) -> Response {
@@ -304,15 +332,15 @@ fn collectors(collectors: &Collectors) -> Vec<Reading> {
 }
 
 fn sources(sources: &Sources) -> Vec<Reading> {
-    use sources::Trust::{Ahead, Behind, Jumping, Trusted};
+    use sources::Trust::{Ahead, Behind, Jumping, Trusted, Untimed};
     let all = sources.list();
-    let each = [Trusted, Ahead, Behind, Jumping].map(|trust| {
+    let each = [Trusted, Ahead, Behind, Jumping, Untimed].map(|trust| {
         let count = all.iter().filter(|own| own.trust == trust).count();
         (trust.name().to_owned(), count as u64)
     });
     let (jumps, own) = sources.jumps();
     vec![
-        Reading::gauge("sources", "Sources that give times, by trust", 0).by("state", each),
+        Reading::gauge("sources", "Sources, by trust in their times", 0).by("state", each),
         Reading::counter("source_jumps", "Jumps of the times of sources", jumps),
         Reading::counter("clock_jumps", "Jumps of the clock of this server", own),
         Reading::counter("sources_forgotten", "Sources beyond the limit", sources.forgotten()),

@@ -169,6 +169,7 @@ async fn keep_lines(
         if !is_partial {
             let mut lines = Lines::new(&text, precision);
             while let Some(parsed) = lines.read(POINTS_AT_ONCE) {
+                note(&ingest, &sender, &text, &parsed);
                 kept.add_lines(&parsed, Resolved::default());
             }
             if kept.refused_count > 0 {
@@ -179,12 +180,22 @@ async fn keep_lines(
         while let Some((parsed, resolved)) =
             ingest.resolve_lines(&mut lines, POINTS_AT_ONCE, &sender)
         {
+            note(&ingest, &sender, &text, &parsed);
             kept.add_lines(&parsed, resolved);
         }
         Ok(kept)
     })
     .await?;
     finish(&writes.ingest, kept, "line").await
+}
+
+/// Lines that are wrong are also for people to see who do not see the answer.
+fn note(ingest: &Ingest, sender: &str, text: &[u8], parsed: &line::Parsed) {
+    let Some(first) = parsed.refused.first() else { return };
+    let line = text.split(|byte| *byte == b'\n').nth(first.line.saturating_sub(1));
+    let (name, why) = (format!("line {}", first.line), first.reason.to_string());
+    let line = line.unwrap_or_default();
+    ingest.refused((sender, &name), ("line", &why), line, parsed.refused_count);
 }
 
 async fn keep_rows(
@@ -198,6 +209,8 @@ async fn keep_rows(
     let kept = apart(move || {
         let text = unpacked(coding.as_ref(), body, body_bytes_max)?;
         let points = samples::parse(&text).map_err(|error| {
+            let name = format!("row {}", error.row);
+            ingest.refused((&sender, &name), ("rows", &error.to_string()), &text, 1);
             invalid(error.to_string())
                 .hint("no row of this body was kept; correct it and send all of it again")
                 .with("row", error.row)
@@ -300,9 +313,9 @@ pub(super) fn unpacked(
 }
 
 /// Reads a body where it holds up no other connection.
-async fn apart(
-    read: impl FnOnce() -> Result<Kept, Problem> + Send + 'static,
-) -> Result<Kept, Problem> {
+async fn apart<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
         tracing::error!(%error, "reading a body ended badly");
         Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read")

@@ -36,8 +36,9 @@ impl Ingest {
                 Err((code, reason)) => {
                     let path = listed.path.clone();
                     let payload = shown(value);
-                    let refusal = Refusal::new(now, source, &path, &reason, payload.as_bytes());
-                    self.refusals.add(code, refusal);
+                    let refusal =
+                        Refusal::new(now, source, &path, (code, &reason), payload.as_bytes());
+                    self.refusals.add(refusal);
                     resolved.refused_count += 1;
                     if resolved.refused.len() < REFUSED_NAMED_MAX {
                         resolved.refused.push(Refused { index, path, reason });

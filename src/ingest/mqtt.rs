@@ -205,8 +205,9 @@ impl Mqtt {
 
     fn refuse(&self, code: &'static str, message: &Incoming, name: &str, reason: &str) {
         let source = format!("{SOURCE}:{}", message.client);
-        let refusal = Refusal::new(message.received, &source, name, reason, &message.payload);
-        self.ingest.refusals.add(code, refusal);
+        let why = (code, reason);
+        let refusal = Refusal::new(message.received, &source, name, why, &message.payload);
+        self.ingest.refusals.add(refusal);
     }
 }
 
@@ -214,8 +215,14 @@ impl Mqtt {
 impl Intake for Mqtt {
     async fn store(&self, group: &[Incoming], documents: Vec<Document>) -> Result<(), StoreError> {
         let mut batch = Batch::with_capacity(group.len());
+        // One look a group and client is enough to know who is there.
+        let mut told = "";
         for message in group {
             self.take(message, &mut batch);
+            if *message.client != *told && !sparkplug::is_sparkplug(&message.topic) {
+                told = &message.client;
+                self.ingest.sources.arrived(&format!("{SOURCE}:{told}"));
+            }
         }
         if batch.is_empty() && documents.is_empty() {
             return Ok(());

@@ -25,6 +25,8 @@ const TEXT_CHARS_KEPT: usize = 200;
 pub struct Refusal {
     /// When.
     pub at: Timestamp,
+    /// The word of the reason, as it is counted.
+    pub code: &'static str,
     /// Who sent it: `mqtt:CLIENT`, `line`, `http`, `opcua:NAME`.
     pub source: String,
     /// The topic or path it came under.
@@ -41,13 +43,14 @@ impl Refusal {
         at: Timestamp,
         source: &str,
         name: &str,
-        reason: &str,
+        (code, reason): (&'static str, &str),
         payload: &[u8],
     ) -> Self {
         let start = |text: &str| text.chars().take(TEXT_CHARS_KEPT).collect();
         let bytes = payload.get(..SAMPLE_BYTES_KEPT).unwrap_or(payload);
         Self {
             at,
+            code,
             source: start(source),
             name: start(name),
             reason: start(reason),
@@ -105,9 +108,15 @@ struct Inner {
 }
 
 impl Refusals {
-    pub(super) fn add(&self, code: &'static str, refusal: Refusal) {
+    pub(super) fn add(&self, refusal: Refusal) {
+        self.add_first_of(refusal, 1);
+    }
+
+    /// Adds the first of so many that were refused for one reason.
+    pub(super) fn add_first_of(&self, refusal: Refusal, count: usize) {
         let mut inner = self.lock();
-        *inner.counts.entry(code).or_default() += 1;
+        let code = refusal.code;
+        *inner.counts.entry(code).or_default() += count as u64;
         if inner.recent.len() == REFUSALS_KEPT {
             inner.recent.pop_back();
         }
@@ -122,6 +131,25 @@ impl Refusals {
 
     pub(super) fn recent(&self) -> Vec<Refusal> {
         self.lock().recent.iter().cloned().collect()
+    }
+
+    /// All that are remembered, newest first, the last of each reason with more of its payload; and how
+    /// often there was each reason.
+    pub(super) fn all(&self) -> Vec<(Refusal, u64)> {
+        let inner = self.lock();
+        let mut whole = inner.last.clone();
+        let recent = inner.recent.iter();
+        let mut all: Vec<Refusal> =
+            recent.map(|own| whole.remove(own.code).unwrap_or_else(|| own.clone())).collect();
+        let mut older: Vec<Refusal> = whole.into_values().collect();
+        older.sort_by_key(|one| std::cmp::Reverse(one.at));
+        all.append(&mut older);
+        let count = |own: &Refusal| inner.counts.get(own.code).copied().unwrap_or_default();
+        let counted = |own: Refusal| {
+            let count = count(&own);
+            (own, count)
+        };
+        all.into_iter().map(counted).collect()
     }
 
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {

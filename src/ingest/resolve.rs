@@ -151,8 +151,9 @@ impl Resolver {
                     }
                     let text = reason.to_string();
                     let payload = shown(&point.value);
-                    let refusal = Refusal::new(now, source, &point.path, &text, payload.as_bytes());
-                    self.refusals.add(reason.code(), refusal);
+                    let why = (reason.code(), text.as_str());
+                    let refusal = Refusal::new(now, source, &point.path, why, payload.as_bytes());
+                    self.refusals.add(refusal);
                     resolved.refused_count += 1;
                     if resolved.refused.len() < REFUSED_NAMED_MAX {
                         let path = point.path;
@@ -186,6 +187,12 @@ impl Resolver {
 
     /// The sample of a point. Takes the value out of the point if it fits.
     pub(super) fn sample(&self, point: &mut Point, origin: Origin<'_>) -> Result<Sample, Reason> {
+        if states_unit(point, origin)
+            && let Some(tag) = self.find(&point.path)
+            && let Some(path) = beside_for_unit(point, &tag.definition.unit)
+        {
+            point.path = path;
+        }
         let fitted = self.fitted(point, origin);
         if let Err(Reason::Kind(_)) = &fitted
             && let Some(path) = variant(point, origin)
@@ -207,7 +214,7 @@ impl Resolver {
             let Tag { id, definition, .. } = &*self.create(point, origin)?;
             TagFit { id: *id, kind: definition.kind, quantum_ns: definition.quantum_ns }
         };
-        let value = self.fitting(&mut point.value, tag, kind)?;
+        let value = self.fitting(&mut point.value, tag, kind, origin)?;
         let ts = match point.ts {
             Some(ts) => ts.quantised(quantum_ns),
             None => self.arrival(tag, origin.now),
@@ -216,13 +223,19 @@ impl Resolver {
     }
 
     /// Takes a value out as one of a tag's kind. Most are: then the tag need not be looked at.
-    fn fitting(&self, value: &mut Value, tag: TagId, kind: Kind) -> Result<Value, Reason> {
+    fn fitting(
+        &self,
+        value: &mut Value,
+        tag: TagId,
+        kind: Kind,
+        origin: Origin<'_>,
+    ) -> Result<Value, Reason> {
         let is_so = value.kind().is_none_or(|own| own == kind);
         if is_so && kind != Kind::State {
             return Ok(std::mem::replace(value, Value::Null));
         }
         match self.catalog().get(tag) {
-            Some(tag) => fit(value, &tag.definition),
+            Some(tag) => fit_from(origin, value, &tag.definition),
             None => value.clone().coerced(kind).map_err(Reason::Kind),
         }
     }
@@ -242,7 +255,7 @@ impl Resolver {
     fn create(&self, point: &Point, origin: Origin<'_>) -> Result<Arc<Tag>, Reason> {
         let definition = definition(point, origin)?;
         // A tag is for ever: none is made for a value that does not fit it.
-        fit(&mut point.value.clone(), &definition)?;
+        fit_from(origin, &mut point.value.clone(), &definition)?;
         self.define(definition)
     }
 
@@ -299,6 +312,70 @@ pub(super) fn variant(point: &Point, origin: Origin<'_>) -> Option<String> {
     let is_fixed = origin.form.is_some_and(|form| form.kind.is_some());
     let kind = point.value.kind().filter(|_| origin.is_unheard && !is_fixed)?;
     Some(format!("{}#{}", point.path, kind.name()))
+}
+
+/// The same for a sender that hears no answer: of such a one a number or a truth may come as a text.
+pub(super) fn fit_from(
+    origin: Origin<'_>,
+    value: &mut Value,
+    definition: &TagDefinition,
+) -> Result<Value, Reason> {
+    let fitted = fit(value, definition);
+    match &fitted {
+        Err(Reason::Kind(_)) if origin.is_unheard => {
+            spoken(value, definition.kind).map_or(fitted, Ok)
+        }
+        _ => fitted,
+    }
+}
+
+/// What a text says, where it is for a number or a truth.
+fn spoken(value: &Value, kind: Kind) -> Option<Value> {
+    let Value::Text(text) = value else { return None };
+    let text = text.trim_ascii();
+    match kind {
+        Kind::Float => {
+            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
+        }
+        Kind::Int => text.parse().ok().map(Value::Int),
+        Kind::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" | "1" => Some(Value::Bool(true)),
+            "false" | "off" | "no" | "0" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Kind::State | Kind::Text => None,
+    }
+}
+
+/// Whether a point says its unit, and no rule says another.
+pub(super) fn states_unit(point: &Point, origin: Origin<'_>) -> bool {
+    let is_fixed = origin.form.is_some_and(|form| !form.unit.is_empty());
+    origin.is_unheard && !is_fixed && !point.unit.is_empty()
+}
+
+/// The path of the tag beside one of another unit: numbers of two units are never one history.
+pub(super) fn beside_for_unit(point: &Point, unit: &str) -> Option<String> {
+    let differs = !unit.is_empty() && !is_same_unit(&point.unit, unit);
+    differs.then(|| format!("{}#{}", point.path, point.unit.replace('/', "%2F")))
+}
+
+/// Whether two spellings mean one unit, as far as that is certain: `°C` and `Cel`, `PSI` and `psi`,
+/// but not `mW` and `MW`.
+fn is_same_unit(one: &str, other: &str) -> bool {
+    let plain = |unit: &str| {
+        let unit: String =
+            unit.chars().filter(|c| !c.is_whitespace() && !matches!(c, '°' | 'º')).collect();
+        match unit.as_str() {
+            "Cel" | "degC" | "℃" | "celsius" | "Celsius" => "C".to_owned(),
+            "degF" | "℉" | "fahrenheit" | "Fahrenheit" => "F".to_owned(),
+            "percent" | "pct" => "%".to_owned(),
+            _ => unit,
+        }
+    };
+    let (one, other) = (plain(one), plain(other));
+    let first = |unit: &str| unit.chars().next().filter(|c| matches!(c, 'm' | 'M' | 'p' | 'P'));
+    let is_prefix = first(&one) != first(&other) && one.get(1..) == other.get(1..);
+    one.eq_ignore_ascii_case(&other) && !is_prefix
 }
 
 /// Takes a value out as one of a tag's kind; leaves it where it does not fit.

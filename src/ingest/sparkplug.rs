@@ -184,8 +184,8 @@ impl Sparkplug {
     ) {
         let origin = Origin { source: SOURCE, form: None, now, is_unheard: true };
         let refuse = |code, name: &str, reason: &str| {
-            let refusal = Refusal::new(now, SOURCE, name, reason, payload);
-            ingest.refusals.add(code, refusal);
+            let refusal = Refusal::new(now, SOURCE, name, (code, reason), payload);
+            ingest.refusals.add(refusal);
         };
         for action in actions {
             match action {

@@ -12,6 +12,7 @@ use super::*;
 use crate::broker::{Incoming, Intake, StoreError};
 
 mod sparkplug;
+mod spoken;
 
 /// 2024-05-01T08:00:00.250500Z: half a millisecond after a whole one.
 const NOW: i64 = 1_714_550_400_250_500_000;

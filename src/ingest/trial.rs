@@ -13,7 +13,9 @@ use tacitus_protocol::topic::{Rules, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::resolve::{Origin, Reason, definition, fit, shown, variant};
+use super::resolve::{
+    Origin, Reason, beside_for_unit, definition, fit_from, shown, states_unit, variant,
+};
 
 /// What would become of a message.
 #[derive(Debug)]
@@ -53,6 +55,10 @@ pub(crate) fn run(
     now: Timestamp,
     find: &dyn Fn(&str) -> Option<Arc<Tag>>,
 ) -> Trial {
+    if topic.is_empty() || topic.contains(['+', '#', '\0']) {
+        let reason = "no message has such a topic: it is empty, or has a + or # in it".to_owned();
+        return Trial::Refused { rule: None, code: "topic", reason };
+    }
     let Verdict::Take { rule, path, form } = rules.apply(topic) else { return Trial::Left };
     if sparkplug::is_sparkplug(topic) && form.choice.profile.is_none() {
         return born(rule, topic, payload, now, find);
@@ -68,6 +74,14 @@ pub(crate) fn run(
     let (mut tags, mut samples, mut refused) = (BTreeMap::new(), Vec::new(), Vec::new());
     let origin = Origin { source: "mqtt", form: Some(&form), now, is_unheard: true };
     for mut point in decoded.points {
+        if states_unit(&point, origin) {
+            let known =
+                tags.get(&point.path).map(|known: &(TagDefinition, bool)| known.0.unit.clone());
+            let unit = known.or_else(|| Some(find(&point.path)?.definition.unit.clone()));
+            if let Some(path) = beside_for_unit(&point, &unit.unwrap_or_default()) {
+                point.path = path;
+            }
+        }
         let mut kept = keep(&mut point, origin, &mut tags, find);
         if let Err(Reason::Kind(_)) = &kept
             && let Some(path) = variant(&point, origin)
@@ -132,7 +146,7 @@ fn keep(
             None => (definition(point, origin)?, false),
         },
     };
-    let value = fit(&mut point.value, &known.0)?;
+    let value = fit_from(origin, &mut point.value, &known.0)?;
     tags.entry(point.path.clone()).or_insert(known);
     Ok(value)
 }

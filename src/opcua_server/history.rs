@@ -7,6 +7,7 @@
 //! *Invariant.* One answer has at most [`VALUES_MAX`] values of a node; what is left is reached by
 //! its continuation point, which is a place in time and not a reader that is kept open.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use opcua::server::ContinuationPoint;
@@ -15,8 +16,8 @@ use opcua::types::{
     DataValue, DateTime, HistoryData, HistoryModifiedData, HistoryUpdateType, ModificationInfo,
     NodeId, ReadAtTimeDetails, ReadProcessedDetails, ReadRawModifiedDetails, StatusCode, Variant,
 };
-use tacitus_model::{Sample, Tag, TimeRange};
-use tacitus_protocol::opcua::{date_time, moment, spoken};
+use tacitus_model::{Kind, Sample, Tag, TimeRange, Value};
+use tacitus_protocol::opcua::{date_time, moment, spoken, variant};
 use tacitus_query::{AccessError, Processed, Processing, TagHistory};
 use tacitus_storage::{Change, Engine, Snapshot};
 
@@ -141,6 +142,10 @@ impl History {
         else {
             return Err(StatusCode::BadInvalidTimestampArgument);
         };
+        // Part 13, 5.4.2.2: there is no interval, whether there is data or not.
+        if start == end {
+            return Err(StatusCode::BadInvalidArgument);
+        }
         let interval_ns = nanos(details.processing_interval)?;
         let wish = &details.aggregate_configuration;
         let standard = Processing::standard(aggregate, start, end, interval_ns);
@@ -159,7 +164,8 @@ impl History {
         let page = history.processed(&processing, skip, VALUES_MAX).map_err(|e| refusal(&e))?;
         let more = page.len() == VALUES_MAX;
         let next = more.then(|| Next::Skip(skip + VALUES_MAX as u64));
-        let values = page.into_iter().map(|one| processed_value(kind, one)).collect();
+        let values =
+            page.into_iter().map(|one| processed_value(kind, history.tag(), one)).collect();
         Ok(Outcome::of(values, next))
     }
 
@@ -401,14 +407,24 @@ fn value(tag: &Tag, sample: &Sample) -> DataValue {
 }
 
 /// An aggregate in the data type that the standard gives it (Part 13, 5.4).
-fn processed_value(kind: &NodeId, one: Processed) -> DataValue {
+fn processed_value(kind: &NodeId, tag: &Tag, one: Processed) -> DataValue {
     let value = one.value.map(|number| match aggregate(kind) {
         // Counts and transitions.
         Some(2351 | 2352 | 2355) => whole(number).map_or(Variant::Double(number), Variant::Int32),
         // Worst qualities are status codes.
         Some(2364 | 11292) => {
-            let code = format!("{number:.0}").parse::<u32>();
-            code.map_or(Variant::Empty, |code| Variant::StatusCode(StatusCode::from(code)))
+            let code = whole(number);
+            code.map_or(Variant::Empty, |code: u32| Variant::StatusCode(StatusCode::from(code)))
+        }
+        // Values that were so: of samples; of bounds too.
+        Some(2346..=2349 | 2357 | 2358) => as_source(tag, true, number),
+        Some(2341 | 11286 | 11287 | 11305 | 11306 | 11505 | 11506) => {
+            as_source(tag, tag.definition.step, number)
+        }
+        // Differences of them.
+        Some(2350 | 2359) if tag.definition.kind == Kind::Int => as_source(tag, true, number),
+        Some(11288 | 11507) if tag.definition.kind == Kind::Int => {
+            as_source(tag, tag.definition.step, number)
         }
         _ => Variant::Double(number),
     });
@@ -420,14 +436,27 @@ fn processed_value(kind: &NodeId, one: Processed) -> DataValue {
     }
 }
 
-fn whole(number: f64) -> Option<i32> {
+/// A number in the data type of the tag. An integer that moves in lines is a double between its
+/// samples: rounding would tell a client of a step that was none.
+fn as_source(tag: &Tag, holds: bool, number: f64) -> Variant {
+    let definition = &tag.definition;
+    let value = match definition.kind {
+        Kind::Int if holds => whole(number).map(Value::Int),
+        Kind::Bool => Some(Value::Bool(number.abs() > 0.0)),
+        Kind::State => whole(number).map(Value::State),
+        Kind::Int | Kind::Float | Kind::Text => None,
+    };
+    value.map_or(Variant::Double(number), |value| variant(&value, &definition.states))
+}
+
+fn whole<T: FromStr>(number: f64) -> Option<T> {
     format!("{number:.0}").parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacitus_model::Timestamp;
+    use tacitus_model::{TagDefinition, TagId, TagPath, Timestamp};
 
     fn details(start: Option<i64>, end: Option<i64>, count: u32) -> ReadRawModifiedDetails {
         let time = |ts: Option<i64>| {
@@ -468,18 +497,41 @@ mod tests {
         assert!(nanos(f64::INFINITY).is_err());
     }
 
+    fn tag(kind: Kind, step: bool) -> Tag {
+        let mut definition = TagDefinition::new(TagPath::new("a").unwrap(), kind, "test");
+        definition.step = step;
+        definition.states = vec!["off".to_owned(), "on".to_owned()];
+        Tag { id: TagId(1), definition, sequence: 0 }
+    }
+
     #[test]
     fn aggregates_have_the_types_of_the_standard() {
-        let one = |value: f64| Processed {
-            ts: Timestamp::from_nanos(0),
-            value: Some(value),
-            quality: tacitus_model::Quality::GOOD,
+        let of = |tag: &Tag, number: u32, value: f64| {
+            let one = Processed {
+                ts: Timestamp::from_nanos(0),
+                value: Some(value),
+                quality: tacitus_model::Quality::GOOD,
+            };
+            processed_value(&NodeId::new(0, number), tag, one).value.unwrap()
         };
-        let of =
-            |number: u32, value: f64| processed_value(&NodeId::new(0, number), one(value)).value;
-        assert_eq!(of(2352, 7.0), Some(Variant::Int32(7)));
-        assert_eq!(of(2342, 7.5), Some(Variant::Double(7.5)));
+        let float = tag(Kind::Float, false);
+        assert_eq!(of(&float, 2352, 7.0), Variant::Int32(7));
+        assert_eq!(of(&float, 2342, 7.5), Variant::Double(7.5));
         let worst = Variant::StatusCode(StatusCode::from(0x8031_0000));
-        assert_eq!(of(2364, 2_150_694_912.0), Some(worst));
+        assert_eq!(of(&float, 2364, 2_150_694_912.0), worst);
+        // Start, Delta, Interpolative, Average: of what moves in lines, and of what holds.
+        let (lines, steps) = (tag(Kind::Int, false), tag(Kind::Int, true));
+        for (number, value, moving, held) in [
+            (2357, 7.0, Variant::Int64(7), Variant::Int64(7)),
+            (2359, -7.0, Variant::Int64(-7), Variant::Int64(-7)),
+            (2341, 7.0, Variant::Double(7.0), Variant::Int64(7)),
+            (2342, 7.0, Variant::Double(7.0), Variant::Double(7.0)),
+        ] {
+            assert_eq!((of(&lines, number, value), of(&steps, number, value)), (moving, held));
+        }
+        let (truth, state) = (tag(Kind::Bool, false), tag(Kind::State, false));
+        assert_eq!(of(&truth, 2341, 1.0), Variant::Boolean(true));
+        assert_eq!(of(&truth, 2350, 1.0), Variant::Double(1.0));
+        assert_eq!(of(&state, 2358, 1.0), Variant::from("on"));
     }
 }

@@ -6,20 +6,24 @@
 //! *Not here.* Messages around the values: `rows` and `copy`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::str::FromStr as _;
 
 use bytes::{BufMut, BytesMut};
-use chrono::{DateTime, NaiveDate, TimeDelta, Timelike as _};
+use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray as _};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64NanosecondType, TimeUnit,
-    TimestampNanosecondType,
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BinaryViewArray, BooleanArray, Date32Array,
+    Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, ListArray, StringViewArray, Time64NanosecondArray,
+    TimestampNanosecondArray,
 };
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use pgwire::api::Type;
+use tacitus_query::{write_date_time, write_float, write_int, write_whole};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL begins to count.
 const EPOCH_2000_US: i64 = 946_684_800_000_000;
@@ -35,54 +39,78 @@ pub(super) struct Form {
 
 /// A column of a batch, ready to be written row by row.
 pub(super) struct Column {
-    values: ArrayRef,
-    shape: Shape,
+    nulls: Option<NullBuffer>,
+    values: Values,
     binary: bool,
 }
 
-/// How the values of a column lie in memory; everything else is brought to one of these.
-enum Shape {
+/// The values of a column; every type is brought to one of these.
+enum Values {
     Null,
-    Bool,
-    Int16,
-    Int32,
-    Int64,
-    Float32,
-    Float64,
-    Text,
-    Bytes,
-    Date,
-    Time,
-    Moment(Option<Tz>),
-    Interval,
-    Numeric(i8),
-    List(Box<Column>, u32),
+    Bool(BooleanArray),
+    Int16(Int16Array),
+    Int32(Int32Array),
+    Int64(Int64Array),
+    Float32(Float32Array),
+    Float64(Float64Array),
+    Text(StringViewArray),
+    Bytes(BinaryViewArray),
+    Date(Date32Array),
+    Time(Time64NanosecondArray),
+    /// With the zone in which it is told, if it is a moment.
+    Moment(TimestampNanosecondArray, Option<Tz>),
+    Interval(IntervalMonthDayNanoArray),
+    /// With the digits after the point.
+    Numeric(Decimal128Array, i8),
+    /// With the items and their type.
+    List(ListArray, Box<Column>, u32),
 }
 
 impl Column {
     /// A column as `form` wants it; times as text are told in `zone`.
     pub(super) fn new(values: &ArrayRef, form: &Form, zone: Tz) -> Result<Self, ArrowError> {
-        let (target, shape) = shape(values.data_type(), zone);
-        let values = match target {
+        use DataType as T;
+        let values = match target(values.data_type()) {
             Some(target) => cast(values, &target)?,
             None => values.clone(),
         };
-        let shape = match (shape, values.data_type()) {
-            (Some(shape), _) => shape,
-            (None, DataType::List(item)) => {
-                let of = super::types::of_field(item);
-                let form = Form { kind: of.clone(), binary: form.binary };
-                let inner = Self::new(values.as_list::<i32>().values(), &form, zone)?;
-                Shape::List(Box::new(inner), of.oid())
+        let nulls = values.logical_nulls();
+        let values = match values.data_type() {
+            T::Null => Values::Null,
+            T::Boolean => Values::Bool(values.as_boolean().clone()),
+            T::Int16 => Values::Int16(values.as_primitive().clone()),
+            T::Int32 => Values::Int32(values.as_primitive().clone()),
+            T::Int64 => Values::Int64(values.as_primitive().clone()),
+            T::Float32 => Values::Float32(values.as_primitive().clone()),
+            T::Float64 => Values::Float64(values.as_primitive().clone()),
+            T::BinaryView => Values::Bytes(values.as_binary_view().clone()),
+            T::Date32 => Values::Date(values.as_primitive().clone()),
+            T::Time64(_) => Values::Time(values.as_primitive().clone()),
+            T::Timestamp(_, stated) => {
+                let zone = stated.is_some().then_some(zone);
+                Values::Moment(values.as_primitive().clone(), zone)
             }
-            (None, _) => Shape::Text,
+            T::Interval(_) => Values::Interval(values.as_primitive().clone()),
+            T::Decimal128(_, scale) => Values::Numeric(values.as_primitive().clone(), *scale),
+            T::List(item) => {
+                let lists = values.as_list::<i32>();
+                let kind = super::types::of_field(item);
+                let oid = kind.oid();
+                let items = Self::new(lists.values(), &Form { kind, binary: form.binary }, zone)?;
+                Values::List(lists.clone(), Box::new(items), oid)
+            }
+            _ => Values::Text(values.as_string_view().clone()),
         };
-        Ok(Self { values, shape, binary: form.binary })
+        Ok(Self { nulls, values, binary: form.binary })
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
     /// Appends the value of a row, without its length; false where it is null.
     pub(super) fn write(&self, row: usize, out: &mut BytesMut) -> bool {
-        if self.values.is_null(row) || matches!(self.shape, Shape::Null) {
+        if self.is_null(row) {
             return false;
         }
         if self.binary {
@@ -94,64 +122,43 @@ impl Column {
     }
 
     fn write_text(&self, row: usize, out: &mut BytesMut) {
-        let values = &self.values;
-        match &self.shape {
-            Shape::Null => {}
-            Shape::Bool => out.put_u8(if values.as_boolean().value(row) { b't' } else { b'f' }),
-            Shape::Int16 => {
-                put(out, format_args!("{}", values.as_primitive::<Int16Type>().value(row)));
+        match &self.values {
+            Values::Null => {}
+            Values::Bool(values) => out.put_u8(if values.value(row) { b't' } else { b'f' }),
+            Values::Int16(values) => int(out, i64::from(values.value(row))),
+            Values::Int32(values) => int(out, i64::from(values.value(row))),
+            Values::Int64(values) => int(out, values.value(row)),
+            Values::Float32(values) => {
+                let value = values.value(row);
+                float(out, f64::from(value), |out| write!(out, "{value}"), &value);
             }
-            Shape::Int32 => {
-                put(out, format_args!("{}", values.as_primitive::<Int32Type>().value(row)));
+            Values::Float64(values) => {
+                let value = values.value(row);
+                float(out, value, |out| write_float(value, out), &value);
             }
-            Shape::Int64 => {
-                put(out, format_args!("{}", values.as_primitive::<Int64Type>().value(row)));
-            }
-            Shape::Float32 => {
-                let value = values.as_primitive::<Float32Type>().value(row);
-                float(out, f64::from(value), &value, format_args!("{value:e}"));
-            }
-            Shape::Float64 => {
-                let value = values.as_primitive::<Float64Type>().value(row);
-                float(out, value, &value, format_args!("{value:e}"));
-            }
-            Shape::Text => out.put_slice(values.as_string_view().value(row).as_bytes()),
-            Shape::Bytes => {
+            Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Bytes(values) => {
                 out.put_slice(b"\\x");
-                for byte in values.as_binary_view().value(row) {
+                for byte in values.value(row) {
                     put(out, format_args!("{byte:02x}"));
                 }
             }
-            Shape::Date => {
-                let days = values.as_primitive::<Date32Type>().value(row);
-                let date = NaiveDate::from_epoch_days(days).unwrap_or_default();
+            Values::Date(values) => {
+                let date = NaiveDate::from_epoch_days(values.value(row)).unwrap_or_default();
                 put(out, format_args!("{date}"));
             }
-            Shape::Time => {
-                let nanos = values.as_primitive::<Time64NanosecondType>().value(row);
-                let micros = nanos.div_euclid(1_000);
-                clock(out, micros);
-            }
-            Shape::Moment(zone) => {
-                let nanos = values.as_primitive::<TimestampNanosecondType>().value(row);
-                moment(out, nanos, *zone);
-            }
-            Shape::Interval => {
-                let value = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            Values::Time(values) => clock(out, values.value(row).div_euclid(1_000)),
+            Values::Moment(values, zone) => moment(out, values.value(row), *zone),
+            Values::Interval(values) => {
+                let value = values.value(row);
                 interval(out, value.months, value.days, value.nanoseconds / 1_000);
             }
-            Shape::Numeric(_) => {
-                let text = values.as_primitive::<Decimal128Type>().value_as_string(row);
-                out.put_slice(text.as_bytes());
-            }
-            Shape::List(inner, _) => {
-                let (from, to) = bounds(values, row);
-                inner.write_list_text(from..to, out);
-            }
+            Values::Numeric(values, _) => out.put_slice(values.value_as_string(row).as_bytes()),
+            Values::List(lists, items, _) => items.write_list_text(bounds(lists, row), out),
         }
     }
 
-    fn write_list_text(&self, rows: std::ops::Range<usize>, out: &mut BytesMut) {
+    fn write_list_text(&self, rows: Range<usize>, out: &mut BytesMut) {
         out.put_u8(b'{');
         let mut item = BytesMut::new();
         for (count, row) in rows.enumerate() {
@@ -163,7 +170,7 @@ impl Column {
                 out.put_slice(b"NULL");
                 continue;
             }
-            let nested = matches!(self.shape, Shape::List(..));
+            let nested = matches!(self.values, Values::List(..));
             let plain = !item.is_empty()
                 && !item.eq_ignore_ascii_case(b"null")
                 && !item.iter().any(|byte| {
@@ -186,47 +193,36 @@ impl Column {
     }
 
     fn write_binary(&self, row: usize, out: &mut BytesMut) {
-        let values = &self.values;
-        match &self.shape {
-            Shape::Null => {}
-            Shape::Bool => out.put_u8(u8::from(values.as_boolean().value(row))),
-            Shape::Int16 => out.put_i16(values.as_primitive::<Int16Type>().value(row)),
-            Shape::Int32 => out.put_i32(values.as_primitive::<Int32Type>().value(row)),
-            Shape::Int64 => out.put_i64(values.as_primitive::<Int64Type>().value(row)),
-            Shape::Float32 => out.put_f32(values.as_primitive::<Float32Type>().value(row)),
-            Shape::Float64 => out.put_f64(values.as_primitive::<Float64Type>().value(row)),
-            Shape::Text => out.put_slice(values.as_string_view().value(row).as_bytes()),
-            Shape::Bytes => out.put_slice(values.as_binary_view().value(row)),
-            Shape::Date => {
-                out.put_i32(values.as_primitive::<Date32Type>().value(row) - EPOCH_2000_DAYS);
+        match &self.values {
+            Values::Null => {}
+            Values::Bool(values) => out.put_u8(u8::from(values.value(row))),
+            Values::Int16(values) => out.put_i16(values.value(row)),
+            Values::Int32(values) => out.put_i32(values.value(row)),
+            Values::Int64(values) => out.put_i64(values.value(row)),
+            Values::Float32(values) => out.put_f32(values.value(row)),
+            Values::Float64(values) => out.put_f64(values.value(row)),
+            Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Bytes(values) => out.put_slice(values.value(row)),
+            Values::Date(values) => out.put_i32(values.value(row) - EPOCH_2000_DAYS),
+            Values::Time(values) => out.put_i64(values.value(row).div_euclid(1_000)),
+            Values::Moment(values, _) => {
+                out.put_i64(values.value(row).div_euclid(1_000) - EPOCH_2000_US);
             }
-            Shape::Time => {
-                let nanos = values.as_primitive::<Time64NanosecondType>().value(row);
-                out.put_i64(nanos.div_euclid(1_000));
-            }
-            Shape::Moment(_) => {
-                let nanos = values.as_primitive::<TimestampNanosecondType>().value(row);
-                out.put_i64(nanos.div_euclid(1_000) - EPOCH_2000_US);
-            }
-            Shape::Interval => {
-                let value = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            Values::Interval(values) => {
+                let value = values.value(row);
                 out.put_i64(value.nanoseconds / 1_000);
                 out.put_i32(value.days);
                 out.put_i32(value.months);
             }
-            Shape::Numeric(scale) => {
-                let value = values.as_primitive::<Decimal128Type>().value(row);
-                numeric(out, value, *scale);
-            }
-            Shape::List(inner, oid) => {
-                let (from, to) = bounds(values, row);
-                inner.write_list_binary(from..to, *oid, out);
+            Values::Numeric(values, scale) => numeric(out, values.value(row), *scale),
+            Values::List(lists, items, oid) => {
+                items.write_list_binary(bounds(lists, row), *oid, out);
             }
         }
     }
 
-    fn write_list_binary(&self, rows: std::ops::Range<usize>, oid: u32, out: &mut BytesMut) {
-        let nulls = rows.clone().any(|row| self.values.is_null(row));
+    fn write_list_binary(&self, rows: Range<usize>, oid: u32, out: &mut BytesMut) {
+        let nulls = rows.clone().any(|row| self.is_null(row));
         out.put_i32(i32::from(!rows.is_empty()));
         out.put_i32(i32::from(nulls));
         out.put_u32(oid);
@@ -253,77 +249,78 @@ pub(super) fn sized(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> boo
     }
 }
 
-/// What a type is brought to before it is written, and how it lies then.
-fn shape(kind: &DataType, zone: Tz) -> (Option<DataType>, Option<Shape>) {
+/// What a type is brought to before it is written; `None`: it is written as it is.
+fn target(kind: &DataType) -> Option<DataType> {
     use DataType as T;
     match kind {
-        T::Null => (None, Some(Shape::Null)),
-        T::Boolean => (None, Some(Shape::Bool)),
-        T::Int16 => (None, Some(Shape::Int16)),
-        T::Int8 | T::UInt8 => (Some(T::Int16), Some(Shape::Int16)),
-        T::Int32 => (None, Some(Shape::Int32)),
-        T::UInt16 => (Some(T::Int32), Some(Shape::Int32)),
-        T::Int64 => (None, Some(Shape::Int64)),
-        T::UInt32 | T::UInt64 => (Some(T::Int64), Some(Shape::Int64)),
-        T::Float32 => (None, Some(Shape::Float32)),
-        T::Float16 => (Some(T::Float32), Some(Shape::Float32)),
-        T::Float64 => (None, Some(Shape::Float64)),
-        T::Utf8View => (None, Some(Shape::Text)),
-        T::BinaryView => (None, Some(Shape::Bytes)),
-        T::Binary | T::LargeBinary | T::FixedSizeBinary(_) => {
-            (Some(T::BinaryView), Some(Shape::Bytes))
-        }
-        T::Date32 => (None, Some(Shape::Date)),
-        T::Date64 => (Some(T::Date32), Some(Shape::Date)),
-        T::Time64(TimeUnit::Nanosecond) => (None, Some(Shape::Time)),
-        T::Time32(_) | T::Time64(_) => (Some(T::Time64(TimeUnit::Nanosecond)), Some(Shape::Time)),
-        T::Timestamp(unit, stated) => {
-            let target = T::Timestamp(TimeUnit::Nanosecond, stated.clone());
-            let target = (*unit != TimeUnit::Nanosecond).then_some(target);
-            (target, Some(Shape::Moment(stated.is_some().then_some(zone))))
-        }
-        T::Interval(IntervalUnit::MonthDayNano) => (None, Some(Shape::Interval)),
-        T::Interval(_) | T::Duration(_) => {
-            (Some(T::Interval(IntervalUnit::MonthDayNano)), Some(Shape::Interval))
-        }
-        T::Decimal128(_, scale) => (None, Some(Shape::Numeric(*scale))),
-        T::Dictionary(_, value) => match shape(value, zone) {
-            (None, shape) => (Some((**value).clone()), shape),
-            changed => changed,
-        },
-        T::List(_) => (None, None),
-        T::LargeList(item) | T::FixedSizeList(item, _) => (Some(T::List(item.clone())), None),
-        _ => (Some(T::Utf8View), Some(Shape::Text)),
+        T::Null
+        | T::Boolean
+        | T::Int16
+        | T::Int32
+        | T::Int64
+        | T::Float32
+        | T::Float64
+        | T::Utf8View
+        | T::BinaryView
+        | T::Date32
+        | T::Time64(TimeUnit::Nanosecond)
+        | T::Timestamp(TimeUnit::Nanosecond, _)
+        | T::Interval(IntervalUnit::MonthDayNano)
+        | T::Decimal128(..)
+        | T::List(_) => None,
+        T::Int8 | T::UInt8 => Some(T::Int16),
+        T::UInt16 => Some(T::Int32),
+        T::UInt32 | T::UInt64 => Some(T::Int64),
+        T::Float16 => Some(T::Float32),
+        T::Binary | T::LargeBinary | T::FixedSizeBinary(_) => Some(T::BinaryView),
+        T::Date64 => Some(T::Date32),
+        T::Time32(_) | T::Time64(_) => Some(T::Time64(TimeUnit::Nanosecond)),
+        T::Timestamp(_, stated) => Some(T::Timestamp(TimeUnit::Nanosecond, stated.clone())),
+        T::Interval(_) | T::Duration(_) => Some(T::Interval(IntervalUnit::MonthDayNano)),
+        T::Dictionary(_, value) => target(value).or_else(|| Some((**value).clone())),
+        T::LargeList(item) | T::FixedSizeList(item, _) => Some(T::List(item.clone())),
+        _ => Some(T::Utf8View),
     }
 }
 
 /// The items of a list.
-fn bounds(values: &ArrayRef, row: usize) -> (usize, usize) {
-    let offsets = values.as_list::<i32>().value_offsets();
+fn bounds(lists: &ListArray, row: usize) -> Range<usize> {
+    let offsets = lists.value_offsets();
     let at = |row: usize| offsets.get(row).and_then(|at| usize::try_from(*at).ok()).unwrap_or(0);
-    (at(row), at(row + 1))
+    at(row)..at(row + 1)
 }
 
 fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
+    written(out.write_fmt(text));
+}
+
+fn written(done: std::fmt::Result) {
+    debug_assert!(done.is_ok(), "writing to memory does not fail");
+}
+
+fn int(out: &mut BytesMut, number: i64) {
+    written(write_int(number, out));
 }
 
 /// A float as PostgreSQL writes it: digits, or an exponent for what is very large or small.
 fn float(
     out: &mut BytesMut,
     value: f64,
-    plain: &dyn std::fmt::Display,
-    exponent: std::fmt::Arguments<'_>,
+    plain: impl Fn(&mut BytesMut) -> std::fmt::Result,
+    exponent: &dyn std::fmt::LowerExp,
 ) {
     if value.is_nan() {
         out.put_slice(b"NaN");
     } else if value.is_infinite() {
         out.put_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
     } else if value == 0.0 || (1e-4..1e15).contains(&value.abs()) {
-        put(out, format_args!("{plain}"));
+        written(plain(out));
+        // A whole number has no point on this wire.
+        if out.ends_with(b".0") {
+            out.truncate(out.len() - 2);
+        }
     } else {
-        let text = exponent.to_string();
+        let text = format!("{exponent:e}");
         let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, power) = match power.strip_prefix('-') {
             Some(power) => ('-', power),
@@ -344,36 +341,38 @@ fn clock(out: &mut BytesMut, micros: i64) {
 /// The part of a second, without zeros at its end.
 fn fraction(out: &mut BytesMut, micros: i64) {
     if micros != 0 {
-        let digits = format!("{micros:06}");
-        put(out, format_args!(".{}", digits.trim_end_matches('0')));
+        out.put_u8(b'.');
+        written(write_whole(micros.unsigned_abs(), 6, out));
+        let zeros = out.iter().rev().take_while(|digit| **digit == b'0').count();
+        out.truncate(out.len() - zeros);
     }
 }
 
 /// A moment, in a zone or without one.
 fn moment(out: &mut BytesMut, nanos: i64, zone: Option<Tz>) {
     let micros = nanos.div_euclid(1_000);
-    let Some(utc) = DateTime::from_timestamp_micros(micros) else { return };
+    let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let offset_s = match zone {
         None | Some(Tz::UTC) => 0,
-        Some(zone) => offset_s(utc, zone),
+        Some(zone) => offset_s(seconds, zone),
     };
-    let local = utc.naive_utc() + TimeDelta::seconds(i64::from(offset_s));
-    put(out, format_args!("{} ", local.date()));
-    let day_us = i64::from(local.num_seconds_from_midnight()) * 1_000_000
-        + i64::from(local.nanosecond()) / 1_000;
-    clock(out, day_us);
+    written(write_date_time(seconds + i64::from(offset_s), ' ', out));
+    fraction(out, rest);
     if zone.is_some() {
-        let sign = if offset_s < 0 { '-' } else { '+' };
-        let minutes = offset_s.abs() / 60;
-        put(out, format_args!("{sign}{:02}", minutes / 60));
+        let minutes = u64::from(offset_s.unsigned_abs() / 60);
+        out.put_u8(if offset_s < 0 { b'-' } else { b'+' });
+        written(write_whole(minutes / 60, 2, out));
         if minutes % 60 != 0 {
-            put(out, format_args!(":{:02}", minutes % 60));
+            out.put_u8(b':');
+            written(write_whole(minutes % 60, 2, out));
         }
     }
 }
 
-fn offset_s(utc: DateTime<chrono::Utc>, zone: Tz) -> i32 {
+/// How far the clocks of a zone are ahead.
+fn offset_s(seconds: i64, zone: Tz) -> i32 {
     use chrono::Offset as _;
+    let utc = DateTime::from_timestamp_secs(seconds).unwrap_or_default();
     utc.with_timezone(&zone).offset().fix().local_minus_utc()
 }
 
@@ -467,6 +466,14 @@ mod tests {
             (V::Float64(Some(f64::NAN)), "UTC", "NaN"),
             (V::Float64(Some(f64::NEG_INFINITY)), "UTC", "-Infinity"),
             (V::Float64(Some(1.0)), "UTC", "1"),
+            (V::Float64(Some(-0.0)), "UTC", "-0"),
+            (V::Float64(Some(-1_000.0)), "UTC", "-1000"),
+            (V::Float64(Some(1e14)), "UTC", "100000000000000"),
+            (V::Float64(Some(1.0 / 3.0)), "UTC", "0.3333333333333333"),
+            (V::Float64(Some(0.0001)), "UTC", "0.0001"),
+            (V::Float32(Some(0.1)), "UTC", "0.1"),
+            (V::Int64(Some(i64::MIN)), "UTC", "-9223372036854775808"),
+            (V::Int16(Some(-7)), "UTC", "-7"),
             (moment(0), "UTC", "1970-01-01 00:00:00+00"),
             (moment(1_772_323_200_123_456_789), "UTC", "2026-03-01 00:00:00.123456+00"),
             (moment(1_772_323_200_500_000_000), "Asia/Kolkata", "2026-03-01 05:30:00.5+05:30"),

@@ -85,7 +85,7 @@ impl Collecting {
             gaps: Arc::clone(&self.gaps),
             plants: Arc::clone(&self.plants),
             forwards: Arc::clone(forwards),
-            sources: Arc::clone(ingest.sources()),
+            ingest: ingest.clone(),
         }));
     }
 

@@ -6,14 +6,15 @@ use serde_json::Value;
 use tacitus_model::TimeRange;
 use tacitus_query::plant::Plant;
 use tacitus_query::{
-    AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, SourceRow,
+    AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, RefusalRow, SourceRow,
 };
 
 use crate::collect::{Collectors, Entry};
 use crate::forward::{self, Forwards};
 use crate::gaps::{Gap, Gaps};
+use crate::ingest::{Ingest, Refusal};
 use crate::plant::{Annotation, Event, Mark, Plants};
-use crate::sources::{self, Sources};
+use crate::sources;
 
 /// The collectors, the ledger of gaps, and what goes on to other servers.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) struct Around {
     pub(super) collectors: Arc<Collectors>,
     pub(super) gaps: Arc<Gaps>,
     pub(super) forwards: Arc<Forwards>,
-    pub(super) sources: Arc<Sources>,
+    pub(super) ingest: Ingest,
     pub(super) plants: Arc<Plants>,
 }
 
@@ -39,7 +40,11 @@ impl Landscape for Around {
     }
 
     fn sources(&self) -> Vec<SourceRow> {
-        self.sources.list().into_iter().map(source).collect()
+        self.ingest.sources().list().into_iter().map(source).collect()
+    }
+
+    fn refusals(&self) -> Vec<RefusalRow> {
+        self.ingest.refusals_counted().into_iter().map(refusal).collect()
     }
 
     fn plant(&self) -> Arc<Plant> {
@@ -62,13 +67,18 @@ fn source(status: sources::Status) -> SourceRow {
         state: status.trust.name(),
         last_arrival: status.last_arrival,
         last: status.last,
-        skew: seconds(status.skew_ns),
-        jitter: seconds(status.jitter_ns),
+        skew: status.skew_ns.map(seconds),
+        jitter: status.jitter_ns.map(seconds),
         jumps: status.jumps,
         jumped_at: jump.map(|jump| jump.at),
         jumped_from: jump.map(|jump| seconds(jump.from_ns)),
         jumped_to: jump.map(|jump| seconds(jump.to_ns)),
     }
+}
+
+fn refusal((refusal, count): (Refusal, u64)) -> RefusalRow {
+    let Refusal { at, code, source, name, reason, payload } = refusal;
+    RefusalRow { at, source, name, code, reason, payload, count }
 }
 
 fn forward(entry: forward::Entry) -> ForwardRow {
@@ -164,9 +174,7 @@ fn annotation(annotation: &Annotation) -> AnnotationRow {
     }
 }
 
-/// Exact to the millisecond, which is finer than a lag is known.
+/// Seconds of any span: a clock can be wrong by years.
 fn seconds(nanos: i64) -> f64 {
-    let span = chrono::Duration::nanoseconds(nanos);
-    let millis = i32::try_from(span.num_milliseconds());
-    millis.map_or_else(|_| f64::from(i32::MAX), f64::from) / 1_000.0
+    chrono::Duration::nanoseconds(nanos).as_seconds_f64()
 }

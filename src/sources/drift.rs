@@ -43,6 +43,8 @@ pub enum Trust {
     Behind,
     /// They changed at once, within the last ten minutes.
     Jumping,
+    /// There are none: what it sends is dated by its arrival.
+    Untimed,
 }
 
 impl Trust {
@@ -54,6 +56,7 @@ impl Trust {
             Self::Ahead => "ahead",
             Self::Behind => "behind",
             Self::Jumping => "jumping",
+            Self::Untimed => "untimed",
         }
     }
 }
@@ -74,11 +77,21 @@ pub struct Jump {
 pub(super) struct Drift {
     /// `None` before the first.
     usual_ns: Option<i64>,
+    /// When the first was, and how many were near the usual since, until that is established.
+    begun: Begun,
     jitter_ns: i64,
     /// Where what is far from the usual lies.
     far: Option<Far>,
     jumps: u64,
     last: Option<Jump>,
+}
+
+/// What comes first can be a backlog: until the usual has stayed for a while, another is no jump.
+#[derive(Debug, Clone, Copy, Default)]
+struct Begun {
+    since_ns: i64,
+    count: u32,
+    is_over: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +106,7 @@ impl Drift {
     pub(super) fn note(&mut self, behind_ns: i64, steady_ns: i64, now: Timestamp) -> Option<Jump> {
         let Some(usual_ns) = self.usual_ns else {
             self.usual_ns = Some(behind_ns);
+            self.begun = Begun { since_ns: steady_ns, count: 1, is_over: false };
             return None;
         };
         let off_ns = behind_ns.saturating_sub(usual_ns);
@@ -101,6 +115,10 @@ impl Drift {
             self.usual_ns = Some(usual_ns.saturating_add(off_ns / SMOOTH));
             self.jitter_ns += (size_ns - self.jitter_ns) / SMOOTH;
             self.far = None;
+            let begun = &mut self.begun;
+            begun.count = begun.count.saturating_add(1);
+            begun.is_over |= begun.count > SETTLED_COUNT
+                && steady_ns.saturating_sub(begun.since_ns) >= SETTLED_NS;
             return None;
         }
         let near =
@@ -111,6 +129,11 @@ impl Drift {
         };
         self.far = Some(far);
         let settled = steady_ns.saturating_sub(far.since_ns) >= SETTLED_NS;
+        if settled && far.count >= SETTLED_COUNT && !self.begun.is_over {
+            let (usual_ns, begun) = (Some(behind_ns), Begun { is_over: true, ..self.begun });
+            *self = Self { usual_ns, begun, ..Self::default() };
+            return None;
+        }
         (settled && far.count >= SETTLED_COUNT)
             .then(|| self.jump(Jump { at: now, from_ns: usual_ns, to_ns: behind_ns }))
     }
@@ -134,12 +157,14 @@ impl Drift {
         &self,
         source: &str,
         last_arrival: Timestamp,
-        last: Timestamp,
+        last: Option<Timestamp>,
         (offset_ns, now): (i64, Timestamp),
     ) -> Status {
         let skew_ns = self.usual_ns.unwrap_or(0).saturating_add(offset_ns);
         let is_new = |jump: &Jump| now.nanos().saturating_sub(jump.at.nanos()) < JUMPING_NS;
-        let trust = if self.last.as_ref().is_some_and(is_new) {
+        let trust = if last.is_none() {
+            Trust::Untimed
+        } else if self.last.as_ref().is_some_and(is_new) {
             Trust::Jumping
         } else if skew_ns < -AHEAD_NS {
             Trust::Ahead
@@ -152,8 +177,8 @@ impl Drift {
             source: source.to_owned(),
             last_arrival,
             last,
-            skew_ns,
-            jitter_ns: self.jitter_ns,
+            skew_ns: last.map(|_| skew_ns),
+            jitter_ns: last.map(|_| self.jitter_ns),
             jumps: self.jumps,
             last_jump: self.last,
             trust,

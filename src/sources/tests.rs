@@ -40,7 +40,7 @@ fn a_sound_clock_is_trusted_and_its_skew_and_jitter_are_known() {
     let plant = Plant::new();
     plant.run((0..200).map(|n| if n % 2 == 0 { 100 } else { 300 }));
     let status = plant.status("mqtt:oven");
-    let near = |ns: i64, ms: i64| (ns / 1_000_000 - ms).abs() <= 30;
+    let near = |ns: Option<i64>, ms: i64| (ns.unwrap() / 1_000_000 - ms).abs() <= 30;
     assert!(near(status.skew_ns, 200) && near(status.jitter_ns, 100), "{status:?}");
     assert_eq!((status.trust, status.jumps), (Trust::Trusted, 0));
     assert_eq!(status.last_arrival, plant.clock.now());
@@ -86,6 +86,40 @@ fn late_samples_and_a_backlog_that_is_sent_fast_are_no_jumps() {
     plant.run([100; 20]);
     let status = plant.status("mqtt:oven");
     assert_eq!((status.jumps, status.trust), (0, Trust::Trusted), "{status:?}");
+}
+
+/// An edge that was cut off sends what waited before what it measures.
+#[test]
+fn what_waited_before_a_source_was_first_heard_is_no_jump() {
+    let plant = Plant::new();
+    plant.run([3_600_000; 3]);
+    plant.run([100; 40]);
+    let status = plant.status("mqtt:oven");
+    assert_eq!((status.jumps, status.trust), (0, Trust::Trusted), "{status:?}");
+    assert_eq!(status.skew_ns, Some(100_000_000));
+    plant.run([60_000; 40]);
+    assert_eq!(plant.status("mqtt:oven").jumps, 1, "once established, it is one");
+}
+
+#[test]
+fn a_source_without_times_is_known_and_not_judged() {
+    let plant = Plant::new();
+    plant.sources.arrived("mqtt:lamp");
+    let status = plant.status("mqtt:lamp");
+    assert_eq!((status.trust, status.last, status.skew_ns), (Trust::Untimed, None, None));
+    assert_eq!(status.last_arrival, plant.clock.now());
+    // As soon as it says a time it is.
+    plant.sources.heard("mqtt:lamp", plant.clock.now());
+    plant.sources.arrived("mqtt:lamp");
+    let status = plant.status("mqtt:lamp");
+    assert_eq!((status.trust, status.skew_ns), (Trust::Trusted, Some(0)));
+    for n in 0..SOURCES_MAX {
+        plant.sources.heard(&format!("mqtt:{n}"), plant.clock.now());
+    }
+    let forgotten = plant.sources.forgotten();
+    plant.sources.arrived("mqtt:one more");
+    assert!(plant.sources.list().iter().all(|own| own.source != "mqtt:one more"));
+    assert_eq!(plant.sources.forgotten(), forgotten);
 }
 
 #[test]

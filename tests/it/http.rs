@@ -91,12 +91,39 @@ fn a_page_of_another_site_can_neither_read_nor_write() {
 }
 
 #[test]
+fn clients_of_influxdb_find_somebody_before_they_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let answer = raw(&server, b"GET /ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    assert!(answer.to_lowercase().contains("x-influxdb-version: 1.8"), "{answer}");
+    let created = (200, "{\"results\":[{\"statement_id\":0}]}".to_owned());
+    assert_eq!(server.get("/query?q=CREATE+DATABASE+%22telegraf%22"), created);
+    assert_eq!(server.post("/query", b"q=CREATE+DATABASE+telegraf"), created);
+    let shown = server.get("/query?q=SHOW%20DATABASES").1;
+    assert!(shown.contains("\"values\":[[\"tacitus\"]]"), "{shown}");
+    problem(&server.get("/query?q=SELECT+*+FROM+cpu"), 400, "there is no InfluxQL");
+    problem(&server.post("/query", b"\xff"), 400, "");
+}
+
+#[test]
 fn what_was_refused_can_be_looked_up() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
     assert_eq!(server.post("/write", b"oven temp=1 1\n").0, 204);
     assert_eq!(server.post("/write", b"oven temp=\"hot\" 2\n").0, 400);
+    assert_eq!(server.post("/write", b"oven temp=1 3\nbroken line\n").0, 400);
+    assert_eq!(server.post("/api/v1/samples", b"[{\"tag\": 7}]").0, 400);
     let refusals = server.get("/api/v1/refusals").1;
     assert!(refusals.contains("oven/temp"), "{refusals}");
+    // The same for those who live in SQL.
+    let rows =
+        "SELECT source, name, code, payload, code_total FROM refusals ORDER BY ts DESC, code";
+    let want = [
+        "http:local,row 1,rows,\"[{\"\"tag\"\": 7}]\",1",
+        "line:local,line 2,line,broken line,1",
+        "line,oven/temp,kind,hot,1",
+    ];
+    assert_eq!(server.rows(rows), want);
     assert!(server.get("/metrics").1.contains("tacitus_http_requests_total"));
 }

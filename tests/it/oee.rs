@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plant::{done, get, run, send, text};
+use crate::plant::{done, get, outlives_a_kill_and_a_restore, send};
 use crate::server::{Server, tacitus, wait_for};
 
 const PRESS: &str = "/api/v1/oee?asset=acme/line1/press";
@@ -69,19 +69,7 @@ fn check(server: &Server) {
 
 #[test]
 fn definitions_outlive_a_kill_and_a_restore() {
-    let dir = tempfile::tempdir().unwrap();
-    let [data, backup, copy] = ["data", "backup", "copy"].map(|name| dir.path().join(name));
-    let server = Server::start(&data);
-    build(&server);
-    check(&server);
-    server.kill();
-    let server = Server::start(&data);
-    check(&server);
-    server.kill();
-    run(&["backup", text(&backup), "--data", text(&data)]);
-    run(&["restore", text(&backup), "--data", text(&copy)]);
-    let server = Server::start(&copy);
-    check(&server);
+    outlives_a_kill_and_a_restore(build, check);
 }
 
 #[test]

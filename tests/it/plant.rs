@@ -128,8 +128,8 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-#[test]
-fn the_plant_outlives_a_kill_and_a_restore() {
+/// What is built is there after a kill, and in a restored backup.
+pub(crate) fn outlives_a_kill_and_a_restore(build: fn(&Server), check: fn(&Server)) {
     let dir = tempfile::tempdir().unwrap();
     let [data, backup, copy] = ["data", "backup", "copy"].map(|name| dir.path().join(name));
     let server = Server::start(&data);
@@ -141,8 +141,12 @@ fn the_plant_outlives_a_kill_and_a_restore() {
     server.kill();
     run(&["backup", text(&backup), "--data", text(&data)]);
     run(&["restore", text(&backup), "--data", text(&copy)]);
-    let server = Server::start(&copy);
-    check(&server);
+    check(&Server::start(&copy));
+}
+
+#[test]
+fn the_plant_outlives_a_kill_and_a_restore() {
+    outlives_a_kill_and_a_restore(build, check);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plant::{done, get, run, send, text};
+use crate::plant::{done, get, outlives_a_kill_and_a_restore, send};
 use crate::server::Server;
 
 /// Viscosity of batches (Montgomery), one a minute from 12:00; a broken probe after the third; then
@@ -68,18 +68,7 @@ fn check(server: &Server) {
 
 #[test]
 fn plans_and_limits_outlive_a_kill_and_a_restore() {
-    let dir = tempfile::tempdir().unwrap();
-    let [data, backup, copy] = ["data", "backup", "copy"].map(|name| dir.path().join(name));
-    let server = Server::start(&data);
-    build(&server);
-    check(&server);
-    server.kill();
-    let server = Server::start(&data);
-    check(&server);
-    server.kill();
-    run(&["backup", text(&backup), "--data", text(&data)]);
-    run(&["restore", text(&backup), "--data", text(&copy)]);
-    check(&Server::start(&copy));
+    outlives_a_kill_and_a_restore(build, check);
 }
 
 #[test]

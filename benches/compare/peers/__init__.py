@@ -24,6 +24,7 @@ from multiprocessing import get_context
 
 QUERIES = {
     "year_buckets": "a tag-year, 1,000 buckets of count, min, max, avg",
+    "year_plot": "a tag-year for a plot of 1,000 pixels: first, least, greatest, last of each",
     "year_whole": "a tag-year, count, min, max, avg of all of it",
     "raw_hour": "one hour of one tag, raw (3,600 samples)",
     "plant_by_tag": "count, min, max, avg of each of 800 float tags, one hour",
@@ -130,8 +131,14 @@ class Http:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
 
     def ask(self, method, path, body=None, headers=None):
-        self.connection.request(method, path, body=body, headers=headers or {})
-        answer = self.connection.getresponse()
+        try:
+            self.connection.request(method, path, body=body, headers=headers or {})
+            answer = self.connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+            # A server may close a connection on which nothing was asked for a while.
+            self.connection.close()
+            self.connection.request(method, path, body=body, headers=headers or {})
+            answer = self.connection.getresponse()
         data = answer.read()
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path[:80]}: {answer.status} {data[:300]!r}")

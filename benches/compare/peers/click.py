@@ -131,6 +131,9 @@ class ClickHouse:
         "year_buckets": f"""SELECT intDiv(toUnixTimestamp64Milli(ts) - {data.START_MS},
             {data.YEAR_BUCKET_S * 1000}) AS b, count(), min(value), max(value), avg(value)
             FROM d.f64s WHERE sid = 0 GROUP BY b ORDER BY b""",
+        "year_plot": f"""SELECT intDiv(toUnixTimestamp64Milli(ts) - {data.START_MS},
+            {data.YEAR_BUCKET_S * 1000}) AS b, argMin(value, ts), min(value), max(value),
+            argMax(value, ts) FROM d.f64s WHERE sid = 0 GROUP BY b ORDER BY b""",
         "year_whole": "SELECT count(), min(value), max(value), avg(value) FROM d.f64s WHERE sid = 0",
         "raw_hour": f"""SELECT toUnixTimestamp64Milli(ts), value FROM d.f64s WHERE sid = 0
             AND ts >= fromUnixTimestamp64Milli({HOUR_MS})

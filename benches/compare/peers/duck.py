@@ -82,6 +82,9 @@ class DuckDb:
     QUERIES = {
         "year_buckets": f"""SELECT (epoch_ms(ts) - {data.START_MS}) // {data.YEAR_BUCKET_S * 1000} AS b,
             count(*), min(value), max(value), avg(value) {YEAR} GROUP BY b ORDER BY b""",
+        "year_plot": f"""SELECT (epoch_ms(ts) - {data.START_MS}) // {data.YEAR_BUCKET_S * 1000} AS b,
+            arg_min(value, ts), min(value), max(value), arg_max(value, ts) {YEAR}
+            GROUP BY b ORDER BY b""",
         "year_whole": f"SELECT count(*), min(value), max(value), avg(value) {YEAR}",
         "raw_hour": f"""SELECT epoch_ms(ts), value {YEAR}
             AND ts >= make_timestamp_ms({data.START_MS + 180 * 86_400_000})

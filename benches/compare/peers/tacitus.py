@@ -18,7 +18,7 @@ KIND = {"f64": "float", "i64": "int", "bool": "bool", "str": "text"}
 class Tacitus(Server):
     """The store. It is a process only while it is asked: import and compaction want it alone."""
 
-    queries = ("year_buckets", "year_whole", "raw_hour", "plant_by_tag", "last_all",
+    queries = ("year_buckets", "year_plot", "year_whole", "raw_hour", "plant_by_tag", "last_all",
                "unit_minutes", "shift_by_tag", "shift_filtered")
 
     def __init__(self, folder, binary):
@@ -113,6 +113,11 @@ class Tacitus(Server):
     def year_buckets(self):
         return self.ask(f"""SELECT time_bucket('{data.YEAR_BUCKET_S} seconds', ts, TIMESTAMPTZ '{self.FIRST}')
             AS b, {self.FOUR} FROM samples WHERE tag = 'year/sensor' GROUP BY b ORDER BY b""")
+
+    def year_plot(self):
+        end = np.datetime64(data.START_MS + data.YEAR_SECONDS * 1000, "ms")
+        return self.ask(f"""SELECT ts, value FROM plot('year/sensor', TIMESTAMPTZ '{self.FIRST}',
+            TIMESTAMPTZ '{end}Z', {data.YEAR_BUCKETS})""")
 
     def year_whole(self):
         return self.ask(f"SELECT {self.FOUR} FROM samples WHERE tag = 'year/sensor'")

@@ -22,7 +22,7 @@ def codes(values):
 class Victoria(Server):
     """The store."""
 
-    queries = ("year_buckets", "year_whole", "raw_hour", "plant_by_tag", "last_all",
+    queries = ("year_buckets", "year_plot", "year_whole", "raw_hour", "plant_by_tag", "last_all",
                "unit_minutes", "shift_by_tag")
 
     def __init__(self, folder, root):
@@ -97,14 +97,23 @@ class Victoria(Server):
 
     ROLLUP = '"count_over_time", "min_over_time", "max_over_time", "avg_over_time"'
 
+    PLOT = '"first_over_time", "min_over_time", "max_over_time", "last_over_time"'
+
     def year_buckets(self):
+        return self.year(self.ROLLUP)
+
+    def year_plot(self):
+        return self.year(self.PLOT)
+
+    def year(self, rollup):
+        """A row a bucket: its number and what was rolled up."""
         width = data.YEAR_BUCKET_S
         first = data.START_MS / 1000 + width - 0.001
         result = self.ask("query_range", nocache=1, start=first, step=f"{width}s",
                           end=first + (data.YEAR_BUCKETS - 1) * width,
-                          query=f"aggr_over_time(({self.ROLLUP}), year[{width}s])")
+                          query=f"aggr_over_time(({rollup}), year[{width}s])")
         lanes = {row["metric"]["rollup"]: row["values"] for row in result}
-        order = [lanes[name.strip(' "')] for name in self.ROLLUP.split(",")]
+        order = [lanes[name.strip(' "')] for name in rollup.split(",")]
         return [(number, *(float(value[1]) for value in row)) for number, row in enumerate(zip(*order))]
 
     def year_whole(self):

@@ -199,18 +199,18 @@ impl FromStr for Shape {
         let upper = text.to_ascii_uppercase();
         let plain = match upper.as_str() {
             "INT8H" => Self::Int8High,
-            "INT8L" => Self::Int8Low,
+            "INT8L" | "CHAR" | "SINT" => Self::Int8Low,
             "UINT8H" => Self::Uint8High,
-            "UINT8L" => Self::Uint8Low,
-            "INT16" | "SHORT" | "S" => Self::Int16,
-            "UINT16" | "WORD" | "W" => Self::Uint16,
+            "UINT8L" | "BYTE" | "USINT" => Self::Uint8Low,
+            "INT16" | "INT" | "SHORT" | "S" => Self::Int16,
+            "UINT16" | "UINT" | "WORD" | "W" => Self::Uint16,
             "INT32" | "LONG" | "DINT" | "I" | "L" => Self::Int32,
             "UINT32" | "DWORD" | "UDINT" | "UI" => Self::Uint32,
             "INT64" | "LLONG" | "LINT" => Self::Int64,
             "UINT64" | "QWORD" | "ULINT" => Self::Uint64,
-            "FLOAT16" => Self::Float16,
-            "FLOAT32" | "FLOAT" | "REAL" | "F" => Self::Float32,
-            "FLOAT64" | "DOUBLE" | "LREAL" | "D" => Self::Float64,
+            "FLOAT16" | "FLOAT16-IEEE" => Self::Float16,
+            "FLOAT32" | "FLOAT32-IEEE" | "FLOAT" | "REAL" | "F" => Self::Float32,
+            "FLOAT64" | "FLOAT64-IEEE" | "DOUBLE" | "LREAL" | "D" => Self::Float64,
             "BCD" => Self::Bcd { registers: 1 },
             "BCD32" | "LBCD" => Self::Bcd { registers: 2 },
             "SM16" | "SIGN_MAGNITUDE" => Self::SignMagnitude,
@@ -337,8 +337,24 @@ mod tests {
     }
 
     #[test]
+    fn a_type_has_the_names_that_others_give_it() {
+        for (shape, names) in [
+            ("int16", ["short", "INT", "Int16"]),
+            ("uint16", ["word", "UINT", "w"]),
+            ("uint8l", ["byte", "USINT", "Uint8L"]),
+            ("int32", ["long", "DINT", "i"]),
+            ("float32", ["FLOAT32-IEEE", "real", "f"]),
+            ("float64", ["FLOAT64-IEEE", "lreal", "double"]),
+        ] {
+            for name in names {
+                assert_eq!(name.parse::<Shape>(), shape.parse(), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_type_or_order_is_refused() {
-        for text in ["", "int", "string", "string(0)", "string(999)", "mod10k(9)", "string(x"] {
+        for text in ["", "int7", "string", "string(0)", "string(999)", "mod10k(9)", "string(x"] {
             text.parse::<Shape>().unwrap_err();
         }
         for text in ["", "ACBD", "ABC"] {

@@ -31,12 +31,13 @@ pub(super) fn is_telemetry(json: &Json<'_>) -> bool {
 }
 
 pub(super) fn thingsboard(json: &Json<'_>, tree: &mut Tree<'_>) -> Result<(), Refusal> {
-    // The gateway's form: one list of telemetry a device.
+    // The gateway's form: one list of telemetry a device, each with its time or without.
+    let first = |list: &Json<'_>, is: fn(&Json<'_>) -> bool| {
+        list.elements().and_then(<[_]>::first).is_some_and(is)
+    };
     if let Json::Object(devices) = json
-        && !devices.is_empty()
-        && devices.iter().all(|(_, list)| {
-            list.elements().is_some_and(|list| list.first().is_some_and(is_telemetry))
-        })
+        && devices.iter().any(|(_, list)| first(list, is_telemetry))
+        && devices.iter().all(|(_, list)| first(list, |one| matches!(one, Json::Object(_))))
     {
         for (device, list) in devices {
             tree.under(device, |tree| each(list).iter().try_for_each(|one| telemetry(one, tree)))?;

@@ -42,7 +42,9 @@ pub(super) fn is_kepware(json: &Json<'_>, topic: &str, is_list: bool) -> bool {
         return values.first().is_some_and(named);
     }
     let certain = first(json, &NAMES_CERTAIN).and_then(Json::text);
-    let short = is_list && json.member("id").is_some() && json.member("v").is_some();
+    let dotted = |id: &Json<'_>| id.text().is_some_and(|id| id.contains('.'));
+    let short = json.member("v").is_some()
+        && json.member("id").is_some_and(|id| is_list || dotted(id) && json.member("q").is_some());
     let Some(certain) = certain else { return short };
     // A tag that has a topic of its own is named by it.
     let own_topic = topic.rsplit('/').next() == Some(certain);

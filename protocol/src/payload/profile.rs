@@ -13,7 +13,7 @@
 use tacitus_model::Timestamp;
 
 use super::tree::{Origin, Tree};
-use super::{Refusal, cloud, gateway, home, senml, ua};
+use super::{Refusal, cloud, gateway, home, lorawan, senml, shelly, ua};
 use crate::json::Json;
 
 /// The form of a payload.
@@ -43,6 +43,14 @@ pub enum Profile {
     Tasmota,
     /// Zigbee2MQTT.
     Zigbee2Mqtt,
+    /// Shelly.
+    Shelly,
+    /// What devices say to Home Assistant of themselves.
+    HomeAssistant,
+    /// The Things Stack, a LoRaWAN network server.
+    ThingsStack,
+    /// ChirpStack, a LoRaWAN network server.
+    ChirpStack,
     /// OPC UA PubSub, JSON (OPC UA Part 14).
     OpcUaPubSub,
     /// OPC Publisher, samples mode.
@@ -68,7 +76,7 @@ pub struct Base {
 
 impl Profile {
     /// Every profile, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::Plain,
         Self::Vtq,
         Self::Json,
@@ -80,6 +88,10 @@ impl Profile {
         Self::ThingsBoard,
         Self::Tasmota,
         Self::Zigbee2Mqtt,
+        Self::Shelly,
+        Self::HomeAssistant,
+        Self::ThingsStack,
+        Self::ChirpStack,
         Self::OpcUaPubSub,
         Self::OpcUaSamples,
         Self::SiteWise,
@@ -105,6 +117,10 @@ impl Profile {
             Self::ThingsBoard => "thingsboard",
             Self::Tasmota => "tasmota",
             Self::Zigbee2Mqtt => "zigbee2mqtt",
+            Self::Shelly => "shelly",
+            Self::HomeAssistant => "home-assistant",
+            Self::ThingsStack => "things-stack",
+            Self::ChirpStack => "chirpstack",
             Self::OpcUaPubSub => "opcua-pubsub-json",
             Self::OpcUaSamples => "opcua-samples",
             Self::SiteWise => "sitewise",
@@ -130,6 +146,8 @@ impl Profile {
             "zigbee2mqtt" => Some(Self::Zigbee2Mqtt),
             "tele" | "stat" if home::is_tasmota(topic) => Some(Self::Tasmota),
             "v1" | "v2" if cloud::is_thingsboard(topic) => Some(Self::ThingsBoard),
+            "homeassistant" if topic.ends_with("/config") => Some(Self::HomeAssistant),
+            _ if shelly::is_topic(topic) => Some(Self::Shelly),
             _ => None,
         }
     }
@@ -147,7 +165,7 @@ impl Profile {
             other => other,
         };
         let is_list = matches!(json, Json::Array(_));
-        let tests: [(Self, bool); 11] = [
+        let tests: [(Self, bool); 14] = [
             (Self::OpcUaPubSub, ua::is_network_message(shape)),
             (Self::OpcUaSamples, ua::is_sample(shape)),
             (Self::SenMl, is_list && senml::is_pack(json)),
@@ -158,6 +176,9 @@ impl Profile {
             (Self::Cognite, cloud::is_cognite(shape)),
             (Self::ThingsBoard, cloud::is_telemetry(shape)),
             (Self::Telegraf, cloud::is_telegraf(shape)),
+            (Self::Shelly, shelly::is_notification(shape)),
+            (Self::ThingsStack, lorawan::is_things_stack(shape)),
+            (Self::ChirpStack, lorawan::is_chirpstack(shape)),
             (Self::IgnitionUns, gateway::is_ignition(shape)),
         ];
         tests.into_iter().find(|(_, fits)| *fits).map_or(Self::Json, |(profile, _)| profile)
@@ -165,7 +186,16 @@ impl Profile {
 
     /// Whether a message of this form may hold no value and still be none that is wrong.
     pub(super) const fn may_say_nothing(self) -> bool {
-        matches!(self, Self::OpcUaPubSub | Self::Zigbee2Mqtt | Self::Neuron)
+        matches!(
+            self,
+            Self::OpcUaPubSub
+                | Self::Zigbee2Mqtt
+                | Self::Neuron
+                | Self::Shelly
+                | Self::HomeAssistant
+                | Self::ThingsStack
+                | Self::ChirpStack
+        )
     }
 
     /// Walks a payload of this form.
@@ -187,6 +217,11 @@ impl Profile {
             Self::Telegraf => cloud::telegraf(json, tree),
             Self::Tasmota => home::tasmota(json, tree),
             Self::Zigbee2Mqtt => home::zigbee2mqtt(json, tree),
+            Self::Shelly => shelly::read(json, tree),
+            // It describes entities in dozens of members, none of them a value.
+            Self::HomeAssistant => Ok(()),
+            Self::ThingsStack => lorawan::things_stack(json, tree),
+            Self::ChirpStack => lorawan::chirpstack(json, tree),
             Self::OpcUaPubSub => ua::pubsub(json, tree),
             Self::OpcUaSamples => ua::samples(json, tree),
             Self::SenMl => senml::read(json, tree, received),
@@ -204,6 +239,8 @@ impl Profile {
                 | Self::SenMl
                 | Self::Telegraf
                 | Self::Line
+                | Self::ThingsStack
+                | Self::ChirpStack
         )
     }
 }
@@ -217,6 +254,7 @@ pub fn base(profile: Profile, topic: &str, path: Option<&str>) -> Base {
         Profile::IgnitionUns => plain(topic.strip_prefix("unsAv1.0/").unwrap_or(topic)),
         Profile::Tasmota => plain(&home::tasmota_base(topic)),
         Profile::Zigbee2Mqtt => plain(topic.strip_prefix("zigbee2mqtt/").unwrap_or(topic)),
+        Profile::Shelly => plain(&shelly::base(topic)),
         profile if profile.names_itself() => Base::default(),
         _ => plain(topic),
     };

@@ -5,6 +5,7 @@ use serde_json::Value as Vector;
 
 use super::*;
 
+mod devices;
 mod profiles;
 
 fn points(payload: &str) -> Vec<Point> {
@@ -56,6 +57,8 @@ fn a_bare_payload_is_the_value_of_its_topic() {
         ("\"21.5\"", text("21.5")),
         ("two\nlines", text("two\nlines")),
         ("\u{feff}7", Value::Float(7.0)),
+        ("7.5\0", Value::Float(7.5)),
+        ("RUN\0\0\r\n", text("RUN")),
         ("ä", text("ä")),
     ] {
         check(payload, &[("a/b", value)]);
@@ -164,7 +167,19 @@ fn every_time_name_dates_its_object() {
         "ts_ms",
         "serverTimestamp",
         "date",
+        "ts_us",
+        "TimestampUTC",
+        "unixTimestamp",
+        "epoch",
+        "event_time",
+        "measured_at",
     ] {
+        // Of a name that says its unit the number is of that unit.
+        if name == "ts_us" {
+            let payload = format!(r#"{{"x": 1, "{name}": {MAY_DAY}000}}"#);
+            check_origin(&payload, &[("a/b/x", Some(MAY_DAY), Quality::GOOD)]);
+            continue;
+        }
         let payload = format!(r#"{{"x": 1, "{name}": {MAY_DAY}}}"#);
         check_origin(&payload, &[("a/b/x", Some(MAY_DAY), Quality::GOOD)]);
     }
@@ -181,11 +196,17 @@ fn a_time_is_a_number_or_a_text_in_any_common_form() {
         ("\"1714550400250\"", Some(MAY_DAY)),
         ("\"2024-05-01T10:00:00.250+02:00\"", Some(MAY_DAY)),
         ("\"2024-05-01 08:00:00.25Z\"", Some(MAY_DAY)),
+        ("\"1714550400.25\"", Some(MAY_DAY)),
+        (r#"{"seconds": 1714550400, "nanos": 250000000}"#, Some(MAY_DAY)),
+        (r#"{"sec": 1714550400, "nanosec": 250000000}"#, Some(MAY_DAY)),
+        (r#"{"$date": "2024-05-01T08:00:00.250Z"}"#, Some(MAY_DAY)),
+        (r#"{"$date": 1714550400250}"#, Some(MAY_DAY)),
         // No zone, no clock, no time: the arrival counts.
         ("\"2024-05-01T10:00:00\"", None),
         ("0", None),
         ("86400", None),
         ("null", None),
+        ("\"\"", None),
     ] {
         let payload = format!(r#"{{"x": 1, "ts": {time}}}"#);
         check_origin(&payload, &[("a/b/x", ms, Quality::GOOD)]);
@@ -221,6 +242,14 @@ fn a_quality_is_read_in_every_common_form() {
         (r#""q": true"#, Quality::GOOD),
         (r#""q": false"#, Quality::BAD),
         (r#""quality": 2150891520"#, Quality(0x8034_0000)),
+        (r#""quality": "192""#, Quality::GOOD),
+        (r#""quality": 192.0"#, Quality::GOOD),
+        (r#""quality": "0x80340000""#, Quality(0x8034_0000)),
+        (r#""quality": {"code": 64, "level": "Uncertain"}"#, Quality::UNCERTAIN),
+        (r#""quality": {"Code": 0, "Symbol": "Good"}"#, Quality::GOOD),
+        (r#""quality": "invalid""#, Quality::BAD),
+        (r#""qualityCode": 0"#, Quality::BAD),
+        (r#""status": "Bad_Stale""#, Quality::BAD),
         (r#""statusCode": 0"#, Quality::GOOD),
         (
             r#""StatusCode": {"Code": 2150694912, "Symbol": "BadNoCommunication"}"#,
@@ -234,6 +263,109 @@ fn a_quality_is_read_in_every_common_form() {
         &[("a/b/x", None, Quality::BAD), ("a/b/y", None, Quality::BAD)],
     );
     check_origin(r#"{"value": null, "q": true}"#, &[("a/b", None, Quality::BAD_NO_DATA)]);
+}
+
+#[test]
+fn a_status_is_a_quality_only_in_the_words_of_opc_and_beside_one_value() {
+    check(
+        r#"{"value": 1, "status": "running"}"#,
+        &[("a/b/value", Value::Float(1.0)), ("a/b/status", text("running"))],
+    );
+    check_origin(
+        r#"{"x": 1, "status": "bad"}"#,
+        &[("a/b/x", None, Quality::GOOD), ("a/b/status", None, Quality::GOOD)],
+    );
+}
+
+#[test]
+fn an_object_that_says_its_name_goes_under_it() {
+    let temp = ("a/b/temp", Value::Float(4.1));
+    check(r#"{"name": "temp", "value": 4.1, "ts": 1714550400250}"#, &[temp]);
+    check(
+        r#"{"tag": "temp", "value": 4.1, "dataType": "REAL", "unit": "bar"}"#,
+        &[("a/b/temp", Value::Float(4.1))],
+    );
+    // Its topic ends with it already.
+    check(r#"{"name": "b", "value": 4.1}"#, &[("a/b", Value::Float(4.1))]);
+    // More than one value, or more than a name: every leaf for itself.
+    check(
+        r#"{"name": "temp", "value": 4.1, "count": 7}"#,
+        &[
+            ("a/b/name", text("temp")),
+            ("a/b/value", Value::Float(4.1)),
+            ("a/b/count", Value::Float(7.0)),
+        ],
+    );
+}
+
+#[test]
+fn the_type_of_one_value_is_no_value() {
+    check(r#"{"value": 4.1, "dataType": "Double"}"#, &[("a/b", Value::Float(4.1))]);
+    check(r#"{"value": 4.1, "type": "float32"}"#, &[("a/b", Value::Float(4.1))]);
+    check(
+        r#"{"value": 4.1, "type": "pump"}"#,
+        &[("a/b/value", Value::Float(4.1)), ("a/b/type", text("pump"))],
+    );
+    check(
+        r#"{"x": 4.1, "dataType": "Double"}"#,
+        &[("a/b/x", Value::Float(4.1)), ("a/b/dataType", text("Double"))],
+    );
+}
+
+#[test]
+fn an_array_that_is_the_one_value_is_indexed_below_the_tag() {
+    check_origin(
+        r#"{"value": [1, 2], "quality": 64, "ts": 1714550400250}"#,
+        &[
+            ("a/b/0", Some(MAY_DAY), Quality::UNCERTAIN),
+            ("a/b/1", Some(MAY_DAY), Quality::UNCERTAIN),
+        ],
+    );
+    check(
+        r#"{"value": [1], "count": 2}"#,
+        &[("a/b/value/0", Value::Float(1.0)), ("a/b/count", Value::Float(2.0))],
+    );
+}
+
+#[test]
+fn pairs_of_a_time_and_a_value_are_samples() {
+    for times in [[1_714_550_400_i64, 1_714_550_401], [1_714_550_400_000, 1_714_550_401_000]] {
+        let [one, other] = times;
+        let payload = format!(r#"{{"temp": [[{one}, 4.5], [{other}, null]]}}"#);
+        check_origin(
+            &payload,
+            &[
+                ("a/b/temp", Some(MAY_DAY - 250), Quality::GOOD),
+                ("a/b/temp", Some(MAY_DAY + 750), Quality::BAD_NO_DATA),
+            ],
+        );
+    }
+    // What is not certain to be a time is none.
+    check("[[1, 2]]", &[("a/b/0/0", Value::Float(1.0)), ("a/b/0/1", Value::Float(2.0))]);
+}
+
+#[test]
+fn objects_on_lines_of_their_own_are_several_messages() {
+    check(
+        "{\"x\": 1}\r\n\n{\"x\": 2}\n",
+        &[("a/b/x", Value::Float(1.0)), ("a/b/x", Value::Float(2.0))],
+    );
+}
+
+#[test]
+fn a_number_that_json_has_no_word_for_costs_no_other_its_value() {
+    check_origin(
+        r#"{"x": NaN, "y": -Infinity, "z": 3, "NaN": "NaN", "ts": 1714550400250}"#,
+        &[
+            ("a/b/x", Some(MAY_DAY), Quality::BAD_OUT_OF_RANGE),
+            ("a/b/y", Some(MAY_DAY), Quality::BAD_OUT_OF_RANGE),
+            ("a/b/z", Some(MAY_DAY), Quality::GOOD),
+            ("a/b/NaN", Some(MAY_DAY), Quality::GOOD),
+        ],
+    );
+    let points = points(r#"{"x": NaN, "y": -Infinity}"#);
+    assert!(matches!(points[0].value, Value::Float(number) if number.is_nan()));
+    assert_eq!(points[1].value, Value::Float(f64::NEG_INFINITY));
 }
 
 #[test]
@@ -268,7 +400,8 @@ fn each_wrong_payload_is_refused_with_its_reason() {
         ("", "payload_empty", "empty"),
         (" \r\n", "payload_empty", "empty"),
         ("{\"x\": }", "payload_json", "line 1 column 7"),
-        ("{\"x\": NaN}", "payload_json", "line 1 column"),
+        ("{\"x\": nan}", "payload_json", "line 1 column"),
+        ("{\"x\": NaN, }", "payload_json", "line 1 column"),
         ("{x: 1}", "payload_json", "key must be a string"),
         ("{\"x\": 1, \"x\": 2}", "payload_json", "\"x\" appears twice"),
         ("{} {}", "payload_json", "trailing"),
@@ -279,7 +412,9 @@ fn each_wrong_payload_is_refused_with_its_reason() {
         ("{}", "payload_no_value", "no value"),
         ("[]", "payload_no_value", "no value"),
         ("{\"ts\": 1714550400250}", "payload_no_value", "no value"),
-        ("{\"ts\": \"yesterday\", \"x\": 1}", "time_unreadable", "\"ts\" holds no time"),
+        ("{\"ts\": \"yesterday\", \"x\": 1}", "time_unreadable", "\"ts\" holds no time but \"yest"),
+        ("{\"ts\": {\"a\": 1}, \"x\": 1}", "time_unreadable", "but an object; send RFC 3339"),
+        ("{\"x\": 1}\n{\"x\": }", "payload_json", "line 2 column 1"),
         ("{\"ts\": \"2300-01-01T00:00:00Z\", \"x\": 1}", "time_unreadable", "\"ts\""),
     ] {
         let refusal = refusal(payload.as_bytes());

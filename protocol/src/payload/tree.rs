@@ -80,7 +80,19 @@ impl<'c> Tree<'c> {
 
     /// Every element of a list at the top is a message, as if it had come alone.
     pub(super) fn messages(&mut self, json: &Json<'_>) -> Result<(), Refusal> {
-        let Json::Array(messages) = json else { return self.node(json, Origin::default()) };
+        let Json::Array(messages) = json else {
+            return match (json, role::own_name(json)) {
+                // A value that has a topic of its own is named by it.
+                (Json::Object(members), Some(name)) if self.is_own_topic(name) => {
+                    self.object(members, Origin::default(), role::NAME_NAMES)
+                }
+                (Json::Object(members), Some(name)) => self.named(name, members),
+                _ => self.node(json, Origin::default()),
+            };
+        };
+        if messages.iter().all(|own| role::pair(own).is_some()) {
+            return self.array(messages, Origin::default());
+        }
         for (index, message) in messages.iter().enumerate() {
             match (message, role::own_name(message)) {
                 (Json::Object(members), Some(name)) => self.named(name, members)?,
@@ -89,6 +101,10 @@ impl<'c> Tree<'c> {
             }
         }
         Ok(())
+    }
+
+    fn is_own_topic(&self, name: &str) -> bool {
+        self.path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
     }
 
     /// An object that says which of several values it is.
@@ -192,6 +208,12 @@ impl<'c> Tree<'c> {
             self.leaf(one.value, Origin { ts, quality }, one.unit.to_owned());
             return Ok(());
         }
+        // An array that is the one value of its object is one like any other.
+        if let Some(place) = role::array_quoted(&kept, &roles) {
+            let quality = roles.iter().find_map(Role::quality).unwrap_or(outer.quality);
+            let value = kept.get(place).map_or(&Json::Null, |(_, json)| json);
+            return self.node(value, Origin { ts, quality });
+        }
         let quality = roles.iter().find_map(Role::quality_word).unwrap_or(outer.quality);
         for ((name, json), role) in kept.into_iter().zip(&roles) {
             if role.is_leaf_among_others() {
@@ -216,9 +238,15 @@ impl<'c> Tree<'c> {
         by_rule.contains(&whole)
     }
 
-    /// Objects that each carry their own time are samples of what the array is named after;
-    /// anything else is a row of separate things.
+    /// Objects that each carry their own time, and pairs of a time and a value, are samples of what
+    /// the array is named after; anything else is a row of separate things.
     fn array(&mut self, elements: &[Json<'_>], origin: Origin) -> Result<(), Refusal> {
+        if elements.iter().all(|element| role::pair(element).is_some()) {
+            for (ts, value) in elements.iter().filter_map(role::pair) {
+                self.node(value, Origin { ts: Some(ts), ..origin })?;
+            }
+            return Ok(());
+        }
         for (index, element) in elements.iter().enumerate() {
             if let (Json::Object(members), Some(name)) = (element, role::own_name(element)) {
                 self.under(name, |tree| tree.object(members, origin, role::NAME_NAMES))?;

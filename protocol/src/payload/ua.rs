@@ -15,7 +15,7 @@ use tacitus_model::{Quality, Timestamp, Value};
 
 use super::profile::each;
 use super::tree::{Origin, Tree};
-use super::{Profile, Refusal, gateway};
+use super::{Profile, Refusal, gateway, role};
 use crate::json::{Json, Number};
 use crate::moment::{self, Reading};
 
@@ -219,11 +219,8 @@ fn stated(json: &Json<'_>, name: &str) -> Result<Option<Timestamp>, Refusal> {
         Some(Json::Number(number)) => moment::from_epoch(*number, None),
         Some(_) => None,
     };
-    let text = || json.member(name).map_or_else(String::new, |json| format!("{json:?}"));
-    ts.map(Some).ok_or_else(|| Refusal::Time {
-        name: name.to_owned(),
-        text: text().chars().take(40).collect(),
-    })
+    let text = || json.member(name).map_or_else(String::new, role::shown);
+    ts.map(Some).ok_or_else(|| Refusal::Time { name: name.to_owned(), text: text() })
 }
 
 /// A status code as a number, a symbol, or an object of both.

@@ -9,7 +9,7 @@
 //! *Invariant.* Data are taken in the order of their sequence numbers, as far as they come within
 //! the time for reordering. A death of another session than the born one changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tacitus_model::{Kind, Quality, Timestamp, Value};
 
@@ -188,15 +188,21 @@ impl Node {
                 out.push(self.refusal("sparkplug_metric", "", reason));
                 continue;
             };
-            self.table.add(Signal {
+            let other = self.table.add(Signal {
                 device: heard.device.clone(),
                 name: name.to_owned(),
                 alias: metric.alias,
                 kind: DataType::from_number(metric.datatype.unwrap_or_default()),
                 is_transient: metric.is_transient == Some(true),
-                leaves: BTreeSet::new(),
+                leaves: BTreeMap::new(),
             });
-            self.take(metric, heard, name, true, out);
+            if let (Some(other), Some(alias)) = (other, metric.alias) {
+                let reason = format!(
+                    "alias {alias} is also that of \"{other}\": data by it alone are of neither"
+                );
+                out.push(self.refusal("sparkplug_alias", name, reason));
+            }
+            self.take(metric, heard, (heard.device.as_deref(), name), true, out);
         }
         self.remember(out);
     }
@@ -268,7 +274,7 @@ impl Node {
     /// The tags of a device, or of the node alone.
     fn paths(&self, device: Option<&str>) -> Vec<String> {
         let of = |signal: &Signal| {
-            let paths = signal.leaves.iter().map(|leaf| path(&self.id, device, &signal.name, leaf));
+            let paths = signal.leaves.keys().map(|leaf| path(&self.id, device, &signal.name, leaf));
             paths.collect::<Vec<_>>()
         };
         self.table.of(device).flat_map(of).collect()
@@ -367,19 +373,23 @@ impl Node {
     ) -> bool {
         let device = heard.device.as_deref();
         let named = metric.name.as_deref().filter(|name| !name.is_empty());
+        let by_alias = |table: &Table, alias: u64| {
+            table.by_alias(device, alias).map(|own| (own.device.clone(), own.name.clone()))
+        };
+        let own = |name: &str| (heard.device.clone(), name.to_owned());
         let known = match (metric.alias, named) {
-            (Some(alias), None) => self.table.by_alias(alias).map(|signal| signal.name.clone()),
-            (_, Some(name)) if self.table.by_name(device, name).is_some() => Some(name.to_owned()),
-            (Some(alias), Some(_)) if self.table.by_alias(alias).is_some() => {
-                self.table.by_alias(alias).map(|signal| signal.name.clone())
+            (Some(alias), None) => by_alias(&self.table, alias),
+            (_, Some(name)) if self.table.by_name(device, name).is_some() => Some(own(name)),
+            (Some(alias), Some(_)) if self.table.by_alias(device, alias).is_some() => {
+                by_alias(&self.table, alias)
             }
             (_, Some(name)) if settings.lenient => {
-                self.table.by_bare_name(device, name).map(|signal| signal.name.clone())
+                self.table.by_bare_name(device, name).map(|signal| own(&signal.name))
             }
             _ => None,
         };
-        if let Some(name) = known {
-            self.take(metric, heard, &name, false, out);
+        if let Some((device, name)) = known {
+            self.take(metric, heard, (device.as_deref(), &name), false, out);
             return true;
         }
         let kind = DataType::from_number(metric.datatype.unwrap_or_default());
@@ -399,28 +409,27 @@ impl Node {
             alias: metric.alias,
             kind,
             is_transient: metric.is_transient == Some(true),
-            leaves: BTreeSet::new(),
+            leaves: BTreeMap::new(),
         });
-        self.take(metric, heard, name, true, out);
+        self.take(metric, heard, (device, name), true, out);
         false
     }
 
-    /// Stores the leaves of a metric that the table knows by this name.
+    /// Stores the leaves of a metric that the table knows by this device and name.
     fn take(
         &mut self,
         metric: &Metric,
         heard: &Heard,
-        name: &str,
+        (device, name): (Option<&str>, &str),
         is_birth: bool,
         out: &mut Vec<Action>,
     ) {
-        let device = heard.device.as_deref();
         let is_own = name == BD_SEQ || name.ends_with(REBIRTH);
         let Some(signal) = self.table.by_name(device, name) else { return };
         if is_own || signal.is_transient || metric.is_transient == Some(true) {
             return;
         }
-        let leaves = match value::leaves(metric, signal.kind) {
+        let leaves = match value::leaves(metric, signal.kind, &signal.leaves) {
             Ok(leaves) => leaves,
             Err(misfit) => {
                 out.push(self.refusal("sparkplug_value", name, misfit.to_string()));
@@ -429,7 +438,7 @@ impl Node {
         };
         let said = properties::read(metric);
         let fresh: Vec<bool> =
-            leaves.iter().map(|leaf| signal.leaves.insert(leaf.name.clone())).collect();
+            leaves.iter().map(|leaf| signal.met(&leaf.name, leaf.kind)).collect();
         let labels = self.labels(device, metric);
         let ts = moment(metric.timestamp).or_else(|| moment(heard.payload.timestamp));
         let ts = ts.unwrap_or(heard.received);

@@ -11,6 +11,8 @@
 //! *Invariant.* A value has the width and sign of its type; what is outside the range of a sample
 //! is kept as a bad one, never as another number.
 
+use std::collections::BTreeMap;
+
 use tacitus_model::{Quality, TEXT_BYTES_MAX, Value};
 
 use super::datatype::DataType;
@@ -61,10 +63,14 @@ enum Raw<'r> {
     Bytes(&'r [u8]),
 }
 
-/// The leaves of a metric of a type; none for a definition of a template.
-pub(super) fn leaves(metric: &Metric, kind: DataType) -> Result<Vec<Leaf>, Misfit> {
+/// The types of leaves as they were born, by name.
+type Born = BTreeMap<String, DataType>;
+
+/// The leaves of a metric of a type; none for a definition of a template. What does not say its type
+/// has the one it was born with.
+pub(super) fn leaves(metric: &Metric, kind: DataType, born: &Born) -> Result<Vec<Leaf>, Misfit> {
     let mut found = Vec::new();
-    walk(metric, kind, "", 0, &mut found)?;
+    walk(metric, kind, "", 0, (born, &mut found))?;
     Ok(found)
 }
 
@@ -73,7 +79,7 @@ fn walk(
     kind: DataType,
     name: &str,
     depth: usize,
-    found: &mut Vec<Leaf>,
+    (born, found): (&Born, &mut Vec<Leaf>),
 ) -> Result<(), Misfit> {
     if depth > DEPTH_MAX {
         return Err(Misfit::TooDeep);
@@ -84,7 +90,9 @@ fn walk(
         _ if null => return push(found, name, kind, Value::Null, Quality::BAD_NO_DATA),
         None => return push(found, name, kind, Value::Null, Quality::BAD_NO_DATA),
         Some(MetricValue::DataSet(table)) => return table_leaves(table, name, found),
-        Some(MetricValue::Template(template)) => return members(template, name, depth, found),
+        Some(MetricValue::Template(template)) => {
+            return members(template, name, depth, (born, found));
+        }
         Some(MetricValue::Bytes(bytes)) => {
             if let Some(element) = kind.element() {
                 return array(bytes, element, name, found);
@@ -140,6 +148,9 @@ fn scalar(raw: &Raw<'_>, kind: DataType) -> Result<(Value, Quality), Misfit> {
                 Raw::Float(number) => f64::from(*number),
                 Raw::Double(number) => *number,
                 Raw::Int(number) => f64::from(*number),
+                // Whole numbers that a sender put into the field of 64 bits.
+                #[expect(clippy::cast_precision_loss, reason = "the nearest float is meant")]
+                Raw::Long(number) => number.cast_signed() as f64,
                 _ => return Err(Misfit::Type),
             };
             let out = if number.is_finite() { Quality::GOOD } else { Quality::BAD_OUT_OF_RANGE };
@@ -148,6 +159,7 @@ fn scalar(raw: &Raw<'_>, kind: DataType) -> Result<(Value, Quality), Misfit> {
         DataType::Boolean => match raw {
             Raw::Boolean(fact) => good(Value::Bool(*fact)),
             Raw::Int(number @ 0..=1) => good(Value::Bool(*number == 1)),
+            Raw::Long(number @ 0..=1) => good(Value::Bool(*number == 1)),
             _ => Err(Misfit::Type),
         },
         DataType::String | DataType::Text | DataType::Uuid => match raw {
@@ -288,15 +300,16 @@ fn members(
     template: &Template,
     name: &str,
     depth: usize,
-    found: &mut Vec<Leaf>,
+    (born, found): (&Born, &mut Vec<Leaf>),
 ) -> Result<(), Misfit> {
     if template.is_definition == Some(true) {
         return Ok(());
     }
     for member in &template.metrics {
-        let kind = DataType::from_number(member.datatype.unwrap_or_default());
-        let own = member.name.as_deref().unwrap_or_default();
-        walk(member, kind, &join(name, own), depth + 1, found)?;
+        let own = join(name, member.name.as_deref().unwrap_or_default());
+        let said = DataType::from_number(member.datatype.unwrap_or_default());
+        let kind = born.get(&own).copied().filter(|_| said == DataType::Unknown).unwrap_or(said);
+        walk(member, kind, &own, depth + 1, (born, found))?;
     }
     Ok(())
 }

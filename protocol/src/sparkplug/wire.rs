@@ -6,6 +6,9 @@
 //! *Invariant.* [`decode`] needs memory in proportion to its input: what could multiply is counted
 //! before it is built.
 
+use std::io::Read as _;
+
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use prost::Message as _;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
@@ -314,13 +317,43 @@ pub enum Undecodable {
     /// The bytes break the rules of protobuf.
     #[error("the payload is not Sparkplug B: {0}")]
     Broken(String),
+    /// A packed payload that cannot be unpacked.
+    #[error("the packed payload cannot be unpacked: {0}")]
+    Packed(String),
 }
 
-/// Reads a payload.
+/// What a payload calls itself whose body is another payload, packed.
+const PACKED: &str = "SPBV1.0_COMPRESSED";
+
+/// Reads a payload; one that is packed, as Eclipse Tahu does it on demand, as what it was before.
 ///
 /// # Errors
 /// What keeps the bytes from being one.
 pub fn decode(bytes: &[u8]) -> Result<Payload, Undecodable> {
+    let outer = decode_plain(bytes)?;
+    if outer.uuid.as_deref() != Some(PACKED) {
+        return Ok(outer);
+    }
+    let inner = decode_plain(&unpacked(outer.body.as_deref().unwrap_or_default())?)?;
+    let (timestamp, seq) = (inner.timestamp.or(outer.timestamp), inner.seq.or(outer.seq));
+    Ok(Payload { timestamp, seq, ..inner })
+}
+
+/// GZIP or DEFLATE, which here has the frame of zlib; the first byte tells which.
+fn unpacked(body: &[u8]) -> Result<Vec<u8>, Undecodable> {
+    // LIMIT: a packed kilobyte can unpack to a megabyte.
+    let most = SPARKPLUG_BYTES_MAX as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = if body.first() == Some(&0x1f) {
+        MultiGzDecoder::new(body).take(most).read_to_end(&mut bytes)
+    } else {
+        ZlibDecoder::new(body).take(most).read_to_end(&mut bytes)
+    };
+    read.map_err(|error| Undecodable::Packed(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn decode_plain(bytes: &[u8]) -> Result<Payload, Undecodable> {
     if bytes.len() > SPARKPLUG_BYTES_MAX {
         return Err(Undecodable::TooLong(bytes.len()));
     }

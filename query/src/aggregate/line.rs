@@ -50,15 +50,15 @@ impl Lines {
         }
     }
 
-    /// The mean height; `None` without a line.
+    /// The mean height; `None` where no line covers any time.
     pub(crate) fn average(&self) -> Option<f64> {
-        let (from, to, last) = self.ends?;
-        let covered = seconds(span(from, to));
-        Some(if covered > 0.0 { self.area / covered } else { last })
+        let (from, to, _) = self.ends?;
+        (from < to).then(|| self.area / seconds(span(from, to)))
     }
 
-    /// The area; `None` without a line.
+    /// The area; `None` where no line covers any time.
     pub(crate) fn total(&self) -> Option<f64> {
-        self.ends.map(|_| self.area)
+        let (from, to, _) = self.ends?;
+        (from < to).then_some(self.area)
     }
 }

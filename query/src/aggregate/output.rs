@@ -70,8 +70,8 @@ impl Summary<'_> {
             A::NumberOfTransitions => self.counted(self.inside.transitions),
             A::DurationInStateZero => self.held(milliseconds(regions.zero_ns)),
             A::DurationInStateNonZero => self.held(milliseconds(regions.nonzero_ns)),
-            A::Start => self.end_sample(self.interval.backward),
-            A::End => self.end_sample(!self.interval.backward),
+            A::Start => self.end_sample(false),
+            A::End => self.end_sample(true),
             A::Delta => self.delta(),
             A::StartBound => self.start_bound(),
             A::EndBound => self.end_bound(),
@@ -234,7 +234,7 @@ impl Summary<'_> {
         }
     }
 
-    /// The first or the last sample as it is.
+    /// The earliest or the latest sample as it is, wherever time flows.
     fn end_sample(&self, last: bool) -> Output {
         let Some(ends) = self.inside.tally.ends else { return self.nothing(self.partial()) };
         let point = if last { ends.1 } else { ends.0 };
@@ -242,13 +242,13 @@ impl Summary<'_> {
         Output { ts: point.ts, value, quality: self.partial().on(point.quality) }
     }
 
+    /// The latest good value less the earliest.
     fn delta(&self) -> Output {
         let tally = &self.inside.tally;
         let (Some((first, last)), Some(ends)) = (tally.good_ends, tally.ends) else {
             return self.nothing(self.partial());
         };
         let rise = last.number - first.number;
-        let rise = if self.interval.backward { -rise } else { rise };
         let good = ends.0.class() == Class::Good && ends.1.class() == Class::Good;
         self.calculated(rise, if good { Class::Good } else { Class::Uncertain })
     }
@@ -377,7 +377,7 @@ impl Summary<'_> {
             worst.add(quality, 1);
         }
         let Some((quality, times)) = worst.found else { return self.nothing(self.partial()) };
-        let repeated = bounds && times > 1 && !quality.is_good();
+        let repeated = times > 1 && !quality.is_good();
         let bits = Bits::CALCULATED.and(Bits::MULTI_VALUE, repeated).and(self.partial(), true);
         self.classed(f64::from(quality.0), Class::Good, bits)
     }

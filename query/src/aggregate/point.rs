@@ -45,6 +45,12 @@ impl Point {
         if self.number.is_finite() { Class::of(self.quality) } else { Class::Bad }
     }
 
+    /// Whether it only says that there is no data.
+    pub(crate) fn is_mark(&self) -> bool {
+        const CODE: u32 = 0xFFFF_0000;
+        self.quality.0 & CODE == Quality::BAD_NO_DATA.0 && !self.number.is_finite()
+    }
+
     /// Whether its number is used at all.
     pub(crate) fn is_usable(&self, configuration: &Configuration) -> bool {
         match self.class() {

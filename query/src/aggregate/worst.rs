@@ -1,6 +1,7 @@
 //! The worst quality of an interval.
 //!
 //! *Source.* OPC 10000-13, 5.4.3: of the worst severity, the status code that was there first.
+//! More than one is told by the bit *MultiValue*; of good ones, as in its tables, it is not.
 
 use tacitus_model::Quality;
 

@@ -28,6 +28,9 @@ pub struct CalendarDefinition {
     /// Which crew works which shift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// Other shifts and crews from some day on, in the order of these days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// Days without shifts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holidays: Vec<Holiday>,
@@ -76,6 +79,19 @@ pub struct Break {
     pub start: String,
     /// When it ends.
     pub end: String,
+}
+
+/// Other shifts and crews from a day on, up to the next change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The first production day on which they hold: `2026-07-01`.
+    pub from: String,
+    /// The shifts; none: nobody works.
+    pub shifts: Vec<Shift>,
+    /// Which crew works which shift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 /// Which crew works which shift: a pattern of days that each crew goes through from a day of its

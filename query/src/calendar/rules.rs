@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::definition::{CalendarDefinition, DayName, Fault, Rotation, Shift};
 use super::wall::{self, DAY_S, WEEKDAYS};
 use crate::limits::{
-    CALENDAR_BREAKS_MAX, CALENDAR_CREWS_MAX, CALENDAR_DAYS_MAX, CALENDAR_PATTERN_DAYS_MAX,
-    CALENDAR_SHIFTS_MAX, HOLIDAY_DAYS_MAX,
+    CALENDAR_BREAKS_MAX, CALENDAR_CHANGES_MAX, CALENDAR_CREWS_MAX, CALENDAR_DAYS_MAX,
+    CALENDAR_PATTERN_DAYS_MAX, CALENDAR_SHIFTS_MAX, HOLIDAY_DAYS_MAX,
 };
 use crate::zone::Zone;
 
@@ -20,13 +20,23 @@ pub struct Calendar {
     pub(super) zone: Option<Zone>,
     /// Seconds from midnight at which a production day starts.
     pub(super) day_start_s: i64,
-    pub(super) shifts: Vec<ShiftRule>,
-    rotation: Option<Cycle>,
+    /// By their first day; the first is from ever.
+    phases: Vec<Phase>,
     holidays: BTreeMap<i32, String>,
     /// Holidays of every year, by month and day.
     yearly: BTreeMap<(u32, u32), String>,
-    /// The shifts that run on these days, by position.
+    /// The shifts that run on these days, by position among those of their phase.
     special: BTreeMap<i32, BTreeSet<usize>>,
+}
+
+/// What holds from a production day on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Phase {
+    from: i32,
+    /// Where it stands in the definition: nothing, or `changes[0].`.
+    key: String,
+    shifts: Vec<ShiftRule>,
+    rotation: Option<Cycle>,
 }
 
 /// A shift, counted from the start of its production day, in seconds on the wall.
@@ -60,12 +70,10 @@ impl Calendar {
         let zone = definition.timezone.as_deref().and_then(|name| faults.zone("timezone", name));
         let day_start_s =
             definition.day_start.as_deref().map_or(0, |text| faults.time("day_start", text));
-        let shifts = faults.shifts(&definition.shifts, day_start_s);
-        let rotation = definition.rotation.as_ref().map(|own| faults.rotation(own, &shifts));
+        let phases = faults.phases(&definition, day_start_s);
         let (holidays, yearly) = faults.holidays(&definition);
-        let special = faults.special(&definition, &shifts);
-        let calendar =
-            Self { definition, zone, day_start_s, shifts, rotation, holidays, yearly, special };
+        let special = faults.special(&definition, &phases);
+        let calendar = Self { definition, zone, day_start_s, phases, holidays, yearly, special };
         if faults.0.is_empty() {
             faults.overlaps(&calendar);
         }
@@ -87,20 +95,27 @@ impl Calendar {
         self.definition.day_named_by == DayName::End && self.day_start_s > 0
     }
 
-    /// The shifts of a production day, by position.
-    pub(super) fn running(&self, day: i32) -> impl Iterator<Item = usize> {
+    /// Whether there are shifts on any day.
+    pub(super) fn has_shifts(&self) -> bool {
+        self.phases.iter().any(|phase| !phase.shifts.is_empty())
+    }
+
+    /// What holds on a production day.
+    fn phase(&self, day: i32) -> Option<&Phase> {
+        phase_of(&self.phases, day)
+    }
+
+    /// The shifts of a production day, with their positions.
+    pub(super) fn running(&self, day: i32) -> impl Iterator<Item = (usize, &ShiftRule)> {
+        let shifts = self.phase(day).map_or(&[][..], |phase| &phase.shifts);
         let special = self.special.get(&day);
         let weekday = wall::weekday_of(day);
         let holiday = special.is_none() && self.is_holiday(day);
-        self.shifts.iter().enumerate().filter_map(move |(at, shift)| {
-            let runs = match special {
-                Some(own) => own.contains(&at),
-                None => {
-                    shift.days.get(weekday).copied().unwrap_or(false)
-                        && (!holiday || shift.on_holidays)
-                }
-            };
-            runs.then_some(at)
+        shifts.iter().enumerate().filter(move |(at, shift)| match special {
+            Some(own) => own.contains(at),
+            None => {
+                shift.days.get(weekday).copied().unwrap_or(false) && (!holiday || shift.on_holidays)
+            }
         })
     }
 
@@ -111,7 +126,7 @@ impl Calendar {
 
     /// The crews of a shift of a day; several are joined by `+`.
     pub(super) fn crew(&self, day: i32, shift: usize) -> Option<Arc<str>> {
-        let cycle = self.rotation.as_ref()?;
+        let cycle = self.phase(day)?.rotation.as_ref()?;
         let mut crews = cycle.crews.iter().filter(|(_, offset)| {
             let days = i64::try_from(cycle.pattern.len()).unwrap_or(1).max(1);
             let at = (i64::from(day) - i64::from(cycle.from) + i64::from(*offset)).rem_euclid(days);
@@ -126,6 +141,10 @@ impl Calendar {
             Some(format!("{first}+{}", more.join("+")).into())
         }
     }
+}
+
+fn phase_of(phases: &[Phase], day: i32) -> Option<&Phase> {
+    phases.iter().rfind(|phase| phase.from <= day)
 }
 
 /// Collects what is wrong.
@@ -168,12 +187,44 @@ impl Faults {
         day
     }
 
-    fn shifts(&mut self, given: &[Shift], day_start_s: i64) -> Vec<ShiftRule> {
-        self.most("shifts", given.len(), CALENDAR_SHIFTS_MAX);
+    fn phases(&mut self, own: &CalendarDefinition, day_start_s: i64) -> Vec<Phase> {
+        self.most("changes", own.changes.len(), CALENDAR_CHANGES_MAX);
+        let rotation = own.rotation.as_ref();
+        let first = self.phase(i32::MIN, String::new(), &own.shifts, rotation, day_start_s);
+        let mut phases = vec![first];
+        for (at, change) in own.changes.iter().enumerate() {
+            let key = format!("changes[{at}].");
+            let from = self.day(&format!("{key}from"), &change.from).unwrap_or(i32::MAX);
+            if phases.last().is_some_and(|before| before.from >= from) {
+                let reason = format!("{} is not after the change before", change.from);
+                let hint = "list the changes in the order of their days, one for a day";
+                self.add(format!("{key}from"), reason, hint);
+            }
+            let rotation = change.rotation.as_ref();
+            phases.push(self.phase(from, key, &change.shifts, rotation, day_start_s));
+        }
+        phases
+    }
+
+    fn phase(
+        &mut self,
+        from: i32,
+        key: String,
+        shifts: &[Shift],
+        rotation: Option<&Rotation>,
+        day_start_s: i64,
+    ) -> Phase {
+        let shifts = self.shifts(&format!("{key}shifts"), shifts, day_start_s);
+        let rotation = rotation.map(|own| self.rotation(&format!("{key}rotation"), own, &shifts));
+        Phase { from, key, shifts, rotation }
+    }
+
+    fn shifts(&mut self, key: &str, given: &[Shift], day_start_s: i64) -> Vec<ShiftRule> {
+        self.most(key, given.len(), CALENDAR_SHIFTS_MAX);
         let mut names = BTreeSet::new();
         let mut rules = Vec::with_capacity(given.len());
         for (at, shift) in given.iter().enumerate() {
-            let key = format!("shifts[{at}]");
+            let key = format!("{key}[{at}]");
             if shift.name.trim().is_empty() || !names.insert(&shift.name) {
                 let reason = format!("\"{}\" is empty, or the name of another shift", shift.name);
                 self.add(format!("{key}.name"), reason, "give each shift a name of its own");
@@ -233,26 +284,26 @@ impl Faults {
         at
     }
 
-    fn rotation(&mut self, own: &Rotation, shifts: &[ShiftRule]) -> Cycle {
-        let from = self.day("rotation.from", &own.from).unwrap_or_default();
-        self.most("rotation.pattern", own.pattern.len(), CALENDAR_PATTERN_DAYS_MAX);
-        self.most("rotation.crews", own.crews.len(), CALENDAR_CREWS_MAX);
+    fn rotation(&mut self, key: &str, own: &Rotation, shifts: &[ShiftRule]) -> Cycle {
+        let from = self.day(&format!("{key}.from"), &own.from).unwrap_or_default();
+        self.most(&format!("{key}.pattern"), own.pattern.len(), CALENDAR_PATTERN_DAYS_MAX);
+        self.most(&format!("{key}.crews"), own.crews.len(), CALENDAR_CREWS_MAX);
         if own.pattern.is_empty() {
             let hint = "list the shift of each day of the cycle, null for a free one";
-            self.add("rotation.pattern", "it has no days".to_owned(), hint);
+            self.add(format!("{key}.pattern"), "it has no days".to_owned(), hint);
         }
         let days = own.pattern.iter().enumerate();
         let pattern = days
             .map(|(at, name)| {
                 let name = name.as_deref()?;
-                self.named(&format!("rotation.pattern[{at}]"), name, shifts)
+                self.named(&format!("{key}.pattern[{at}]"), name, shifts)
             })
             .collect();
         let mut names = BTreeSet::new();
         for (at, crew) in own.crews.iter().enumerate() {
             if crew.name.trim().is_empty() || !names.insert(&crew.name) {
                 let reason = format!("\"{}\" is empty, or the name of another crew", crew.name);
-                let key = format!("rotation.crews[{at}].name");
+                let key = format!("{key}.crews[{at}].name");
                 self.add(key, reason, "give each crew a name of its own");
             }
         }
@@ -287,17 +338,18 @@ impl Faults {
     fn special(
         &mut self,
         own: &CalendarDefinition,
-        shifts: &[ShiftRule],
+        phases: &[Phase],
     ) -> BTreeMap<i32, BTreeSet<usize>> {
         let mut special = BTreeMap::new();
         self.most("special_days", own.special_days.len(), CALENDAR_DAYS_MAX);
         for (at, day) in own.special_days.iter().enumerate() {
             let key = format!("special_days[{at}]");
+            let Some(date) = self.day(&format!("{key}.date"), &day.date) else { continue };
+            let shifts = phase_of(phases, date).map_or(&[][..], |phase| &phase.shifts);
             let names = day.shifts.iter().enumerate();
             let running = names
                 .filter_map(|(no, name)| self.named(&format!("{key}.shifts[{no}]"), name, shifts))
                 .collect();
-            let Some(date) = self.day(&format!("{key}.date"), &day.date) else { continue };
             if special.insert(date, running).is_some() {
                 let reason = format!("{} is there twice", day.date);
                 self.add(key, reason, "list all shifts of the day in one entry");
@@ -306,19 +358,27 @@ impl Faults {
         special
     }
 
-    /// Two shifts at the same time, on the days of any week and around special days.
+    /// Two shifts at the same time, on the days of any week, around changes and special days.
     fn overlaps(&mut self, calendar: &Calendar) {
         const HINT: &str = "let one end where the other starts, or make another calendar of it";
-        let (weekly, ordinary) = (0..7, Calendar { special: BTreeMap::new(), ..calendar.clone() });
+        let ordinary = Calendar { special: BTreeMap::new(), ..calendar.clone() };
         // Holidays only take shifts away.
         let ordinary = Calendar { holidays: BTreeMap::new(), yearly: BTreeMap::new(), ..ordinary };
-        let mut found = weekly.filter_map(|day| overlap(&ordinary, day)).collect::<Vec<_>>();
+        let mut found = Vec::new();
+        for phase in &calendar.phases {
+            let always = Phase { from: i32::MIN, ..phase.clone() };
+            let weekly = Calendar { phases: vec![always], ..ordinary.clone() };
+            found.extend((0..7).filter_map(|day| overlap(&weekly, day)));
+            if let Some(before) = phase.from.checked_sub(1) {
+                found.extend(overlap(&ordinary, before));
+            }
+        }
         let days = calendar.special.keys();
         found.extend(days.filter_map(|day| overlap(calendar, day - 1).or(overlap(calendar, *day))));
         found.sort();
         found.dedup();
-        for (at, reason) in found {
-            self.add(format!("shifts[{at}]"), reason, HINT);
+        for (key, reason) in found {
+            self.add(key, reason, HINT);
         }
     }
 }
@@ -326,18 +386,18 @@ impl Faults {
 /// Holidays of every year, by month and day.
 type Yearly = BTreeMap<(u32, u32), String>;
 
-/// Two shifts of a day, or of it and the next, that overlap: the later one, and what is wrong.
-fn overlap(calendar: &Calendar, day: i32) -> Option<(usize, String)> {
+/// Two shifts of a day, or of it and the next, that overlap: where the later one stands, and what is
+/// wrong.
+fn overlap(calendar: &Calendar, day: i32) -> Option<(String, String)> {
     let of = |day: i32, moved_s: i64| {
-        let rule = move |at: usize| Some((calendar.shifts.get(at)?.from_s + moved_s, at));
-        calendar.running(day).filter_map(rule).collect::<Vec<_>>()
+        let phase = calendar.phase(day).map_or("", |phase| &phase.key);
+        let running = calendar.running(day);
+        running.map(move |(at, rule)| (rule.from_s + moved_s, at, phase, rule))
     };
-    let mut starts = of(day, 0);
-    starts.extend(of(day + 1, DAY_S));
-    starts.sort_unstable();
+    let mut starts: Vec<_> = of(day, 0).chain(of(day.saturating_add(1), DAY_S)).collect();
+    starts.sort_unstable_by_key(|(from, at, ..)| (*from, *at));
     starts.windows(2).find_map(|pair| {
-        let [(from, one), (next, other)] = pair else { return None };
-        let (first, second) = (calendar.shifts.get(*one)?, calendar.shifts.get(*other)?);
+        let [(from, _, _, first), (next, at, phase, second)] = pair else { return None };
         let reason = || {
             format!(
                 "\"{}\" and \"{}\" overlap on {}",
@@ -346,6 +406,6 @@ fn overlap(calendar: &Calendar, day: i32) -> Option<(usize, String)> {
                 WEEKDAYS.get(wall::weekday_of(day)).unwrap_or(&"a day")
             )
         };
-        (from + first.length_s > *next).then(|| (*other, reason()))
+        (from + first.length_s > *next).then(|| (format!("{phase}shifts[{at}]"), reason()))
     })
 }

@@ -52,7 +52,7 @@ impl Schedule {
 
     /// Whether it knows of shifts, and not only of days.
     pub(crate) fn has_shifts(&self) -> bool {
-        !self.calendar.shifts.is_empty()
+        self.calendar.has_shifts()
     }
 
     /// The production day of a moment, in days since 1970-01-01.
@@ -79,7 +79,7 @@ impl Schedule {
     pub fn shifts_of(&self, day: i32) -> Vec<ShiftSpan> {
         let running = self.calendar.running(day);
         let mut spans: Vec<ShiftSpan> =
-            running.filter_map(|at| self.span(day, at, self.calendar.shifts.get(at)?)).collect();
+            running.filter_map(|(at, rule)| self.span(day, at, rule)).collect();
         spans.sort_unstable_by_key(|span| span.start_ns);
         spans
     }

@@ -1,5 +1,6 @@
 //! Calendars against clocks that change, crews that rotate, and any calendar there can be.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
@@ -199,6 +200,84 @@ fn holidays_rest_and_special_days_have_their_own_shifts() {
 }
 
 #[test]
+fn a_change_holds_from_its_day_on_and_leaves_what_was() {
+    let mut definition = three_shifts("Europe/Berlin");
+    let crews = json!([{"name": "A"}, {"name": "B", "offset": 1}]);
+    definition["changes"] = json!([{
+        "from": "2026-07-01",
+        "shifts": [
+            {"name": "day", "start": "06:00", "end": "18:00"},
+            {"name": "night", "start": "18:00", "end": "06:00"},
+        ],
+        "rotation": {"from": "2026-07-01", "pattern": ["day", "night"], "crews": crews},
+    }, {"from": "2026-08-01", "shifts": []}]);
+    definition["special_days"] = json!([
+        {"date": "2026-06-29", "shifts": ["late"]},
+        {"date": "2026-07-02", "shifts": ["day"]},
+    ]);
+    let schedule = schedule(definition);
+    for (date, want) in [
+        ("2026-06-29", "late"),
+        ("2026-06-30", "early late night"),
+        ("2026-07-01", "day of A night of B"),
+        ("2026-07-02", "day of B"),
+        ("2026-07-31", "day of A night of B"),
+        ("2026-08-01", ""),
+    ] {
+        let spans = schedule.shifts_of(day(date));
+        let told = |span: &ShiftSpan| match &span.crew {
+            Some(crew) => format!("{} of {crew}", span.shift),
+            None => span.shift.to_string(),
+        };
+        assert_eq!(spans.iter().map(told).collect::<Vec<_>>().join(" "), want, "{date}");
+    }
+    // The last night of the old rules runs to its end.
+    let told = |at: &str| schedule.shift_at(moment(at)).map(|span| span.end_ns - span.start_ns);
+    assert_eq!(told("2026-07-01T05:59:59+02:00"), Some(8 * HOUR_NS));
+    assert_eq!(told("2026-07-01T06:00:00+02:00"), Some(12 * HOUR_NS));
+}
+
+#[test]
+fn shifts_that_overlap_where_the_rules_change_are_refused() {
+    let found = faults(json!({
+        "shifts": [{"name": "night", "start": "22:00", "end": "06:00"}],
+        "changes": [
+            {"from": "2026-07-01", "shifts": [{"name": "early", "start": "05:00", "end": "13:00"}]},
+        ],
+    }));
+    let told: Vec<(&str, &str)> =
+        found.iter().map(|fault| (fault.key.as_str(), fault.reason.as_str())).collect();
+    assert_eq!(told, [("changes[0].shifts[0]", "\"night\" and \"early\" overlap on tue")]);
+}
+
+#[test]
+fn what_is_wrong_in_a_change_is_told_with_its_place() {
+    let shifts = json!([{"name": "a", "start": "06:00", "end": "14:00"}]);
+    let found = faults(json!({
+        "shifts": shifts,
+        "changes": [
+            {"from": "2026-07-01", "shifts": shifts},
+            {"from": "2026-07-01", "shifts": shifts},
+            {"from": "soon", "shifts": [{"name": "b", "start": "6", "end": "14:00"}],
+             "rotation": {"from": "2026-07-01", "pattern": ["a"], "crews": []}},
+        ],
+        // By then there is no such shift any more.
+        "special_days": [{"date": "2026-07-02", "shifts": ["b"]}],
+    }));
+    let keys: Vec<&str> = found.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "changes[1].from",
+            "changes[2].from",
+            "changes[2].shifts[0].start",
+            "changes[2].rotation.pattern[0]",
+            "special_days[0].shifts[0]",
+        ]
+    );
+}
+
+#[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let found = faults(json!({
         "timezone": "Europe/Nowhere",
@@ -270,39 +349,54 @@ const ZONES: [&str; 7] = [
     "+05:30",
 ];
 
-/// Shifts that lie behind each other from the start of the day on, with a pause in some.
-fn definition() -> impl Strategy<Value = Value> {
+/// Where the day is cut into shifts, in quarters of an hour; of each the days, whether it runs
+/// on all of them, and whether it pauses.
+type Cuts = (BTreeSet<i64>, Vec<([bool; 7], bool, bool)>);
+
+fn cuts() -> impl Strategy<Value = Cuts> {
     let cuts = proptest::collection::btree_set(1_i64..96, 0..6);
     let rule = (any::<[bool; 7]>(), any::<bool>(), any::<bool>());
-    let rules = proptest::collection::vec(rule, 7);
-    (0_i64..96, cuts, rules, proptest::sample::select(ZONES.as_slice()), any::<bool>()).prop_map(
-        |(day_start, cuts, rules, zone, by_end)| {
-            let clock = |quarter: i64| {
-                let quarter = quarter.rem_euclid(96);
-                format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15)
-            };
-            let mut edges: Vec<i64> = vec![0];
-            edges.extend(cuts);
-            edges.push(96);
-            let pairs = edges.windows(2).zip(&rules).enumerate();
-            let shifts = pairs.map(|(at, (edges, (days, everyday, pause)))| {
-                let (from, to) = (edges[0] + day_start, edges[1] + day_start);
-                let words = super::wall::WEEKDAYS.into_iter().zip(days);
-                let words: Vec<&str> =
-                    words.filter(|(_, runs)| **runs || *everyday).map(|(word, _)| word).collect();
-                let breaks = if *pause {
-                    json!([{"start": clock(from), "end": clock(from + 1)}])
-                } else {
-                    json!([])
-                };
-                json!({"name": format!("s{at}"), "start": clock(from), "end": clock(to),
-                       "days": words, "breaks": breaks})
-            });
+    (cuts, proptest::collection::vec(rule, 7))
+}
+
+/// Shifts that lie behind each other from the start of the day on, with a pause in some.
+fn shifts(day_start: i64, (cuts, rules): &Cuts) -> Value {
+    let mut edges: Vec<i64> = vec![0];
+    edges.extend(cuts);
+    edges.push(96);
+    let pairs = edges.windows(2).zip(rules).enumerate();
+    let shifts = pairs.map(|(at, (edges, (days, everyday, pause)))| {
+        let (from, to) = (edges[0] + day_start, edges[1] + day_start);
+        let words = super::wall::WEEKDAYS.into_iter().zip(days);
+        let words: Vec<&str> =
+            words.filter(|(_, runs)| **runs || *everyday).map(|(word, _)| word).collect();
+        let breaks = if *pause {
+            json!([{"start": clock(from), "end": clock(from + 1)}])
+        } else {
+            json!([])
+        };
+        json!({"name": format!("s{at}"), "start": clock(from), "end": clock(to),
+               "days": words, "breaks": breaks})
+    });
+    shifts.collect()
+}
+
+fn clock(quarter: i64) -> String {
+    let quarter = quarter.rem_euclid(96);
+    format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15)
+}
+
+/// Calendars whose rules change in a night in which the clock does.
+fn definition() -> impl Strategy<Value = Value> {
+    let zones = proptest::sample::select(ZONES.as_slice());
+    (0_i64..96, cuts(), cuts(), zones, any::<bool>()).prop_map(
+        |(day_start, before, after, zone, by_end)| {
             json!({
                 "timezone": zone,
                 "day_start": clock(day_start),
                 "day_named_by": if by_end { "end" } else { "start" },
-                "shifts": shifts.collect::<Vec<_>>(),
+                "shifts": shifts(day_start, &before),
+                "changes": [{"from": "2026-03-29", "shifts": shifts(day_start, &after)}],
             })
         },
     )
@@ -330,7 +424,8 @@ proptest! {
         first in first_day(),
         parts in proptest::collection::vec(0.0_f64..1.0, 20),
     ) {
-        let everyday = definition["shifts"].as_array().unwrap().iter()
+        let all = [&definition["shifts"], &definition["changes"][0]["shifts"]];
+        let everyday = all.iter().flat_map(|shifts| shifts.as_array().unwrap())
             .all(|shift| shift["days"].as_array().unwrap().len() == 7);
         let schedule = schedule(definition);
         let spans: Vec<ShiftSpan> =

@@ -88,14 +88,8 @@ impl Column {
         }
         let (done, written) = match &self.values {
             Values::Bool(array) => (write!(out, "{}", array.value(row)), Written::Bare),
-            Values::Int(array) => {
-                write_int(array.value(row), out);
-                (Ok(()), Written::Bare)
-            }
-            Values::BigInt(array) => {
-                write_whole(array.value(row), 1, out);
-                (Ok(()), Written::Bare)
-            }
+            Values::Int(array) => (write_int(array.value(row), out), Written::Bare),
+            Values::BigInt(array) => (write_whole(array.value(row), 1, out), Written::Bare),
             Values::Real(array) => {
                 let number = array.value(row);
                 match special(f64::from(number)) {
@@ -112,8 +106,7 @@ impl Column {
             }
             Values::Text(array) => (out.write_str(array.value(row)), Written::Text),
             Values::Moment(array, zoned) => {
-                write_moment(array.value(row), *zoned, out);
-                (Ok(()), Written::Text)
+                (write_moment(array.value(row), *zoned, out), Written::Text)
             }
             Values::List(..) => (self.write_json(row, out), Written::Text),
             Values::Other => {
@@ -137,7 +130,7 @@ impl Column {
             Values::Text(array) => return quote(array.value(row), out),
             Values::Moment(array, zoned) => {
                 out.push('"');
-                write_moment(array.value(row), *zoned, out);
+                write_moment(array.value(row), *zoned, out)?;
                 return out.write_char('"');
             }
             _ => {}

@@ -3,7 +3,7 @@
 //! *Invariant.* The text has the fewest digits that are read back as the same bits, and the form of
 //! Rust's `{:?}`: a point, and an exponent where the number is very large or very small.
 
-use std::fmt::Write;
+use std::fmt::{Result, Write};
 
 /// Powers of ten that the digits of measured values mostly need.
 const SCALES: [(f64, usize); 3] = [(1.0, 0), (100.0, 2), (10_000.0, 4)];
@@ -15,9 +15,12 @@ const PLAIN_BEGIN: f64 = 1e-4;
 const PLAIN_END: f64 = 1e16;
 
 /// Writes a finite number.
-pub(super) fn write_float(number: f64, out: &mut String) -> std::fmt::Result {
-    if write_decimal(number, out) {
-        return Ok(());
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_float(number: f64, out: &mut impl Write) -> Result {
+    if let Some(written) = write_decimal(number, out) {
+        return written;
     }
     if (PLAIN_BEGIN..PLAIN_END).contains(&number.abs())
         && let Some(number) = serde_json::Number::from_f64(number)
@@ -27,59 +30,64 @@ pub(super) fn write_float(number: f64, out: &mut String) -> std::fmt::Result {
     write!(out, "{number:?}")
 }
 
-/// Writes a number that has few decimals; false where it has more.
+/// Writes a number that has few decimals; `None` where it has more.
 #[expect(
     clippy::float_cmp,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the same number or not; whole and below 10^15"
 )]
-fn write_decimal(number: f64, out: &mut String) -> bool {
+fn write_decimal(number: f64, out: &mut impl Write) -> Option<Result> {
     if number == 0.0 {
-        out.push_str(if number.is_sign_negative() { "-0.0" } else { "0.0" });
-        return true;
+        return Some(out.write_str(if number.is_sign_negative() { "-0.0" } else { "0.0" }));
     }
     if number.abs() < PLAIN_BEGIN {
-        return false;
+        return None;
     }
     for (scale, decimals) in SCALES {
         let digits = (number * scale).round();
         if digits.abs() >= DIGITS_END {
-            return false;
+            return None;
         }
         if digits / scale == number {
-            if number < 0.0 {
-                out.push('-');
-            }
-            write_digits(digits.abs() as u64, decimals, out);
-            return true;
+            return Some(write_digits(number < 0.0, digits.abs() as u64, decimals, out));
         }
     }
-    false
+    None
 }
 
 /// Writes digits with a point before the last `decimals`, without zeros at the end.
-fn write_digits(mut digits: u64, mut decimals: usize, out: &mut String) {
+fn write_digits(
+    negative: bool,
+    mut digits: u64,
+    mut decimals: usize,
+    out: &mut impl Write,
+) -> Result {
+    if negative {
+        out.write_char('-')?;
+    }
     while decimals > 1 && digits.is_multiple_of(10) {
         digits /= 10;
         decimals -= 1;
     }
     let scale = 10_u64.pow(u32::try_from(decimals).unwrap_or_default());
-    write_whole(digits / scale, 1, out);
-    out.push('.');
-    write_whole(digits % scale, decimals.max(1), out);
+    write_whole(digits / scale, 1, out)?;
+    out.write_char('.')?;
+    write_whole(digits % scale, decimals.max(1), out)
 }
 
 /// Writes a whole number with at least so many digits.
-pub(super) fn write_whole(mut number: u64, width: usize, out: &mut String) {
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_whole(mut number: u64, width: usize, out: &mut impl Write) -> Result {
     const ROOM: usize = 20;
     if number < 100 && width <= 2 {
         // Parts of dates and hours.
         if number >= 10 || width == 2 {
-            out.push(digit(number / 10));
+            out.write_char(digit(number / 10))?;
         }
-        out.push(digit(number % 10));
-        return;
+        return out.write_char(digit(number % 10));
     }
     let mut text = [b'0'; ROOM];
     let mut used = 0;
@@ -92,7 +100,7 @@ pub(super) fn write_whole(mut number: u64, width: usize, out: &mut String) {
         used += 1;
     }
     let text = text.get(ROOM - used..).unwrap_or_default();
-    out.push_str(std::str::from_utf8(text).unwrap_or_default());
+    out.write_str(std::str::from_utf8(text).unwrap_or_default())
 }
 
 /// A digit as a letter.
@@ -101,11 +109,14 @@ fn digit(number: u64) -> char {
 }
 
 /// Writes a whole number.
-pub(super) fn write_int(number: i64, out: &mut String) {
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_int(number: i64, out: &mut impl Write) -> Result {
     if number < 0 {
-        out.push('-');
+        out.write_char('-')?;
     }
-    write_whole(number.unsigned_abs(), 1, out);
+    write_whole(number.unsigned_abs(), 1, out)
 }
 
 #[cfg(test)]
@@ -177,12 +188,12 @@ mod tests {
     fn a_whole_number_is_written_in_full() {
         for number in [0, 7, -7, 10, 1_234_567_890, i64::MAX, i64::MIN] {
             let mut text = String::new();
-            write_int(number, &mut text);
+            write_int(number, &mut text).unwrap();
             assert_eq!(text, number.to_string());
         }
         let mut text = String::new();
-        write_whole(7, 3, &mut text);
-        write_whole(u64::MAX, 1, &mut text);
+        write_whole(7, 3, &mut text).unwrap();
+        write_whole(u64::MAX, 1, &mut text).unwrap();
         assert_eq!(text, "00718446744073709551615");
     }
 }

@@ -3,33 +3,23 @@
 //! *Invariant.* Nothing of a moment is lost. The fraction of the second has 0, 3, 6 or 9 digits,
 //! the fewest that hold it.
 
+use std::fmt::{Result, Write};
+
 use super::number::write_whole;
 
 /// A moment in UTC: `2026-01-31T12:00:00.250Z`.
 pub(crate) fn rfc3339(nanos: i64) -> String {
     let mut text = String::with_capacity(30);
-    write_moment(nanos, true, &mut text);
+    // A text takes whatever is written.
+    let _written = write_moment(nanos, true, &mut text);
     text
 }
 
 /// Writes a moment in UTC, or a time without a time zone: `2026-01-31T12:00:00.250`.
-pub(super) fn write_moment(nanos: i64, zoned: bool, out: &mut String) {
+pub(super) fn write_moment(nanos: i64, zoned: bool, out: &mut String) -> Result {
     const SECOND_NS: i64 = 1_000_000_000;
     let (seconds, fraction) = (nanos.div_euclid(SECOND_NS), nanos.rem_euclid(SECOND_NS));
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let [year, month, day] = date(days);
-    let parts = [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (second / 3_600, 2, ':'),
-        (second / 60 % 60, 2, ':'),
-    ];
-    for (number, width, mark) in parts {
-        write_whole(number.unsigned_abs(), width, out);
-        out.push(mark);
-    }
-    write_whole(second.unsigned_abs() % 60, 2, out);
+    write_date_time(seconds, 'T', out)?;
     let fraction = fraction.unsigned_abs();
     let (digits, width) = match fraction {
         0 => (0, 0),
@@ -38,12 +28,32 @@ pub(super) fn write_moment(nanos: i64, zoned: bool, out: &mut String) {
         _ => (fraction, 9),
     };
     if width > 0 {
-        out.push('.');
-        write_whole(digits, width, out);
+        out.write_char('.')?;
+        write_whole(digits, width, out)?;
     }
-    if zoned {
-        out.push('Z');
+    if zoned { out.write_char('Z') } else { Ok(()) }
+}
+
+/// Writes a second since 1970 as date and time of day, with a mark between them:
+/// `2026-01-31 12:00:00`. Years are those after Christ.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_date_time(seconds: i64, mark: char, out: &mut impl Write) -> Result {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let [year, month, day] = date(days);
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, mark),
+        (second / 3_600, 2, ':'),
+        (second / 60 % 60, 2, ':'),
+    ];
+    for (number, width, mark) in parts {
+        write_whole(number.unsigned_abs(), width, out)?;
+        out.write_char(mark)?;
     }
+    write_whole(second.unsigned_abs() % 60, 2, out)
 }
 
 /// Year, month and day of a day since 1970, in the proleptic Gregorian calendar. (H. Hinnant,

@@ -135,7 +135,7 @@ impl TagHistory {
     /// The history of a tag.
     #[must_use]
     pub fn new(snapshot: Snapshot, tag: Arc<Tag>) -> Self {
-        Self { samples: TagSamples { snapshot, tag } }
+        Self { samples: TagSamples::new(snapshot, tag) }
     }
 
     /// The tag.

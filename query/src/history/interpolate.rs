@@ -123,7 +123,7 @@ impl Producer for Interpolate {
 
     fn open(&self, part: usize) -> Result<Box<dyn Rows>> {
         let Some(tag) = self.tags.get(part) else { return Ok(Box::new(Nothing)) };
-        let samples = TagSamples { snapshot: self.snapshot.clone(), tag: Arc::clone(tag) };
+        let samples = TagSamples::new(self.snapshot.clone(), Arc::clone(tag));
         let work = Arc::clone(&self.work);
         let outputs = IntervalOutputs::new(samples.clone(), self.moments.clone(), work);
         Ok(Box::new(TagValues { samples, outputs }))

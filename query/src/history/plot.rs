@@ -118,7 +118,7 @@ impl Producer for Plot {
 
     fn open(&self, part: usize) -> Result<Box<dyn Rows>> {
         let Some(tag) = self.tags.get(part) else { return Ok(Box::new(Nothing)) };
-        let samples = TagSamples { snapshot: self.snapshot.clone(), tag: Arc::clone(tag) };
+        let samples = TagSamples::new(self.snapshot.clone(), Arc::clone(tag));
         if samples.extent().is_none() || self.edges.len() < 2 {
             return Ok(Box::new(Nothing));
         }

@@ -114,7 +114,7 @@ impl Producer for History {
 
     fn open(&self, part: usize) -> Result<Box<dyn Rows>> {
         let Some(tag) = self.tags.get(part) else { return Ok(Box::new(Nothing)) };
-        let samples = TagSamples { snapshot: self.snapshot.clone(), tag: Arc::clone(tag) };
+        let samples = TagSamples::new(self.snapshot.clone(), Arc::clone(tag));
         let Some((first, last)) = samples.extent() else { return Ok(Box::new(Nothing)) };
         let backward = self.is_backward();
         let (low, high) = if backward { (self.to, self.from) } else { (self.from, self.to) };

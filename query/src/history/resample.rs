@@ -223,7 +223,7 @@ impl Producer for Resample {
 
     fn open(&self, part: usize) -> Result<Box<dyn Rows>> {
         let Some(tag) = self.tags.get(part) else { return Ok(Box::new(Nothing)) };
-        let samples = TagSamples { snapshot: self.snapshot.clone(), tag: Arc::clone(tag) };
+        let samples = TagSamples::new(self.snapshot.clone(), Arc::clone(tag));
         Ok(Box::new(TagRows {
             outputs: IntervalOutputs::new(samples, self.intervals.clone(), Arc::clone(&self.work)),
         }))

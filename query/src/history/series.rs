@@ -4,7 +4,8 @@
 //! samples, what the store knows of each interval; only intervals with a sample that is not good,
 //! and pages across an edge, are read.
 //!
-//! *Invariant.* Both ways give the same outputs, up to the rounding of sums.
+//! *Invariant.* Both ways give the same outputs, up to the rounding of sums. A pass asks first for the
+//! last sample before its range: where there is no value, marks at the beginning are left out.
 //!
 //! *Not here.* What is worked out from them ([`aggregate`](crate::aggregate)).
 
@@ -26,18 +27,44 @@ use known::Known;
 pub(super) struct TagSamples {
     pub(super) snapshot: Snapshot,
     pub(super) tag: Arc<Tag>,
+    /// Samples before are as if they were not there.
+    begin: i64,
 }
 
+/// LIMIT: marks that are passed over where a tag begins; further ones count as bad samples. More
+/// would be read by every question about its beginning.
+const MARKS_MAX: usize = 10_000;
+
 impl TagSamples {
+    pub(super) fn new(snapshot: Snapshot, tag: Arc<Tag>) -> Self {
+        Self { snapshot, tag, begin: i64::MIN }
+    }
+
     pub(super) fn scan(&self, first: i64, last: i64) -> TagScan {
-        let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
-        self.snapshot.scan(self.tag.id, TimeRange { first, last })
+        let first = Timestamp::from_nanos(first.max(self.begin));
+        self.snapshot.scan(self.tag.id, TimeRange { first, last: Timestamp::from_nanos(last) })
     }
 
     /// The first and the last time of the tag's samples, if it has any.
     pub(super) fn extent(&self) -> Option<(i64, i64)> {
         let extent = self.snapshot.extent(self.tag.id)?;
-        (!extent.is_empty()).then(|| (extent.first.nanos(), extent.last.nanos()))
+        let (first, last) = (extent.first.nanos().max(self.begin), extent.last.nanos());
+        (first <= last).then_some((first, last))
+    }
+
+    /// Leaves out what an archive may begin with: marks that it was created, and has no data yet.
+    /// They are values of no aggregate.
+    fn leave_out_marks(&mut self) -> Result<(), Error> {
+        let Some((first, _)) = self.extent() else { return Ok(()) };
+        let mut cursor = Cursor::new(self.scan(first, i64::MAX));
+        for _ in 0..MARKS_MAX {
+            match cursor.peek()? {
+                Some(point) if point.is_mark() => self.begin = point.ts.saturating_add(1),
+                _ => break,
+            }
+            cursor.pass();
+        }
+        Ok(())
     }
 
     /// The sample at a time.
@@ -191,6 +218,8 @@ pub(super) struct StoreSeries {
     samples: TagSamples,
     source: Source,
     ahead: Ahead,
+    /// Whether it is known where the tag's data begins, as far as that matters.
+    begun: bool,
 }
 
 /// The next usable sample after bad ones.
@@ -221,14 +250,19 @@ impl StoreSeries {
         let low = intervals.first().map_or(i64::MAX, |first| first.low);
         let cursor = || Source::Samples(Box::new(Cursor::new(samples.scan(low, i64::MAX))));
         let source = known.map_or_else(cursor, |known| Source::Known(Box::new(known)));
-        Ok(Self { samples, source, ahead: Ahead::Unknown })
+        Ok(Self { samples, source, ahead: Ahead::Unknown, begun: false })
     }
 
     /// The samples around some intervals, whatever is known of them.
     #[cfg(test)]
     pub(super) fn open_samples(samples: TagSamples, low: i64) -> Self {
         let cursor = Cursor::new(samples.scan(low, i64::MAX));
-        Self { samples, source: Source::Samples(Box::new(cursor)), ahead: Ahead::Unknown }
+        Self {
+            samples,
+            source: Source::Samples(Box::new(cursor)),
+            ahead: Ahead::Unknown,
+            begun: false,
+        }
     }
 }
 
@@ -279,6 +313,23 @@ impl Series for StoreSeries {
     }
 
     fn last(&mut self, ts: i64, passes: &dyn Fn(&Point) -> bool) -> Result<Option<Point>, Error> {
+        if !std::mem::replace(&mut self.begun, true) {
+            let before = self.samples.last(ts, &|_| true)?;
+            let value = match before {
+                Some(point) if point.is_mark() => self.samples.last(ts, &|one| !one.is_mark())?,
+                before => before,
+            };
+            if value.is_none() {
+                self.samples.leave_out_marks()?;
+                if let Source::Samples(cursor) = &mut self.source {
+                    **cursor = Cursor::new(self.samples.scan(ts, i64::MAX));
+                }
+                return Ok(None);
+            }
+            if before.is_some_and(|point| passes(&point)) {
+                return Ok(before);
+            }
+        }
         self.samples.last(ts, passes)
     }
 }

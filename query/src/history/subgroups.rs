@@ -71,7 +71,7 @@ impl Sources {
     }
 
     fn samples(&self, tag: &Arc<Tag>) -> TagSamples {
-        TagSamples { snapshot: self.snapshot.clone(), tag: Arc::clone(tag) }
+        TagSamples::new(self.snapshot.clone(), Arc::clone(tag))
     }
 }
 

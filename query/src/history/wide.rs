@@ -112,7 +112,7 @@ impl Producer for Wide {
 
     fn open(&self, _: usize) -> Result<Box<dyn Rows>> {
         let outputs = self.tags.iter().map(|tag| {
-            let samples = TagSamples { snapshot: self.snapshot.clone(), tag: Arc::clone(tag) };
+            let samples = TagSamples::new(self.snapshot.clone(), Arc::clone(tag));
             let work = Arc::clone(&self.work);
             (samples.clone(), IntervalOutputs::new(samples, self.intervals.clone(), work))
         });

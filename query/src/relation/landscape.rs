@@ -1,6 +1,6 @@
-//! What is around the store; and the relations `collectors`, `sources`, `gaps` and
-//! `forwards`: what brings samples here, by which clocks, when nothing came, and what goes on to other
-//! servers.
+//! What is around the store; and the relations `collectors`, `sources`, `gaps`, `refusals` and
+//! `forwards`: what brings samples here, by which clocks, when nothing came, what could not be kept,
+//! and what goes on to other servers.
 //!
 //! *Invariant.* All of it is of now: rows come from whoever runs the collectors and keeps the
 //! plant, and a session that nobody gave these has relations without rows.
@@ -34,6 +34,9 @@ pub trait Landscape: fmt::Debug + Send + Sync {
 
     /// How far the clocks of sources can be trusted.
     fn sources(&self) -> Vec<SourceRow>;
+
+    /// What could not be kept lately, the newest first.
+    fn refusals(&self) -> Vec<RefusalRow>;
 
     /// Assets and calendars.
     fn plant(&self) -> Arc<Plant>;
@@ -145,16 +148,16 @@ pub struct ForwardRow {
 pub struct SourceRow {
     /// Its name: `mqtt:CLIENT`, `opcua:NAME`, `server`.
     pub source: String,
-    /// `trusted`, `ahead`, `behind` or `jumping`.
+    /// `trusted`, `ahead`, `behind`, `jumping` or `untimed`.
     pub state: &'static str,
     /// When something arrived last.
     pub last_arrival: Timestamp,
-    /// The newest time in it.
-    pub last: Timestamp,
+    /// The newest time in it; `None` where there was never one.
+    pub last: Option<Timestamp>,
     /// By how many seconds times lie before arrivals; negative: its clock is ahead.
-    pub skew: f64,
+    pub skew: Option<f64>,
     /// How far single ones are from that.
-    pub jitter: f64,
+    pub jitter: Option<f64>,
     /// How often the skew changed at once.
     pub jumps: u64,
     /// When it did last.
@@ -163,6 +166,25 @@ pub struct SourceRow {
     pub jumped_from: Option<f64>,
     /// The skew after that, in seconds.
     pub jumped_to: Option<f64>,
+}
+
+/// A row of `refusals`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusalRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who sent it.
+    pub source: String,
+    /// The topic, path or line it came under.
+    pub name: String,
+    /// The word of the reason, as it is counted.
+    pub code: &'static str,
+    /// Why it was refused.
+    pub reason: String,
+    /// The beginning of what came, escaped.
+    pub payload: String,
+    /// How often that reason was given since the start.
+    pub count: u64,
 }
 
 /// The columns of `collectors`.
@@ -273,9 +295,9 @@ pub(super) static SOURCES: LazyLock<SchemaRef> = LazyLock::new(|| {
         text("source", false),
         text("state", false),
         Field::new("last_arrival_ts", moment(), false),
-        Field::new("last_ts", moment(), false),
-        Field::new("skew", DataType::Float64, false),
-        Field::new("jitter", DataType::Float64, false),
+        Field::new("last_ts", moment(), true),
+        Field::new("skew", DataType::Float64, true),
+        Field::new("jitter", DataType::Float64, true),
         Field::new("jumps", DataType::Int64, false),
         Field::new("last_jump_ts", moment(), true),
         Field::new("last_jump_from", DataType::Float64, true),
@@ -290,15 +312,43 @@ pub(super) fn sources(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn Table
         texts(rows.iter().map(|row| Some(&*row.source))),
         texts(rows.iter().map(|row| Some(row.state))),
         moments(rows.iter().map(|row| Some(row.last_arrival))),
-        moments(rows.iter().map(|row| Some(row.last))),
-        numbers(rows.iter().map(|row| Some(row.skew))),
-        numbers(rows.iter().map(|row| Some(row.jitter))),
+        moments(rows.iter().map(|row| row.last)),
+        numbers(rows.iter().map(|row| row.skew)),
+        numbers(rows.iter().map(|row| row.jitter)),
         wholes(rows.iter().map(|row| row.jumps)),
         moments(rows.iter().map(|row| row.jumped_at)),
         numbers(rows.iter().map(|row| row.jumped_from)),
         numbers(rows.iter().map(|row| row.jumped_to)),
     ];
     table(&SOURCES, columns)
+}
+
+/// The columns of `refusals`.
+pub(super) static REFUSALS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("ts", moment(), false),
+        text("source", false),
+        text("name", false),
+        text("code", false),
+        text("reason", false),
+        text("payload", false),
+        Field::new("code_total", DataType::Int64, false),
+    ]))
+});
+
+/// The relation `refusals`.
+pub(super) fn refusals(landscape: Option<&dyn Landscape>) -> Result<Arc<dyn TableProvider>> {
+    let rows = landscape.map(Landscape::refusals).unwrap_or_default();
+    let columns = vec![
+        moments(rows.iter().map(|row| Some(row.at))),
+        texts(rows.iter().map(|row| Some(&*row.source))),
+        texts(rows.iter().map(|row| Some(&*row.name))),
+        texts(rows.iter().map(|row| Some(row.code))),
+        texts(rows.iter().map(|row| Some(&*row.reason))),
+        texts(rows.iter().map(|row| Some(&*row.payload))),
+        wholes(rows.iter().map(|row| row.count)),
+    ];
+    table(&REFUSALS, columns)
 }
 
 /// The relation `forwards`.

@@ -1,27 +1,17 @@
 //! Calls of functions in the place of relations: parameters, preparation, many samples.
 
 use tacitus_model::{Kind, Quality, TagDefinition, Value};
-use tacitus_query::{Answer, Format, Parameter, QueryError, Renderer, Session};
+use tacitus_query::{Parameter, Session};
 
+use crate::answer::{read, rows};
 use crate::fixture::{self, DAY, SECOND};
 
 fn text(text: &str) -> Parameter {
     Parameter::Text(text.to_owned())
 }
 
-async fn rows(mut answer: Answer) -> Result<Vec<serde_json::Value>, QueryError> {
-    let mut renderer = Renderer::new(Format::Json, answer.schema())?;
-    let mut bytes = renderer.begin();
-    while let Some(batch) = answer.next().await {
-        bytes.extend(renderer.rows(&batch?)?);
-    }
-    bytes.extend(renderer.end()?);
-    let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    Ok(answer["rows"].as_array().unwrap().clone())
-}
-
 async fn ask(session: &Session, sql: &str, with: &[Parameter]) -> Vec<serde_json::Value> {
-    rows(session.sql(sql, with).await.unwrap()).await.unwrap()
+    rows(&read(session.sql(sql, with).await.unwrap()).await.unwrap())
 }
 
 const RESAMPLE: &str =

@@ -17,9 +17,10 @@ use serde_json::{Value as Json, json};
 use tacitus_model::{Kind, Quality, Value};
 use tacitus_query::plant::Plant;
 use tacitus_query::spc::{Baseline, Basis, Exclusion, Plan, Version};
-use tacitus_query::{Format, QueryError, Renderer, Session, freeze};
+use tacitus_query::{QueryError, Session, freeze};
 use tacitus_storage::Engine;
 
+use crate::answer;
 use crate::fixture::{self, DAY, Row, SECOND};
 
 const MINUTE: i64 = 60 * SECOND;
@@ -182,15 +183,7 @@ pub(crate) fn put(plant: &mut Plant) {
 }
 
 async fn rows(session: &Session, sql: &str) -> Result<Vec<Json>, QueryError> {
-    let mut answer = session.sql(sql, &[]).await?;
-    let mut renderer = Renderer::new(Format::Json, answer.schema())?;
-    let mut bytes = renderer.begin();
-    while let Some(batch) = answer.next().await {
-        bytes.extend(renderer.rows(&batch?)?);
-    }
-    bytes.extend(renderer.end()?);
-    let answer: Json = serde_json::from_slice(&bytes).unwrap();
-    Ok(answer["rows"].as_array().unwrap().clone())
+    Ok(answer::rows(&answer::json(session, sql).await?))
 }
 
 /// What `spc` gives of a plan between two minutes.

@@ -28,7 +28,7 @@ const CASES: &[(&str, &str, Option<usize>, &str)] = &[
         "SELECT * FROM motors",
         "42P01",
         Some(15),
-        "there are: alarm_journal, alarms, annotations, assets, audit, collectors, events, forwards, gaps, latest, samples, shifts, sources, tags",
+        "there are: alarm_journal, alarms, annotations, assets, audit, collectors, events, forwards, gaps, latest, refusals, samples, shifts, sources, tags",
     ),
     ("SELECT valeu FROM samples", "42703", Some(8), "did you mean \"value\"?"),
     ("SELECT\n  tag,\n  qualty\nFROM samples", "42703", Some(17), "did you mean \"quality\"?"),

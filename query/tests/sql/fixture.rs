@@ -26,7 +26,7 @@ use tacitus_query::calendar::Calendar;
 use tacitus_query::plant::{Asset, Plant};
 use tacitus_query::{
     AnnotationRow, CollectorRow, EVENTS_LABEL, EventRow, ForwardRow, GapRow, Landscape, Limits,
-    Session, SourceRow,
+    RefusalRow, Session, SourceRow,
 };
 use tacitus_storage::{Engine, FixedClock, Parts, SeededChance, Settings, SimDisk};
 
@@ -73,6 +73,20 @@ impl Landscape for Around {
 
     fn sources(&self) -> Vec<SourceRow> {
         Vec::new()
+    }
+
+    /// A payload that is no JSON.
+    fn refusals(&self) -> Vec<RefusalRow> {
+        vec![RefusalRow {
+            at: Timestamp::from_nanos(minute(3)),
+            source: "mqtt:press".to_owned(),
+            name: "plant/press/state".to_owned(),
+            code: "payload_json",
+            reason: "the payload is not usable JSON: key must be a string at line 1 column 2"
+                .to_owned(),
+            payload: "{x: 1}".to_owned(),
+            count: 7,
+        }]
     }
 
     fn forwards(&self) -> Vec<ForwardRow> {

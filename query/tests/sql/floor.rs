@@ -19,8 +19,8 @@ use tacitus_query::calendar::Calendar;
 use tacitus_query::oee::{OeeModel, OeeVersions};
 use tacitus_query::plant::{Asset, Plant};
 use tacitus_query::{
-    AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, Limits, Session,
-    SourceRow,
+    AnnotationRow, CollectorRow, EventRow, ForwardRow, GapRow, Landscape, Limits, RefusalRow,
+    Session, SourceRow,
 };
 use tacitus_storage::Engine;
 
@@ -44,6 +44,10 @@ impl Landscape for Floor {
     }
 
     fn sources(&self) -> Vec<SourceRow> {
+        Vec::new()
+    }
+
+    fn refusals(&self) -> Vec<RefusalRow> {
         Vec::new()
     }
 

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![expect(clippy::panic, reason = "a test that cannot go on may panic")]
 
+/// Answers as clients read them.
+mod answer;
 /// Statements made to hurt: long, deep, endless.
 mod bombs;
 /// Functions in the place of relations.

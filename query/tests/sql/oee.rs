@@ -8,21 +8,15 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use tacitus_model::{Kind, Value};
 use tacitus_query::plant::Plant;
-use tacitus_query::{Format, QueryError, Renderer, Session};
+use tacitus_query::{QueryError, Session};
 use tacitus_storage::Engine;
 
+use crate::answer;
 use crate::fixture::{SECOND, engine};
 use crate::floor::{Floor, asset, calendar, define, event, fill, machines, moment, session, text};
 
 async fn ask(session: &Session, sql: impl AsRef<str>) -> Result<Vec<Json>, QueryError> {
-    let mut answer = session.sql(sql.as_ref(), &[]).await?;
-    let mut renderer = Renderer::new(Format::Json, answer.schema())?;
-    let mut bytes = renderer.begin();
-    while let Some(batch) = answer.next().await {
-        bytes.extend(renderer.rows(&batch?)?);
-    }
-    bytes.extend(renderer.end()?);
-    let answer: Json = serde_json::from_slice(&bytes).unwrap();
+    let answer = answer::json(session, sql.as_ref()).await?;
     let names: Vec<&str> =
         list(&answer["columns"]).map(|column| column["name"].as_str().unwrap()).collect();
     let row = |row: &Json| -> Json {

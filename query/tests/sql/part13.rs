@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use tacitus_model::{Kind, Quality, TagDefinition, Value};
-use tacitus_query::{Format, Renderer, Session};
+use tacitus_query::Session;
 
+use crate::answer::{json, rows};
 use crate::fixture::{self, Row, SECOND};
 
 /// 2012-01-02T12:00:00Z.
@@ -64,9 +65,9 @@ fn session(raw: &Json) -> Session {
         };
         let stepped = historian["config"]["stepped"].as_bool().unwrap();
         let definition = TagDefinition { step: stepped, ..fixture::definition(name, kind) };
+        // The first point is the mark of the archive's creation, which is no value.
         let points = historian["points"].as_array().unwrap().iter();
-        let real = points.filter(|point| point["status"] != "BadNoData");
-        let rows = real.map(|point| -> Row {
+        let rows = points.map(|point| -> Row {
             let value = match &point["value"] {
                 Json::Bool(fact) => Value::Bool(*fact),
                 Json::Number(number) => Value::Float(number.as_f64().unwrap()),
@@ -78,18 +79,6 @@ fn session(raw: &Json) -> Session {
         fixture::store(&engine, definition, rows);
     }
     fixture::session(&engine)
-}
-
-async fn rows(session: &Session, sql: &str) -> Vec<Json> {
-    let mut answer = session.sql(sql, &[]).await.unwrap();
-    let mut renderer = Renderer::new(Format::Json, answer.schema()).unwrap();
-    let mut bytes = renderer.begin();
-    while let Some(batch) = answer.next().await {
-        bytes.extend(renderer.rows(&batch.unwrap()).unwrap());
-    }
-    bytes.extend(renderer.end().unwrap());
-    let answer: Json = serde_json::from_slice(&bytes).unwrap();
-    answer["rows"].as_array().unwrap().clone()
 }
 
 /// The statement that asks for a case: time, value, status code.
@@ -149,7 +138,7 @@ async fn resample_gives_the_published_tables() {
     let session = session(&raw);
     let (mut all, mut wrong) = (0, Vec::new());
     for case in cases.as_array().unwrap() {
-        let have = rows(&session, &statement(case)).await;
+        let have = rows(&json(&session, &statement(case)).await.unwrap());
         let want = case["rows"].as_array().unwrap();
         assert_eq!(have.len(), want.len(), "{}", case["id"]);
         for (want, have) in want.iter().zip(&have) {

@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
-use tacitus_query::{Format, QueryError, Renderer, Session};
+use tacitus_query::{QueryError, Session};
 
+use crate::answer::json;
 use crate::{charts, fixture, floor};
 
 /// A session as the SQL-logic runner sees it. It reads answers as JSON, as an HTTP client would.
@@ -47,17 +48,6 @@ fn plan(answer: &serde_json::Value) -> DBOutput<DefaultColumnType> {
     let lines = physical[1].as_str().unwrap().lines();
     let rows = lines.map(|line| vec![line.trim().to_owned()]).collect();
     DBOutput::Rows { types: vec![DefaultColumnType::Text], rows }
-}
-
-async fn json(session: &Session, sql: &str) -> Result<serde_json::Value, QueryError> {
-    let mut answer = session.sql(sql, &[]).await?;
-    let mut renderer = Renderer::new(Format::Json, answer.schema())?;
-    let mut bytes = renderer.begin();
-    while let Some(batch) = answer.next().await {
-        bytes.extend(renderer.rows(&batch?)?);
-    }
-    bytes.extend(renderer.end()?);
-    Ok(serde_json::from_slice(&bytes).unwrap())
 }
 
 fn list<'a>(answer: &'a serde_json::Value, name: &str) -> &'a [serde_json::Value] {

@@ -1,9 +1,9 @@
 //! Which reads there are: by unit and pace, few for many items; and values out of answers.
 //!
 //! *Invariant.* A read that a device refuses for good is taken apart until it is known which item
-//! it does not have; the others go on being read.
+//! it does not have; the others go on being read, and after a while together again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tacitus_model::{Quality, Timestamp, Value};
@@ -21,7 +21,43 @@ pub(super) struct Round {
     /// The last answer, and how long it usually takes from one round to the next.
     pub(super) last: Option<Look>,
     pub(super) usual: Duration,
+    pub(super) apart: Apart,
 }
+
+/// Whether reads were taken apart, and when they are put together again: what made a device refuse
+/// one may be over, and an item that it does not have need not part its neighbours from each other.
+#[derive(Debug, Default)]
+pub(super) struct Apart {
+    /// Rounds until then; `None`: they are as planned.
+    rounds: Option<u32>,
+    /// How many rounds it was the last time.
+    wait: u32,
+}
+
+impl Apart {
+    /// Whether this round tries to read together what was taken apart.
+    pub(super) fn ends(&mut self) -> bool {
+        self.rounds = self.rounds.map(|rounds| rounds.saturating_sub(1));
+        self.rounds.take_if(|rounds| *rounds == 0).is_some()
+    }
+
+    /// What this round came to: whether it had to take a read apart, and whether an item is there
+    /// again that was not. A device that goes on refusing is tried ever more rarely.
+    pub(super) fn after(&mut self, was_parted: bool, is_back: bool) {
+        if was_parted {
+            self.wait = (self.wait * 2).clamp(APART_ROUNDS, APART_ROUNDS_MAX);
+            self.rounds = Some(self.wait);
+        } else if is_back {
+            self.rounds = Some(1);
+        } else if self.rounds.is_none() {
+            self.wait = 0;
+        }
+    }
+}
+
+/// After how many rounds reads that were taken apart are put together again: at first, and at most.
+const APART_ROUNDS: u32 = 10;
+const APART_ROUNDS_MAX: u32 = 3_600;
 
 /// When a device looked: some time between question and answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +79,28 @@ impl Round {
     }
 }
 
+/// The reads of a round anew: few for many items, and none across one that the device does not have.
+pub(super) fn together(
+    reads: &[Read],
+    settings: &Settings,
+    refused: impl Fn(usize) -> bool,
+) -> Vec<Read> {
+    let own: BTreeSet<usize> = reads.iter().flat_map(|read| read.values.iter().copied()).collect();
+    let mut items: Vec<(usize, &Item)> =
+        own.into_iter().filter_map(|at| Some((at, settings.items.get(at)?))).collect();
+    items.sort_by_key(|(_, item)| (item.address, item.count()));
+    let mut found = Vec::new();
+    for run in items.chunk_by(|(one, _), (other, _)| !refused(*one) && !refused(*other)) {
+        let places: Vec<_> = run.iter().map(|(_, item)| (item.address, item.count())).collect();
+        found.extend(plan(&places, settings.bounds).into_iter().map(|mut read| {
+            let place = |at: &mut usize| *at = run.get(*at).map_or(*at, |(own, _)| *own);
+            read.values.iter_mut().for_each(place);
+            read
+        }));
+    }
+    found
+}
+
 /// The rounds of all items.
 pub(super) fn rounds(settings: &Settings) -> Vec<Round> {
     let mut groups: BTreeMap<(Duration, u8), Vec<usize>> = BTreeMap::new();
@@ -56,7 +114,7 @@ pub(super) fn rounds(settings: &Settings) -> Vec<Round> {
         for read in &mut reads {
             read.values.iter_mut().for_each(|at| *at = own.get(*at).copied().unwrap_or(*at));
         }
-        Round { unit_id, every, reads, last: None, usual: every }
+        Round { unit_id, every, reads, last: None, usual: every, apart: Apart::default() }
     };
     groups.into_iter().map(round).collect()
 }
@@ -118,12 +176,32 @@ mod tests {
         Look { asked: at, answered: at }
     }
 
+    /// A register between two items that the device does not have parts them for good: it is asked
+    /// for ever more rarely. What was parted for a moment is together again soon.
+    #[test]
+    fn reads_that_were_taken_apart_are_tried_together_ever_more_rarely() {
+        let mut apart = Apart::default();
+        let mut tried = Vec::new();
+        for round in 0..10_000 {
+            let together = apart.ends() || round == 0;
+            apart.after(together, false);
+            tried.extend(together.then_some(round));
+        }
+        assert_eq!(tried, [0, 10, 30, 70, 150, 310, 630, 1270, 2550, 5110, 8710]);
+        assert!((0..3_600).any(|_| apart.ends()));
+        apart.after(false, false);
+        apart.after(true, false);
+        assert!((0..10).any(|_| apart.ends()), "the next time it waits as at first");
+    }
+
     /// A device that hung answered one unit too late, and the next one just in time: what the
     /// second had meanwhile stood nowhere.
     #[test]
     fn a_round_that_comes_much_later_than_usual_tells_since_when() {
         let every = Duration::from_millis(100);
-        let mut round = Round { unit_id: 1, every, reads: Vec::new(), last: None, usual: every };
+        let apart = Apart::default();
+        let mut round =
+            Round { unit_id: 1, every, reads: Vec::new(), last: None, usual: every, apart };
         let second = Duration::from_secs(1);
         assert_eq!(round.answers(look(0), second), None);
         assert_eq!(round.answers(look(100), second), None);

@@ -17,7 +17,7 @@ use tacitus_protocol::modbus::{Answer, Exception, Read, Request};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::link::{Fault, Link};
-use super::map::{Look, Round, halves, rounds, value};
+use super::map::{Look, Round, halves, rounds, together, value};
 use super::settings::{Item, Settings};
 use super::unit::Unit;
 use crate::collect::limits::RETRY_WAITS;
@@ -220,6 +220,11 @@ impl Poller {
             return Ok(None);
         }
         let mut kept = Vec::new();
+        if round.apart.ends() {
+            round.reads =
+                together(&round.reads, &self.settings, |at| self.refused.contains_key(&at));
+        }
+        let (mut was_parted, refused) = (false, self.refused.len());
         let mut waiting: Vec<Read> = std::mem::take(&mut round.reads);
         waiting.reverse();
         let mut fault = None;
@@ -235,6 +240,7 @@ impl Poller {
                     kept.push(read);
                 }
                 Outturn::Refused(_) if read.values.len() > 1 => {
+                    was_parted = true;
                     waiting.extend(halves(&read, &self.settings.items).into_iter().rev());
                 }
                 Outturn::Refused(exception) => {
@@ -260,6 +266,7 @@ impl Poller {
             }
         }
         round.reads = kept;
+        round.apart.after(was_parted, self.refused.len() < refused);
         if let Some((look, ends)) = looked {
             let before = round.answers(look, self.settings.timeout).filter(|_| !ends);
             if let Some(before) = before {

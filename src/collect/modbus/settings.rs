@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tacitus_model::{Kind, TagPath};
 use tacitus_protocol::modbus::{Address, Area, Bounds, Notation, Order, Shape};
 
@@ -17,7 +19,7 @@ use crate::collect::limits::ITEMS_MAX;
 /// Numbers of one collector as written.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Draft {
+struct Draft {
     address: String,
     unit_id: Option<u8>,
     #[serde(deserialize_with = "span")]
@@ -136,6 +138,17 @@ impl Problems {
         self.0.push(Problem { key, reason, hint });
     }
 
+    /// Takes out the members that are unknown or of another type, each of which is a mistake.
+    fn unreadable<T: DeserializeOwned>(&mut self, below: &str, members: &mut Map<String, Value>) {
+        members.retain(|key, value| {
+            let alone = Map::from_iter([(key.clone(), value.clone())]);
+            let read = serde_json::from_value::<T>(Value::Object(alone));
+            let Err(error) = read else { return true };
+            self.add(format!("{below}{key}"), error.to_string(), WHAT_THERE_IS);
+            false
+        });
+    }
+
     fn within<T: PartialOrd + Copy>(
         &mut self,
         key: &str,
@@ -163,9 +176,46 @@ impl Problems {
     }
 }
 
+/// Reads and checks settings.
+///
+/// # Errors
+/// Every mistake there is, also where some of it cannot even be read.
+pub(super) fn read(name: &str, settings: &Map<String, Value>) -> Result<Settings, Vec<Problem>> {
+    if let Ok(draft) = serde_json::from_value::<Draft>(Value::Object(settings.clone())) {
+        return draft.check(name);
+    }
+    let mut problems = Problems::default();
+    let mut readable = settings.clone();
+    let items = readable.remove("items");
+    problems.unreadable::<Draft>("", &mut readable);
+    if let Some(Value::Array(mut items)) = items {
+        for (at, item) in items.iter_mut().enumerate() {
+            if let Value::Object(members) = item {
+                problems.unreadable::<DraftItem>(&format!("items[{at}]."), members);
+            } else {
+                problems.add(format!("items[{at}]"), "it is no object", WHAT_THERE_IS);
+                *item = Value::Object(Map::new());
+            }
+        }
+        readable.insert("items".to_owned(), Value::Array(items));
+    } else if items.is_some() {
+        problems.add("items", "it is no list", WHAT_THERE_IS);
+    }
+    if let Ok(draft) = serde_json::from_value::<Draft>(Value::Object(readable))
+        && let Err(more) = draft.check(name)
+    {
+        let told: BTreeSet<String> = problems.0.iter().map(|own| own.key.clone()).collect();
+        problems.0.extend(more.into_iter().filter(|own| !told.contains(&own.key)));
+    }
+    Err(problems.0)
+}
+
+/// Where a person finds the keys.
+const WHAT_THERE_IS: &str = "docs/modbus.md lists what there is to set";
+
 impl Draft {
     /// Checks everything.
-    pub(super) fn check(self, name: &str) -> Result<Settings, Vec<Problem>> {
+    fn check(self, name: &str) -> Result<Settings, Vec<Problem>> {
         let mut problems = Problems::default();
         if TagPath::new(name).is_err() || name.contains('/') {
             problems.add("name", format!("\"{name}\" is no name"), "use letters, digits and -");

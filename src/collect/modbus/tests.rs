@@ -32,6 +32,8 @@ struct Registers {
     exception: Option<u8>,
     /// How often it was asked.
     requests: u64,
+    /// What it was asked for: the first register, and how many.
+    asked: BTreeSet<(u16, u16)>,
     /// When it looked at its registers, first and last.
     looks: Option<(Timestamp, Timestamp)>,
 }
@@ -71,6 +73,11 @@ impl Device {
         (self.address, self.registers)
     }
 
+    fn was_asked(&self, first: u16, count: u16) -> bool {
+        let registers = self.registers.lock().unwrap_or_else(PoisonError::into_inner);
+        registers.asked.contains(&(first, count))
+    }
+
     fn change(&self, change: impl FnOnce(&mut Registers)) {
         change(&mut self.registers.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -100,6 +107,7 @@ fn answer(request: [u8; 12], registers: &mut Registers) -> Option<Vec<u8>> {
     }
     let first = u16::from_be_bytes([a1, a0]);
     let count = u16::from_be_bytes([c1, c0]);
+    registers.asked.insert((first, count));
     let words: Option<Vec<u16>> =
         (first..first + count).map(|at| registers.words.get(&at).copied()).collect();
     let code = registers.exception.or(words.is_none().then_some(2));
@@ -216,6 +224,25 @@ async fn an_item_that_the_device_does_not_have_costs_no_other_its_values() {
     bench.running.stop().await;
 }
 
+/// One illegal address made eight items four reads, and so they stayed for good.
+#[tokio::test]
+async fn items_around_one_that_is_not_there_are_read_together_again() {
+    let words: Vec<(u16, u16)> = (0..8).filter(|at| *at != 2).map(|at| (at, at)).collect();
+    let device = Device::start(&words).await;
+    let items: Vec<Value> =
+        (0..8).map(|at| json!({"tag": format!("t/{at}"), "at": format!("holding:{at}")})).collect();
+    let bench = Bench::start(device.address, &items.into());
+    bench.until("the item alone", |_| device.was_asked(2, 1)).await;
+    bench.until("the others together", |_| device.was_asked(0, 2) && device.was_asked(3, 5)).await;
+    device.change(|registers| {
+        registers.words.insert(2, 7);
+        registers.asked.clear();
+    });
+    bench.until("all together", |_| device.was_asked(0, 8)).await;
+    bench.until("the item", |bench| bench.is("t/2", &Sample::Int(7))).await;
+    bench.running.stop().await;
+}
+
 #[tokio::test]
 async fn a_device_that_restarts_leaves_one_gap_and_no_line_across_it() {
     let device = Device::start(&[(0, 1)]).await;
@@ -323,7 +350,34 @@ fn settings_that_cannot_be_are_refused_with_every_mistake() {
     ] {
         assert!(keys.contains(key), "{key} of {keys:?}");
     }
-    let unknown = json!({"adress": "a"});
-    let problems = collector("press", unknown.as_object().unwrap()).unwrap_err();
-    assert!(problems[0].reason.contains("adress"), "{problems:?}");
+}
+
+/// One key that is unknown hid every other mistake, and what was of another type had no key.
+#[test]
+fn what_cannot_be_read_hides_no_other_mistake() {
+    let settings = json!({
+        "adress": "a",
+        "every": "soon",
+        "registers_max": 126,
+        "items": [
+            {"tag": "a", "at": "40001", "size": 2},
+            {"tag": "b", "at": "50001", "unit_id": 300},
+            7,
+        ],
+    });
+    let problems = collector("press", settings.as_object().unwrap()).unwrap_err();
+    let keys: BTreeSet<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    let want = [
+        "address",
+        "adress",
+        "every",
+        "items[0].size",
+        "items[1].at",
+        "items[1].unit_id",
+        "items[2]",
+        "registers_max",
+    ];
+    assert!(want.iter().all(|key| keys.contains(key)), "{keys:?}");
+    let every = problems.iter().find(|problem| problem.key == "every").unwrap();
+    assert!(every.reason.contains("\"soon\" is not a length of time"), "{every:?}");
 }

@@ -4,13 +4,12 @@
 //! stored also where others are not; the answer (400, which Prometheus does not repeat) names
 //! those.
 //!
-//! *Not here.* Native histograms and exemplars: they are counted and left out.
+//! *Not here.* Exemplars: they are left out, as the answer says.
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use tacitus_model::Batch;
+use axum::response::Response;
 use tacitus_protocol::Point;
 use tacitus_protocol::remote_write::{Request, Version};
 
@@ -24,43 +23,44 @@ pub(super) async fn write(
     body: Bytes,
 ) -> Response {
     match keep(&writes, &headers, body).await {
-        Ok(told) => told.into_response(),
+        Ok(response) => response,
         Err(problem) => answer(Err(problem)),
     }
 }
 
-/// How many there were, as version 2.0 wants to be told.
+/// How many there were, as version 2.0 wants to be told, also where others were refused.
 #[derive(Debug, Clone, Copy)]
 struct Told {
     samples: usize,
+    histograms: usize,
 }
 
-impl IntoResponse for Told {
-    fn into_response(self) -> Response {
-        let mut response = StatusCode::NO_CONTENT.into_response();
+impl Told {
+    fn add_to(self, response: &mut Response) {
         for (name, count) in [
             ("x-prometheus-remote-write-samples-written", self.samples),
-            ("x-prometheus-remote-write-histograms-written", 0),
+            ("x-prometheus-remote-write-histograms-written", self.histograms),
             ("x-prometheus-remote-write-exemplars-written", 0),
         ] {
             response.headers_mut().insert(name, HeaderValue::from(count));
         }
-        response
     }
 }
 
-async fn keep(writes: &Writes, headers: &HeaderMap, body: Bytes) -> Result<Told, Problem> {
+async fn keep(writes: &Writes, headers: &HeaderMap, body: Bytes) -> Result<Response, Problem> {
     let version = version(headers)?;
     let Writes { ingest, body_bytes_max } = writes.clone();
     let sender = sender("prometheus", headers);
-    let kept = apart(move || {
+    let (kept, told) = apart(move || {
         let bytes = unpacked(&body, body_bytes_max)?;
         read(&ingest, &bytes, version, &sender)
     })
     .await?;
-    let told = Told { samples: kept.batches.iter().map(Batch::len).sum() };
-    finish(&writes.ingest, kept, "series").await?;
-    Ok(told)
+    let mut response = answer(finish(&writes.ingest, kept, "series").await);
+    if response.status() == StatusCode::NO_CONTENT || response.status() == StatusCode::BAD_REQUEST {
+        told.add_to(&mut response);
+    }
+    Ok(response)
 }
 
 fn version(headers: &HeaderMap) -> Result<Version, Problem> {
@@ -100,15 +100,23 @@ fn unpacked(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, Problem> {
     snap::raw::Decoder::new().decompress_vec(body).map_err(broken)
 }
 
-fn read(ingest: &Ingest, bytes: &[u8], version: Version, sender: &str) -> Result<Kept, Problem> {
+fn read(
+    ingest: &Ingest,
+    bytes: &[u8],
+    version: Version,
+    sender: &str,
+) -> Result<(Kept, Told), Problem> {
     let mut request = Request::new(bytes, version)
         .map_err(|fault| invalid(fault.to_string()).hint("nothing was kept"))?;
     let mut kept = Kept::default();
     let mut waiting = Waiting::default();
+    let mut told = Told { samples: 0, histograms: 0 };
     let mut number = 0;
     while let Some(series) = request.next_series() {
         number += 1;
         let refuse = |kept: &mut Kept, reason: String| {
+            let name = format!("series {number}");
+            ingest.refused((sender, &name), ("series", &reason), b"", 1);
             kept.refused_count += 1;
             if kept.refused.len() < REFUSED_NAMED_MAX {
                 kept.refused.push(Refused { number, reason });
@@ -116,9 +124,8 @@ fn read(ingest: &Ingest, bytes: &[u8], version: Version, sender: &str) -> Result
         };
         match series {
             Ok(series) => {
-                if series.histograms > 0 {
-                    refuse(&mut kept, "native histograms are not stored".to_owned());
-                }
+                told.samples += series.samples;
+                told.histograms += series.histograms;
                 waiting.numbers.resize(waiting.numbers.len() + series.points.len(), number);
                 waiting.points.extend(series.points);
             }
@@ -129,7 +136,7 @@ fn read(ingest: &Ingest, bytes: &[u8], version: Version, sender: &str) -> Result
         }
     }
     waiting.add_to(ingest, sender, &mut kept);
-    Ok(kept)
+    Ok((kept, told))
 }
 
 /// Points, and the number of the series of each.

@@ -139,6 +139,12 @@ async fn bad_lines_are_named_and_the_good_ones_stored() {
         ])
     );
     assert_eq!(store.samples(), 2);
+    // Those who do not see the answer see it too: the first wrong line as it came.
+    assert_eq!(store.writes.ingest.counters().refused, [("kind", 1), ("line", 2)].into());
+    let refused = store.writes.ingest.refusals_counted();
+    let line = refused.iter().map(|(refusal, _)| refusal).find(|own| own.code == "line").unwrap();
+    assert_eq!((line.source.as_str(), line.name.as_str()), ("line:local", "line 2"));
+    assert_eq!(line.payload, "m f=NaN 2");
 }
 
 #[tokio::test]
@@ -285,6 +291,45 @@ async fn what_prometheus_writes_is_stored_series_by_series() {
     assert_eq!(latest("temp").ts.nanos(), 100_000_000);
     assert_eq!(latest("gone").value, tacitus_model::Value::Null);
     assert!(latest("gone").quality.is_bad());
+}
+
+/// A series of seven observations, of which three were at most 0.5.
+fn histogram(schema: u8) -> Vec<u8> {
+    let label = [part(1, b"__name__"), part(2, b"latency")].concat();
+    let mut histogram = vec![1 << 3, 7, 3 << 3 | 1];
+    histogram.extend(1.9_f64.to_le_bytes());
+    histogram.extend([4 << 3, schema]);
+    histogram.extend(part(11, &[1 << 3, 0, 2 << 3, 1]));
+    histogram.extend(part(12, &[6]));
+    histogram.extend([15 << 3, 100]);
+    // The tag of a field beyond 15 takes two bytes.
+    histogram.extend([0x81, 0x01]);
+    histogram.extend(0.5_f64.to_le_bytes());
+    part(1, &[part(1, &label), part(4, &histogram)].concat())
+}
+
+#[tokio::test]
+async fn a_native_histogram_is_stored_as_a_classic_one() {
+    let store = store();
+    // Schema −53 as protobuf writes it, and one that there is not.
+    let body = [histogram(105), histogram(99), series("up", 1.0)].concat();
+    let response = store.remote(PROTOBUF, snappy(&body)).await;
+    assert_eq!(response.headers()["x-prometheus-remote-write-histograms-written"], "1");
+    assert_eq!(response.headers()["x-prometheus-remote-write-samples-written"], "1");
+    let (status, told) = told(response).await;
+    assert_eq!((status, &told["series"]), (StatusCode::BAD_REQUEST, &json!(2)));
+    assert!(told["message"].as_str().unwrap().contains("schema is not known"), "{told}");
+    let snapshot = store.engine.snapshot();
+    let latest = |path: &str| snapshot.latest(snapshot.find(path).unwrap().id).unwrap().value;
+    for (path, want) in [
+        ("latency_count", 7.0),
+        ("latency_sum", 1.9),
+        ("latency_bucket/le=0.5", 3.0),
+        ("latency_bucket/le=+Inf", 7.0),
+        ("up", 1.0),
+    ] {
+        assert_eq!(latest(path), tacitus_model::Value::Float(want), "{path}");
+    }
 }
 
 #[tokio::test]

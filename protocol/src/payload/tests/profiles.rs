@@ -5,13 +5,13 @@ use tacitus_model::{Quality, Timestamp, Value};
 use crate::payload::{Choice, Decoded, Message, Profile, Refusal, Settings, read};
 
 /// 2024-05-01T08:00:00Z.
-const MAY_DAY: i64 = 1_714_550_400_000;
-const GOOD: Quality = Quality::GOOD;
+pub(super) const MAY_DAY: i64 = 1_714_550_400_000;
+pub(super) const GOOD: Quality = Quality::GOOD;
 
 /// Path, value, time in ms, quality.
 pub(super) type Want<'w> = (&'w str, Value, Option<i64>, Quality);
 
-fn decode_by(topic: &str, payload: &[u8], choice: &Choice) -> Result<Decoded, Refusal> {
+pub(super) fn decode_by(topic: &str, payload: &[u8], choice: &Choice) -> Result<Decoded, Refusal> {
     let received = Timestamp::from_nanos(MAY_DAY * 1_000_000);
     let message = Message { topic, payload, received, path: None, choice };
     read(&message, &Settings::default())
@@ -31,17 +31,17 @@ pub(super) fn seen(decoded: &Decoded) -> Vec<Want<'_>> {
 }
 
 #[track_caller]
-fn check(profile: Profile, topic: &str, payload: &str, want: &[Want<'_>]) {
+pub(super) fn check(profile: Profile, topic: &str, payload: &str, want: &[Want<'_>]) {
     let decoded = decode(topic, payload);
     assert_eq!(seen(&decoded), want, "{topic} {payload}");
     assert_eq!(decoded.profile, profile, "{topic} {payload}");
 }
 
-fn float(number: f64) -> Value {
+pub(super) fn float(number: f64) -> Value {
     Value::Float(number)
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(text.into())
 }
 

@@ -1,7 +1,8 @@
 //! Values of every type, properties, and what cannot be used.
 
 use super::bench::{
-    Bench, DBIRTH, NBIRTH, NDATA, NDEATH, T, born, by_alias, good, message, ms, nbirth, ndeath,
+    Bench, DBIRTH, DDATA, NBIRTH, NDATA, NDEATH, T, born, by_alias, good, message, ms, nbirth,
+    ndeath,
 };
 use crate::sparkplug::wire::{
     DataSet, Element, ElementValue, Metric, MetricValue, Parameter, ParameterValue, PropertyScalar,
@@ -9,6 +10,7 @@ use crate::sparkplug::wire::{
 };
 use crate::sparkplug::{DataType, Settings, wire};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
+use prost::Message as _;
 use tacitus_model::{Kind, Quality, Value};
 
 fn text(text: &str) -> Value {
@@ -167,8 +169,22 @@ fn a_template_is_its_members_and_a_definition_is_none() {
     bench.hear(NDATA, message(1, vec![by_alias(2, MetricValue::Template(part))]));
     assert_eq!(bench.rows(), [good("G/E/m1/speed", Value::Float(2.5))]);
     bench.out.clear();
+    // Data need not repeat the types of the birth.
+    let count = |datatype, value| Metric {
+        name: Some("count".into()),
+        datatype,
+        value: Some(MetricValue::Int(value)),
+        ..Metric::default()
+    };
+    let with = |metrics| MetricValue::Template(Template { metrics, ..template(false) });
+    let int16 = Some(DataType::Int16.number());
+    bench.hear(NDATA, message(2, vec![by_alias(2, with(vec![count(int16, 1)]))]));
+    bench.hear(NDATA, message(3, vec![by_alias(2, with(vec![count(None, 0xfffe)]))]));
+    let want = [good("G/E/m1/count", Value::Int(1)), good("G/E/m1/count", Value::Int(-2))];
+    assert_eq!(bench.rows(), want);
+    bench.out.clear();
     bench.hear(NDEATH, ndeath(0));
-    assert_eq!(bench.rows().len(), 2, "both members are stale");
+    assert_eq!(bench.rows().len(), 3, "all members are stale");
 }
 
 fn property(value: PropertyScalar) -> PropertyValue {
@@ -261,6 +277,7 @@ fn an_alias_leads_to_a_metric_of_the_whole_node_until_the_next_birth() {
     // An alias is of the node and its devices alike.
     bench.hear(NDATA, message(2, vec![by_alias(2, MetricValue::Int(9))]));
     assert_eq!(bench.rebirths(), 0);
+    assert_eq!(bench.rows(), [good("G/E/D/level", Value::Int(9))]);
     bench.hear(NBIRTH, nbirth(0, 1, vec![born("other", 1, DataType::Int8, MetricValue::Int(1))]));
     bench.out.clear();
     bench.hear(
@@ -269,6 +286,42 @@ fn an_alias_leads_to_a_metric_of_the_whole_node_until_the_next_birth() {
     );
     assert_eq!(bench.rows(), [good("G/E/other", Value::Int(3))]);
     assert_eq!((bench.refusals(), bench.rebirths()), (vec!["sparkplug_unborn"], 1));
+}
+
+/// Gateways that number the metrics of each device for themselves: the alias of one device led to
+/// the other's metric, and its data were stored nowhere.
+#[test]
+fn devices_that_number_their_metrics_for_themselves_keep_their_data() {
+    let mut bench = Bench::with_plant(Settings { reorder_ms: None, ..Settings::default() });
+    let level = born("height", 2, DataType::Int32, MetricValue::Int(1));
+    bench.hear("spBv1.0/G/DBIRTH/E/Other", message(2, vec![level]));
+    bench.out.clear();
+    bench.hear(DDATA, message(3, vec![by_alias(2, MetricValue::Int(8))]));
+    let other = message(4, vec![by_alias(2, MetricValue::Int(9))]);
+    bench.hear("spBv1.0/G/DDATA/E/Other", other);
+    let want = [good("G/E/D/level", Value::Int(8)), good("G/E/Other/height", Value::Int(9))];
+    assert_eq!(bench.rows(), want);
+    assert_eq!(bench.rebirths(), 0);
+}
+
+#[test]
+fn an_alias_that_two_metrics_have_is_told_and_leads_to_neither() {
+    let mut bench = Bench::new();
+    let metrics = vec![
+        born("a", 5, DataType::Int8, MetricValue::Int(1)),
+        born("b", 5, DataType::Int8, MetricValue::Int(2)),
+    ];
+    bench.hear(NBIRTH, nbirth(0, 0, metrics));
+    assert_eq!(bench.refusals(), ["sparkplug_alias"]);
+    bench.out.clear();
+    bench.hear(NDATA, message(1, vec![by_alias(5, MetricValue::Int(3))]));
+    assert_eq!((bench.rows(), bench.rebirths()), (vec![], 1));
+    assert_eq!(bench.refusals(), ["sparkplug_unborn"]);
+    bench.out.clear();
+    // With its name it is clear which is meant.
+    let named = Metric { name: Some("b".into()), ..by_alias(5, MetricValue::Int(4)) };
+    bench.hear(NDATA, message(2, vec![named]));
+    assert_eq!(bench.rows(), [good("G/E/b", Value::Int(4))]);
 }
 
 #[test]
@@ -322,6 +375,36 @@ fn templates_without_end_are_refused() {
 }
 
 #[test]
+fn a_packed_payload_is_read_as_what_it_was() {
+    use std::io::Write as _;
+    let plain = message(1, vec![by_alias(1, MetricValue::Double(4.5))]).encode_to_vec();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&plain).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(&plain).unwrap();
+    let mut bomb = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    bomb.write_all(&vec![0; 8 << 20]).unwrap();
+    let packed = |body| wire::Payload {
+        uuid: Some("SPBV1.0_COMPRESSED".into()),
+        body: Some(body),
+        ..wire::Payload::default()
+    };
+    for body in [gzip.finish().unwrap(), zlib.finish().unwrap()] {
+        let mut bench = Bench::with_plant(Settings { reorder_ms: None, ..Settings::default() });
+        let mut cut = body.clone();
+        bench.hear(NDATA, packed(body));
+        assert_eq!(bench.rows(), [good("G/E/temp", Value::Float(4.5))]);
+        cut.truncate(8);
+        bench.hear(NDATA, packed(cut));
+        assert_eq!(bench.refusals(), ["sparkplug_payload"]);
+    }
+    let mut bench = Bench::new();
+    bench.hear(NDATA, packed(bomb.finish().unwrap()));
+    bench.hear(NDATA, wire::Payload { body: None, ..packed(Vec::new()) });
+    assert_eq!(bench.refusals(), ["sparkplug_payload", "sparkplug_payload"]);
+}
+
+#[test]
 fn a_rendering_in_json_is_read_like_protobuf() {
     let mut bench = Bench::new();
     let now = bench.now();
@@ -354,7 +437,7 @@ proptest! {
         payload in prop::collection::vec(any::<u8>(), 0..200),
         which in 0_usize..6,
     ) {
-        let topics = [NBIRTH, NDEATH, NDATA, DBIRTH, super::bench::DDEATH, super::bench::DDATA];
+        let topics = [NBIRTH, NDEATH, NDATA, DBIRTH, super::bench::DDEATH, DDATA];
         let mut bench = Bench::with_plant(Settings::default());
         let now = bench.now();
         bench.host.receive(topics[which], &payload, now, &mut bench.out);

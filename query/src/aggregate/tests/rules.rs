@@ -38,11 +38,11 @@ fn a_backward_interval_includes_its_later_edge_and_starts_there() {
     for (aggregate, ahead, back) in [
         (A::Count, 2.0, 2.0),
         (A::Average, 15.0, 25.0),
-        (A::Start, 10.0, 30.0),
-        (A::End, 20.0, 20.0),
+        (A::Start, 10.0, 20.0),
+        (A::End, 20.0, 30.0),
         (A::StartBound, 10.0, 30.0),
         (A::EndBound, 30.0, 10.0),
-        (A::Delta, 10.0, -10.0),
+        (A::Delta, 10.0, 10.0),
         (A::DeltaBounds, 20.0, -20.0),
         (A::Interpolative, 10.0, 30.0),
         (A::TimeAverage2, 20.0, 20.0),
@@ -73,6 +73,36 @@ fn an_interval_between_samples_holds_no_sample_and_is_good() {
     ] {
         check(&ramp(), forward(12, 14), aggregate, want);
     }
+}
+
+#[test]
+fn a_line_that_covers_no_time_has_neither_mean_nor_area() {
+    let mut samples = ramp();
+    for sample in samples.iter_mut().take(2) {
+        sample.quality = Quality::BAD;
+    }
+    for aggregate in [Aggregate::TimeAverage, Aggregate::Total] {
+        check(&samples, forward(5, 20), aggregate, None);
+        check(&samples, backward(15, 20), aggregate, None);
+    }
+    check(&samples, forward(5, 21), Aggregate::TimeAverage, Some(20.5));
+}
+
+#[test]
+fn a_worst_quality_that_comes_again_is_marked_and_a_good_one_is_not() {
+    let marks = |bad: &[usize]| {
+        let mut samples = ramp();
+        for at in bad {
+            if let Some(sample) = samples.get_mut(*at) {
+                sample.quality = Quality::BAD;
+            }
+        }
+        let found = outputs(&samples, &[forward(10, 50)], Aggregate::WorstQuality, LINEAR);
+        found.first().map(|output| output.quality.0)
+    };
+    assert_eq!(marks(&[]), Some(0x401));
+    assert_eq!(marks(&[2]), Some(0x401));
+    assert_eq!(marks(&[2, 4]), Some(0x411));
 }
 
 #[test]

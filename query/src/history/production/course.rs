@@ -40,7 +40,7 @@ impl CourseReading {
         let states = match rules.and_then(|rules| tag(snapshot, &machine.asset, &rules.tag)) {
             None => None,
             Some(tag) => {
-                let samples = TagSamples { snapshot: snapshot.clone(), tag };
+                let samples = TagSamples::new(snapshot.clone(), tag);
                 let (model, span) = (Arc::clone(&machine.model), (machine.from, machine.to));
                 Some((States::open(samples.clone(), model, span)?, samples))
             }

@@ -320,7 +320,7 @@ fn counts(point: &Point) -> bool {
 fn samples(ground: &Ground, machine: &Machine, name: &str) -> Option<TagSamples> {
     let snapshot = ground.places.snapshot();
     let tag = tag(snapshot, &machine.asset, name)?;
-    Some(TagSamples { snapshot: snapshot.clone(), tag })
+    Some(TagSamples::new(snapshot.clone(), tag))
 }
 
 /// The time of the last sample of a machine.

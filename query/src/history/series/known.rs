@@ -84,7 +84,7 @@ impl Known {
             Some(window) if window.first.is_finite() => {
                 Ok(Some(good(window.first_ns, window.first)))
             }
-            Some(window) => samples.at(window.first_ns),
+            Some(window) => samples.first(window.first_ns, &|_| true),
             None => match self.edges.last() {
                 Some(end) => samples.first(*end, &|_| true),
                 None => Ok(None),

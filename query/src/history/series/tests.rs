@@ -52,7 +52,7 @@ fn samples_of(kind: Kind, rows: u32, step: bool, bad_every: Option<u32>) -> TagS
             while engine.step().unwrap() != Progress::Idle {}
         }
     }
-    TagSamples { snapshot: engine.snapshot(), tag: Arc::new(tag.as_ref().clone()) }
+    TagSamples::new(engine.snapshot(), Arc::new(tag.as_ref().clone()))
 }
 
 fn intervals(from: i64, width: i64, count: i64, backward: bool) -> Vec<Interval> {
@@ -140,4 +140,57 @@ fn statistics_are_used_for_all_that_can_be_made_of_them() {
     let known = compare(&samples, &intervals(500, 5000 * SECOND, 3, false), false);
     // Not for transitions, times in a state and the two worst qualities.
     assert_eq!(known, 37 - 5);
+}
+
+/// A tag with these samples: seconds, and numbers or marks.
+fn marked(rows: &[(i64, Option<f64>)]) -> TagSamples {
+    let parts = Parts {
+        disk: Arc::new(SimDisk::new()),
+        clock: Arc::new(FixedClock::at(Timestamp::from_nanos(0))),
+        chance: Arc::new(SeededChance::new(7)),
+    };
+    let engine = Engine::open(parts, Settings::default()).unwrap();
+    let path = TagPath::new("a").unwrap();
+    let tag = engine.catalog().define(TagDefinition::new(path, Kind::Float, "test")).unwrap();
+    let sample = |(second, number): &(i64, Option<f64>)| Sample {
+        tag: tag.id,
+        ts: Timestamp::from_nanos(second * SECOND),
+        value: number.map_or(Value::Null, Value::Float),
+        quality: number.map_or(Quality::BAD_NO_DATA, |_| Quality::GOOD),
+    };
+    engine.commit(&[rows.iter().map(sample).collect()]).unwrap();
+    TagSamples::new(engine.snapshot(), Arc::new(tag.as_ref().clone()))
+}
+
+#[test]
+fn marks_where_a_tag_begins_are_not_there_and_later_ones_are_bad() {
+    let values = [(10, Some(1.0)), (12, None), (14, Some(2.0))];
+    let plain = marked(&values);
+    let with_marks = marked(&[&[(0, None), (1, None), (5, None)], &values[..]].concat());
+    for from in [-2, 0, 1, 3, 8, 11] {
+        for (width, count, backward) in [(2, 12, false), (5, 4, true), (7, 3, false)] {
+            let intervals = intervals(from * SECOND, width * SECOND, count, backward);
+            for aggregate in Aggregate::all() {
+                let walk = Walk::new(&[aggregate], Configuration::STANDARD);
+                let of = |samples: &TagSamples| {
+                    let open = StoreSeries::open(
+                        samples.clone(),
+                        &intervals,
+                        walk.needs,
+                        &walk.configuration,
+                    );
+                    outputs(open.unwrap(), &walk, &intervals)
+                };
+                assert_eq!(of(&with_marks), of(&plain), "{aggregate:?} from {from} s");
+            }
+        }
+    }
+    let walk = Walk::new(&[Aggregate::WorstQuality], Configuration::STANDARD);
+    let whole = intervals(0, 20 * SECOND, 1, false);
+    let open = StoreSeries::open(with_marks, &whole, walk.needs, &walk.configuration).unwrap();
+    let worst = f64::from(Quality::BAD_NO_DATA.0);
+    assert_eq!(outputs(open, &walk, &whole).first().unwrap().value, Some(worst));
+    let marks_only = marked(&[(0, None), (5, None)]);
+    let open = StoreSeries::open(marks_only, &whole, walk.needs, &walk.configuration).unwrap();
+    assert_eq!(outputs(open, &walk, &whole).first().unwrap().quality, Quality::BAD_NO_DATA);
 }
