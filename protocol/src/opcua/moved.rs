@@ -44,11 +44,14 @@ pub fn unmoved(time: &DateTime, moved_ns: i64) -> DateTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opcua::types::{BinaryDecodable, BinaryEncodable, ContextOwned, NamespaceMap};
+    use opcua::types::{
+        BinaryDecodable, BinaryEncodable, ContextOwned, DecodingOptions, NamespaceMap,
+    };
 
     /// As the library reads it, from a server whose clock is so far ahead.
     fn read(data: &DataValue, ahead_ns: i64) -> DataValue {
-        let mut context = ContextOwned::new_default(NamespaceMap::new(), Default::default());
+        let mut context =
+            ContextOwned::new_default(NamespaceMap::new(), DecodingOptions::default());
         let mut bytes = Vec::new();
         data.encode(&mut bytes, &context.context()).unwrap();
         context.options_mut().client_offset = TimeDelta::nanoseconds(ahead_ns);
