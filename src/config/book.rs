@@ -225,7 +225,7 @@ const FIRST: &[Key] = &[
     key(
         "http.header_timeout",
         Shape::Span { min_ms: 100, max_ms: HOUR_MS },
-        Fallback::Text("60 s"),
+        Fallback::Text("1 min"),
         "How long a client may take to send the head of a request; idle connections wait no longer \
          for the next one.",
         "Larger: silent clients hold a connection longer. Smaller: slow links are cut, and agents that \

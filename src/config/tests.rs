@@ -90,7 +90,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
         "addr = \"127.0.0.1:3\" # flag --http",
         "body = \"2 MiB\" # environment TACITUS_HTTP_BODY",
         "connections = 7 # t.toml:4",
-        "header_timeout = \"60 s\" # default",
+        "header_timeout = \"1 min\" # default",
     ] {
         assert!(shown.iter().any(|other| other == line), "{line} is not in {shown:#?}");
     }
