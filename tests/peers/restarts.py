@@ -16,6 +16,7 @@ Everything is on loopback, on ports that the system chooses. Exit code 0: no fau
 """
 import argparse
 import asyncio
+import bisect
 import calendar
 import csv
 import io
@@ -319,11 +320,12 @@ class Verdict:
         own = self.of(tag)
         stored = {}
         marks = []
-        for row in rows:
+        moments = [nanos(row["ts"]) for row in rows]
+        for ns, row in zip(moments, rows):
             if row["good"] == "true":
-                stored.setdefault(int(float(row["value"])), []).append(nanos(row["ts"]))
+                stored.setdefault(int(float(row["value"])), []).append(ns)
             elif row["value"] == "":
-                marks.append(nanos(row["ts"]))
+                marks.append(ns)
         known = set()
         first = self.produced[0][0] if not stored else min(min(times) for times in stored.values())
         following = [ns for ns, _ in self.produced[1:]] + [None]
@@ -344,8 +346,8 @@ class Verdict:
             lost = entry["state"] == "lost" and entry["cause"] != "overflow"
             # Within, or before and still in force: what is in a gap already has no second one.
             shown = any(entry["from"] - SECOND <= ns <= entry["to"] for ns in marks)
-            before = [row for row in rows if nanos(row["ts"]) <= entry["from"]]
-            shown = shown or (before and before[-1]["value"] == "")
+            before = bisect.bisect_right(moments, entry["from"])
+            shown = shown or (before and rows[before - 1]["value"] == "")
             if lost and entry["from"] > first and not shown:
                 self.fault(f"{tag} has no sample of bad quality for entry {entry['id']}")
 

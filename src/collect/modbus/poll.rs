@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tacitus_model::{Quality, TagDefinition, Timestamp, Value};
 use tacitus_protocol::Point;
@@ -268,7 +269,11 @@ impl Poller {
         round.reads = kept;
         round.apart.after(was_parted, self.refused.len() < refused);
         if let Some((look, ends)) = looked {
-            let before = round.answers(look, self.settings.timeout).filter(|_| !ends);
+            // A unit that is known to be silent is waited for now and then: that is the pace of its line.
+            let known = |at: Timestamp| self.units.values().any(|unit| unit.was_silent(at));
+            let paced = round.last.is_some_and(|last| known(last.asked));
+            let patience = if paced { self.settings.timeout } else { Duration::ZERO };
+            let before = round.answers(look, patience).filter(|_| !ends);
             if let Some(before) = before {
                 self.unseen(round, before, look).await?;
             }
@@ -381,6 +386,7 @@ impl Poller {
         if unit.gap.is_none() {
             let tags = names(&unit.items, &self.settings.items).map(str::to_owned).collect();
             unit.gap = Some(self.parts.gaps.open(&source, Some(tags), since, cause));
+            unit.silent = Some(self.parts.clock.now());
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Unit {
     pub(super) items: Vec<usize>,
     /// The entry of the ledger while it does not answer.
     pub(super) gap: Option<u64>,
+    /// Since when it is known that it does not answer.
+    pub(super) silent: Option<Timestamp>,
     /// When it was asked what it answered last.
     pub(super) answered: Option<Timestamp>,
     wait: Duration,
@@ -26,7 +28,7 @@ pub(super) struct Unit {
 impl Unit {
     pub(super) fn new() -> Self {
         let [wait, _] = RETRY_WAITS;
-        Self { items: Vec::new(), gap: None, answered: None, wait, rests_until: None }
+        Self { items: Vec::new(), gap: None, silent: None, answered: None, wait, rests_until: None }
     }
 
     /// Whether it is not to be asked now.
@@ -38,6 +40,12 @@ impl Unit {
     pub(super) fn answers(&mut self, at: Timestamp) {
         let [wait, _] = RETRY_WAITS;
         (self.wait, self.rests_until, self.answered) = (wait, None, Some(at));
+        self.silent = None;
+    }
+
+    /// Whether it was known to be silent at a moment: the others wait for it now and then.
+    pub(super) fn was_silent(&self, at: Timestamp) -> bool {
+        self.silent.is_some_and(|since| since < at)
     }
 
     /// It did not.
@@ -45,5 +53,24 @@ impl Unit {
         let [_, most] = RETRY_WAITS;
         self.rests_until = Some(now + self.wait);
         self.wait = (self.wait * 2).min(most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line froze for a second: one unit was found silent, and what the other one had meanwhile
+    /// stood nowhere, as that was taken for the pace of the line.
+    #[test]
+    fn a_unit_that_falls_silent_is_the_pace_of_its_line_only_from_then_on() {
+        let at = |ms: i64| Timestamp::from_nanos(ms * 1_000_000);
+        let mut unit = Unit::new();
+        assert!(!unit.was_silent(at(100)));
+        unit.silent = Some(at(1_100));
+        assert!(!unit.was_silent(at(100)));
+        assert!(unit.was_silent(at(1_200)));
+        unit.answers(at(5_000));
+        assert!(!unit.was_silent(at(6_000)));
     }
 }

@@ -169,7 +169,7 @@ impl Link {
         let (sender, events) = channel(64);
         let polls = event_loop.enter().boxed();
         let (is_down, down) = watch::channel(false);
-        let driver = tokio::spawn(drive(polls, sender, is_down, heard));
+        let driver = tokio::spawn(drive(polls, sender, is_down, heard, settings.timeout));
         let mut link = Self { url: url.to_owned(), session, events, down, driver };
         match timeout(CONNECT_TIMEOUT, link.events.recv()).await {
             Ok(Some(Event::Up { .. } | Event::Halted)) => Ok(link),
@@ -295,6 +295,7 @@ async fn drive(
     events: Sender<Event>,
     is_down: watch::Sender<bool>,
     heard: Arc<Heard>,
+    patience: Duration,
 ) {
     let mut life = Life::default();
     while let Some(Ok(poll)) = polls.next().await {
@@ -311,8 +312,12 @@ async fn drive(
                 if life.unanswered == 0 {
                     heard.now();
                 }
-                let Some(event) = event else { continue };
-                event
+                match event {
+                    // A notification is a sign of life too.
+                    Some(Event::Unanswered(_)) if heard.ago() < patience => continue,
+                    Some(event) => event,
+                    None => continue,
+                }
             }
             _ => continue,
         };
@@ -356,7 +361,7 @@ impl Life {
             }
             SessionActivity::KeepAliveFailed(status) => {
                 self.unanswered = self.unanswered.saturating_add(1);
-                (self.unanswered == UNANSWERED_MAX).then_some(Event::Unanswered(*status))
+                (self.unanswered >= UNANSWERED_MAX).then_some(Event::Unanswered(*status))
             }
         }
     }
@@ -480,7 +485,7 @@ mod tests {
         for (signs, want) in [
             (vec![Failed(late)], vec![]),
             (vec![Failed(late), Good, Failed(late)], vec![]),
-            (vec![Failed(late), Failed(late), Failed(late)], vec![Event::Unanswered(late)]),
+            (vec![Failed(late), Failed(late), Failed(late)], vec![Event::Unanswered(late); 2]),
             (vec![Failed(halted), Failed(halted), Failed(halted)], vec![Event::Halted]),
             (vec![Failed(late), Failed(halted), Failed(late)], vec![Event::Halted]),
             (vec![Failed(halted), Good, Failed(halted)], vec![Event::Halted, Event::Halted]),

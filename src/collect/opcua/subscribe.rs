@@ -170,6 +170,8 @@ pub(super) struct Context<'a> {
     pub(super) survey: &'a Survey,
     pub(super) mailbox: &'a Mailbox,
     pub(super) clock: &'a Arc<dyn Clock>,
+    /// When the server was last heard, whatever it said.
+    pub(super) server: &'a Arc<Heard>,
 }
 
 impl Subscriptions {
@@ -244,6 +246,7 @@ impl Subscriptions {
             mailbox: context.mailbox.clone(),
             generation: self.generation,
             heard: Arc::clone(&heard),
+            server: Arc::clone(context.server),
             numbers: Arc::clone(&numbers),
             unsure: Arc::clone(&unsure),
             session: Arc::downgrade(context.session),
@@ -498,6 +501,7 @@ struct Inbox {
     mailbox: Mailbox,
     generation: u64,
     heard: Arc<Heard>,
+    server: Arc<Heard>,
     numbers: Arc<Numbers>,
     unsure: Arc<AtomicBool>,
     /// The session that holds this.
@@ -513,6 +517,7 @@ impl OnSubscriptionNotificationCore for Inbox {
         // An empty notification is the keep-alive of the subscription.
         let before = self.heard.at();
         self.heard.now();
+        self.server.now();
         let empty = notification.notification_data.as_ref().is_none_or(Vec::is_empty);
         self.numbers.came(notification.sequence_number, empty, before);
         let moved_ns = self.session.upgrade().map_or(0, |session| moved_ns(&session));

@@ -446,6 +446,7 @@ impl Supervisor {
                         return End::Refused(Refused { denied: true, reason: status.to_string() });
                     }
                     Some(Event::Unanswered(status)) => {
+                        self.cut_off();
                         return refused(&format!("the server does not answer: {status}"));
                     }
                     Some(Event::Halted) => self.trouble("the server says that it does not run"),
@@ -487,6 +488,11 @@ impl Supervisor {
         self.ended(status);
         self.trouble(&format!("the connection was lost: {}", word(status)));
         self.state.phase(Phase::Reconnecting);
+        self.cut_off();
+    }
+
+    /// From here on nothing is heard. What comes while the link is left changes nothing of since when.
+    fn cut_off(&mut self) {
         if self.outage.is_none() {
             let at = self.unheard_since();
             self.outage = Some(Outage { since: Instant::now(), at, written: false });

@@ -142,9 +142,9 @@ impl Supervisor {
         self.describe_new(session, survey).await?;
         let settings = Arc::clone(&self.settings);
         let mailbox = self.mailbox.clone();
-        let clock = Arc::clone(&self.clock);
-        let context =
-            Context { session, settings: &settings, survey, mailbox: &mailbox, clock: &clock };
+        let (clock, server) = (Arc::clone(&self.clock), Arc::clone(&self.heard));
+        let (settings, mailbox, clock) = (&*settings, &mailbox, &clock);
+        let context = Context { session, settings, survey, mailbox, clock, server: &server };
         let created = self.subscriptions.create_due(context, &mut self.items).await;
         self.state.items(self.items.watched().count(), self.items.failures());
         created
@@ -199,9 +199,9 @@ impl Supervisor {
         }
         let settings = Arc::clone(&self.settings);
         let mailbox = self.mailbox.clone();
-        let clock = Arc::clone(&self.clock);
-        let context =
-            Context { session, settings: &settings, survey, mailbox: &mailbox, clock: &clock };
+        let (clock, server) = (Arc::clone(&self.clock), Arc::clone(&self.heard));
+        let (settings, mailbox, clock) = (&*settings, &mailbox, &clock);
+        let context = Context { session, settings, survey, mailbox, clock, server: &server };
         let refused = self.subscriptions.create_events(context).await?;
         if !refused.is_empty() {
             self.trouble(&format!("no events come from {}", refused.join(", ")));
