@@ -107,7 +107,7 @@ public class Jdbc {
         check("version", () -> same(about.getDatabaseMajorVersion(), 16));
         check("getTables", () -> {
             List<String> names = column(about.getTables(null, "public", "%", new String[] {"TABLE"}), "TABLE_NAME");
-            same(names, List.of("latest", "samples", "tags"));
+            same(names.containsAll(List.of("latest", "samples", "tags")), true);
         });
         check("getColumns", () -> {
             List<String> names = column(about.getColumns(null, "public", "samples", "%"), "COLUMN_NAME");

@@ -26,7 +26,7 @@ for driver in ["psycopg2", "psycopg"]:
 
     def tables():
         inspector = sqlalchemy.inspect(engine)
-        same(sorted(inspector.get_table_names()), ["latest", "samples", "tags"])
+        same(set(inspector.get_table_names()) >= {"latest", "samples", "tags"}, True)
         same(inspector.get_schema_names().count("public"), 1)
 
     def columns():
