@@ -3,8 +3,11 @@
 //! *Invariant.* Every item asked for is accounted for: watched, or failed with the server's
 //! reason. A subscription that is silent for three of its keep-alive times is dead.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+mod heard;
+mod numbers;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use opcua::client::{MonitoredItemMap, OnSubscriptionNotificationCore, Session};
@@ -27,46 +30,10 @@ use super::mailbox::{Mailbox, Message, Origin};
 use super::pump::Queue;
 use super::settings::{Deadband, Settings};
 use super::survey::Survey;
-use crate::collect::limits::{
-    MISSED_LISTED_MAX, MISSED_MAX, REFRESH_INTERVAL, SUBSCRIPTION_ITEMS_MAX,
-};
+use crate::collect::limits::{MISSED_MAX, REFRESH_INTERVAL, SUBSCRIPTION_ITEMS_MAX};
 
-/// When something was last heard.
-pub(super) struct Heard {
-    clock: Arc<dyn Clock>,
-    started: Instant,
-    at_nanos: AtomicI64,
-    after_ms: AtomicU64,
-}
-
-impl Heard {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let at_nanos = AtomicI64::new(clock.now().nanos());
-        Self { clock, started: Instant::now(), at_nanos, after_ms: AtomicU64::new(0) }
-    }
-
-    /// It is heard now.
-    pub(super) fn now(&self) {
-        self.at_nanos.store(self.clock.now().nanos(), Ordering::Relaxed);
-        self.after_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
-    }
-
-    /// The clock by which times are told.
-    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
-    }
-
-    /// When it was, by the clock.
-    pub(super) fn at(&self) -> Timestamp {
-        Timestamp::from_nanos(self.at_nanos.load(Ordering::Relaxed))
-    }
-
-    /// How long ago it was.
-    pub(super) fn ago(&self) -> Duration {
-        let last = Duration::from_millis(self.after_ms.load(Ordering::Relaxed));
-        self.started.elapsed().saturating_sub(last)
-    }
-}
+pub(super) use heard::Heard;
+use numbers::{Numbers, following};
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -114,44 +81,6 @@ impl Subscription {
             Err(error) if error.status() != StatusCode::BadTimeout => Ok(false),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// The numbers of a subscription's notifications: they count up, so that a client sees what it
-/// missed (Part 4, 5.14.1.1).
-#[derive(Debug, Default)]
-struct Numbers {
-    last: AtomicU32,
-    /// With the time of the last sign of life before.
-    missed: Mutex<Vec<(u32, Timestamp)>>,
-}
-
-impl Numbers {
-    /// A notification came; an empty one bears the number of the one to come.
-    fn came(&self, number: u32, empty: bool, before: Timestamp) {
-        let last = self.last.load(Ordering::Relaxed);
-        let newest = if empty { preceding(number) } else { number };
-        let distance = newest.wrapping_sub(last);
-        if last != 0 && distance > u32::MAX / 2 {
-            return;
-        }
-        self.last.store(newest, Ordering::Relaxed);
-        // LIMIT: a server that jumps by more than it can keep has nothing to fetch.
-        if last == 0 || distance > MISSED_MAX {
-            return;
-        }
-        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = following(last);
-        while next != following(newest) {
-            if (empty || next != number) && missed.len() < MISSED_LISTED_MAX {
-                missed.push((next, before));
-            }
-            next = following(next);
-        }
-    }
-
-    fn take_missed(&self) -> Vec<(u32, Timestamp)> {
-        std::mem::take(&mut self.missed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -566,22 +495,6 @@ fn is_of(notification: &NotificationMessage, number: u32) -> bool {
     brings && notification.sequence_number == number
 }
 
-/// The number of the notification after this one: 0 is never used (Part 4, 7.9).
-fn following(number: u32) -> u32 {
-    number.checked_add(1).unwrap_or(1)
-}
-
-/// The number of the notification before this one.
-fn preceding(number: u32) -> u32 {
-    if number > 1 { number - 1 } else { u32::MAX }
-}
-
-impl std::fmt::Debug for Heard {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Heard({:?} ago)", self.ago())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -604,29 +517,6 @@ mod tests {
             (NotificationMessage::default(), false),
         ] {
             assert_eq!(is_of(&answer, 7), want, "{answer:?}");
-        }
-    }
-
-    #[test]
-    fn a_number_that_is_left_out_is_fetched_later() {
-        // Pairs of number and whether the notification was empty; then what is missed.
-        for (came, missed) in [
-            (vec![(1, false), (2, false)], vec![]),
-            (vec![(1, false), (4, false)], vec![2, 3]),
-            (vec![(1, false), (2, true), (2, false)], vec![]),
-            (vec![(1, false), (4, true), (4, false)], vec![2, 3]),
-            (vec![(1, true), (1, false)], vec![]),
-            (vec![(5, false), (7, false), (8, false)], vec![6]),
-            (vec![(u32::MAX - 1, false), (1, false)], vec![u32::MAX]),
-            (vec![(3, false), (2, false), (4, false)], vec![]),
-            (vec![(3, false), (900_000, false), (900_001, false)], vec![]),
-        ] {
-            let numbers = Numbers::default();
-            for (number, empty) in &came {
-                numbers.came(*number, *empty, Timestamp::from_nanos(0));
-            }
-            let found: Vec<u32> = numbers.take_missed().iter().map(|(number, _)| *number).collect();
-            assert_eq!(found, missed, "{came:?}");
         }
     }
 }
