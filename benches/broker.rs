@@ -9,11 +9,16 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+#[path = "load/figures.rs"]
+mod figures;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use figures::{median, number};
 
 const TOPICS: usize = 1_000;
 
@@ -205,15 +210,6 @@ fn subscriber(address: &str, qos: u8, total: usize) -> mpsc::Receiver<()> {
         done.send(()).unwrap();
     });
     heard
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
-}
-
-fn number(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 fn main() {

@@ -12,12 +12,18 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+#[path = "load/figures.rs"]
+mod figures;
+#[path = "load/lines.rs"]
+mod lines;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const LINES: usize = 1_000;
+use figures::{median, number};
+use lines::{LINES, post};
 
 /// A server under test.
 struct Server {
@@ -114,46 +120,6 @@ fn measure(servers: &[&Server], count: usize, work: impl FnOnce()) -> Figure {
     Figure { per_s: count as f64 / wall, per_cpu_s: count as f64 / cpu.max(0.01) }
 }
 
-/// Posts bodies of a thousand lines over several connections, each one after the other.
-fn post(address: &str, connections: usize, bodies: usize) {
-    std::thread::scope(|scope| {
-        for connection in 0..connections {
-            scope.spawn(move || {
-                let mut stream = TcpStream::connect(address).unwrap();
-                stream.set_nodelay(true).unwrap();
-                for number in 0..bodies {
-                    post_one(&mut stream, connection, number);
-                }
-            });
-        }
-    });
-}
-
-fn post_one(stream: &mut TcpStream, connection: usize, number: usize) {
-    let lines = (0..LINES).map(|tag| {
-        let ts = 1_700_000_000_000_000_000 + number as u64 * 1_000_000_000;
-        format!("bench,client={connection},tag={tag} value={}.25 {ts}\n", number % 100)
-    });
-    let body: String = lines.collect();
-    let length = body.len();
-    let head =
-        format!("POST /write HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
-    let mut answer = Vec::new();
-    let mut bytes = [0; 512];
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-        let read = stream.read(&mut bytes).unwrap();
-        assert!(read > 0, "the server closed the connection");
-        answer.extend_from_slice(&bytes[..read]);
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
-}
-
 fn show(name: &str, own: &[Figure], plain: &[Figure]) {
     let of = |pick: fn(&Figure) -> f64| median(own.iter().map(pick).collect());
     let ratio = |pick: fn(&Figure) -> f64| {
@@ -166,10 +132,6 @@ fn show(name: &str, own: &[Figure], plain: &[Figure]) {
         ratio(|figure| figure.per_s),
         ratio(|figure| figure.per_cpu_s)
     );
-}
-
-fn number(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 fn main() {

@@ -13,14 +13,21 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+#[path = "load/figures.rs"]
+mod figures;
+#[path = "load/lines.rs"]
+mod lines;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use figures::{median, number};
+use lines::{LINES, post};
+
 const TOPICS: usize = 1_000;
-const LINES: usize = 1_000;
 
 /// What was taken in is merged and written in the background for a while: peers that answer from
 /// memory have the greater part of their work still before them.
@@ -185,47 +192,6 @@ fn publish_packet(connection: usize, n: usize) -> Vec<u8> {
     packet
 }
 
-/// Posts bodies of a thousand lines over several connections, one after the other.
-fn post(address: &str, connections: usize, bodies: usize) {
-    std::thread::scope(|scope| {
-        for connection in 0..connections {
-            scope.spawn(move || {
-                let mut stream = TcpStream::connect(address).unwrap();
-                stream.set_nodelay(true).unwrap();
-                for number in 0..bodies {
-                    post_one(&mut stream, connection, number);
-                }
-            });
-        }
-    });
-}
-
-fn post_one(stream: &mut TcpStream, connection: usize, number: usize) {
-    let lines = (0..LINES).map(|tag| {
-        let ts = 1_700_000_000_000_000_000 + number as u64 * 1_000_000_000;
-        format!("bench,client={connection},tag={tag} value={}.25 {ts}\n", number % 100)
-    });
-    let body: String = lines.collect();
-    let head = format!(
-        "POST /write HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
-    let mut answer = Vec::new();
-    let mut byte = [0; 512];
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-        let read = stream.read(&mut byte).unwrap();
-        assert!(read > 0, "the server closed the connection");
-        answer.extend_from_slice(&byte[..read]);
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
-}
-
 fn show(name: &str, of: &str, rounds: &[(Figure, Option<Figure>)], baseline: &str) {
     let rate = median(rounds.iter().map(|(own, _)| own.per_s).collect());
     let cpu = median(rounds.iter().map(|(own, _)| own.per_cpu_s).collect());
@@ -238,10 +204,6 @@ fn show(name: &str, of: &str, rounds: &[(Figure, Option<Figure>)], baseline: &st
     println!(
         "{name}: {rate:.0} {of}/s, {cpu:.0} {of}/CPU s; {by_wall:.2} x and {by_cpu:.2} x {baseline}"
     );
-}
-
-fn number(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 fn main() {
